@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * All the agent knows of baton: how a pod's supervisor is started, what it is told and what it says.
+ *
+ * What it is. `baton pod --dir DIR` is the main process of a pod's systemd unit. DIR (mode 0700, on a tmpfs) holds
+ * `pod.json`, written by the agent before the unit starts. The supervisor makes two things there: `control`, a
+ * SOCK_SEQPACKET unix socket (mode 0600, peers other than root are hung up on), and `state.json`, replaced atomically
+ * at every change, so that an agent that comes back knows all. Nothing else is shared.
+ *
+ * The supervisor lives in the pod's own mount, network (unless hostNetwork), IPC (unless hostIPC) and UTS namespaces;
+ * its containers inherit them and get their own PID, mount and cgroup namespaces. It moves itself into the sub-cgroup
+ * `supervisor` of its unit; each container runs in a sub-cgroup named after it.
+ *
+ * Life. Ready (sd_notify) when the sandbox is up and `control` listens. Containers start when the agent has said
+ * that the network is there (at once with hostNetwork): init containers one by one, restartable ones ("sidecars")
+ * staying on, then all containers. It exits with POD_EXIT_OK when it was told to stop (SIGTERM or "stop") and all is
+ * down, or when every container ended for good by its restart policy; state.json then is final ("finished": true) and
+ * stays for the agent. It exits with another code when it could not set up the sandbox: the reason is in state.json
+ * ("error") and on stderr; nothing stays mounted or running.
+ *
+ * An existing state.json with the same uid is taken up at start: restart counts go on (the containers that were
+ * running count as killed), so a supervisor that was killed loses no history.
+ *
+ * Times are microseconds since the epoch (real time). Members not named are ignored by both sides; so may be new ones.
+ *
+ * --- pod.json ---
+ *
+ *   uid, namespace, name         strings
+ *   hostname                     string; domainname optional. Not set with hostNetwork (the UTS name stays the host's)
+ *   hostNetwork, hostIPC, hostPID, shareProcessNamespace   booleans. With shareProcessNamespace a small init process
+ *                                holds the PID namespace all containers join
+ *   sysctls                      object name → value ("net.ipv4.ip_unprivileged_port_start": "0"), set in the sandbox
+ *   restartPolicy                "Always" | "OnFailure" | "Never"
+ *   terminationGracePeriodSeconds   integer, default 30
+ *   tmpfs                        array of {path, size (bytes, optional), mode (optional, default 0777)}: mounted in the
+ *                                pod's mount namespace before any container starts (emptyDir with medium Memory)
+ *   initContainers, containers   arrays of containers
+ *
+ * A container:
+ *   name                         DNS label; identifier in the journal and name of its sub-cgroup
+ *   config                       a full OCI runtime configuration. root.path is ignored; network, ipc, uts namespaces
+ *                                must not be listed (they are the pod's); cgroupsPath is ignored
+ *   rootfs                       {lower: [folders, topmost first], upper, work}. upper and work are emptied before
+ *                                each start: a restarted container begins anew
+ *   restartPolicy                "Always" in initContainers: a sidecar. Absent elsewhere
+ *   stopSignal                   signal number, default 15
+ *   postStart, preStop           optional {exec: [args]} or {sleepSeconds: n}
+ *
+ * --- state.json, and the event "state" ---
+ *
+ *   uid                          as in pod.json
+ *   supervisorPid                its PID as itself sees it (the host's)
+ *   startedAt                    when the supervisor started
+ *   networkReady                 boolean
+ *   stopping                     boolean: told to stop; nothing is restarted any more
+ *   finished                     boolean: no container runs or will run again
+ *   error                        string, only when the sandbox failed
+ *   containers                   array in the order of pod.json, init containers first:
+ *     name; init, sidecar        string; booleans
+ *     state                      "waiting" | "running" | "terminated"
+ *     reason, message            waiting: PodInitializing, ContainerCreating, CrashLoopBackOff, RunContainerError;
+ *                                terminated: Completed, Error, OOMKilled, ContainerCannotRun
+ *     containerID                64 hex digits, new at every start; "" before the first
+ *     pid                        running only
+ *     started                    boolean: the postStart hook, if any, is done
+ *     startedAt, finishedAt      startedAt is taken before the process starts: its first output is never earlier
+ *     exitCode, signal           terminated only; exitCode is 128+signal when a signal ended it
+ *     restartCount               integer
+ *     retryAt                    CrashLoopBackOff only: when the next start is due
+ *     last                       the previous termination: {containerID, exitCode, signal, reason, message, startedAt,
+ *                                finishedAt}; absent before the first restart
+ *
+ * --- control socket: one JSON object a message, at most POD_MESSAGE_MAX bytes ---
+ *
+ * From the supervisor, in this order at connection: "sandbox", then "state"; afterwards as things happen, to every
+ * peer (exec events only to the peer that asked):
+ *   {"event":"sandbox","uid":…,"hostNetwork":bool}     one descriptor with it: the network namespace
+ *   {"event":"state", …}                               the whole state, after every change
+ *   {"event":"exec-started","id":…}                    one descriptor (the terminal's master) when tty was asked
+ *   {"event":"exec-exit","id":…,"exitCode":n,"signal":n}   or with "error": "…" when it could not start
+ *   {"event":"error","op":…,"message":…}               a message was not understood
+ *
+ * To the supervisor:
+ *   {"op":"network"}                                   the veth is there: start containers. Repeating is harmless
+ *   {"op":"stop","gracePeriodSeconds":n}               ends the pod; a later, shorter period shortens it. n 0: at once
+ *   {"op":"restart","container":…,"reason":…,"message":…,"gracePeriodSeconds":n}   ends this container by its stop
+ *                                                      signal; its restart policy decides what follows (liveness)
+ *   {"op":"exec","id":…,"container":…,"args":[…],"tty":bool,"stdin":bool,"stdout":bool,"stderr":bool,
+ *    "env":["A=b"],"rows":n,"columns":n}               descriptors with it: one for each true among stdin, stdout,
+ *                                                      stderr, in this order; none with tty. id: the peer's choice
+ *   {"op":"exec-kill","id":…,"signal":n}
+ * An exec goes on when the peer that asked for it is gone (its descriptors tell it).
+ */
+#ifndef PODIUM_RUNTIME_H
+#define PODIUM_RUNTIME_H
+
+#define POD_FILE_SPEC      "pod.json"
+#define POD_FILE_STATE     "state.json"
+#define POD_FILE_CONTROL   "control"
+#define POD_CGROUP_SELF    "supervisor"
+#define POD_CONTAINERS_MAX 256
+#define POD_MESSAGE_MAX    (192u * 1024u) /* below the default socket buffer of 212,992 bytes less overhead */
+#define POD_GRACE_DEFAULT  30
+
+/* Exit codes of `baton pod`. */
+#define POD_EXIT_OK      0 /* stopped as told, or all containers ended for good */
+#define POD_EXIT_SANDBOX 1 /* pod.json is unusable or the sandbox could not be made: see "error" in state.json */
+
+/* Back-off of restarts: the first at once, then 10 s doubling up to 5 min; a run of 10 min resets it. */
+#define POD_BACKOFF_FIRST_USEC (10ull * 1000000ull)
+#define POD_BACKOFF_MAX_USEC   (300ull * 1000000ull)
+#define POD_BACKOFF_RESET_USEC (600ull * 1000000ull)
+
+/* Entry of the verb `pod`; returns an exit code. */
+int pod_main(int argc, char **argv);
+
+#endif
