@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Kubernetes quantities ("100m", "1.5Gi", "2e3"; apimachinery's resource.Quantity). Exact in nano units within int128. */
+#ifndef PODIUM_OBJECT_QUANTITY_H
+#define PODIUM_OBJECT_QUANTITY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "podium/base/error.h"
+#include "podium/base/json.h"
+
+/* -EINVAL with upstream's wording for a malformed string. Values are rounded up to whole units (quantity_parse) or to
+ * thousandths (quantity_parse_milli), as upstream's Value() and MilliValue() do; saturate at the int64 limits. */
+int quantity_parse(const char *s, int64_t *ret, struct error *err) _must_check_;
+int quantity_parse_milli(const char *s, int64_t *ret, struct error *err) _must_check_;
+/* A JSON string or number, as documents hold it; absent gives `otherwise`, malformed too (validation reports it). */
+int64_t quantity_json(const struct json *v, int64_t otherwise);
+int64_t quantity_json_milli(const struct json *v, int64_t otherwise);
+/* Canonical form ("1500m" -> "1500m", "1024Mi" -> "1Gi", "0.5" -> "500m"); the caller frees; NULL if malformed. */
+char *quantity_canonical(const char *s);
+/* Text of a value: quantity_format_binary(1<<30) = "1Gi", quantity_format_milli(1500) = "1500m", (2000) = "2". Caller frees. */
+char *quantity_format_binary(int64_t bytes);
+char *quantity_format_milli(int64_t milli);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The type tables (generated from tables/fields.tsv and defaults.tsv) and what is driven by them: defaulting,
+ * structural checking and pruning. Tables are static and immutable: any thread.
+ */
+#ifndef PODIUM_OBJECT_SCHEMA_H
+#define PODIUM_OBJECT_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "podium/base/error.h"
+#include "podium/base/json.h"
+
+enum field_type {
+    FIELD_STRING,
+    FIELD_BOOL,
+    FIELD_INT32,
+    FIELD_INT64,
+    FIELD_DOUBLE,
+    FIELD_BYTES,
+    FIELD_TIME,
+    FIELD_MICRO_TIME,
+    FIELD_DURATION,
+    FIELD_QUANTITY,
+    FIELD_INT_OR_STRING,
+    FIELD_RAW,
+    FIELD_OBJECT,
+    FIELD_ONE_OF,
+};
+enum field_container { FIELD_PLAIN, FIELD_ARRAY, FIELD_MAP, FIELD_MAP_OF_ARRAY };
+enum list_type { LIST_ATOMIC, LIST_SET, LIST_MAP };
+
+struct type_info;
+
+struct field_info {
+    const char *name;
+    enum field_type type;
+    enum field_container container;
+    const struct type_info *object; /* FIELD_OBJECT */
+    bool required, omitempty, pointer;
+    enum list_type list_type;
+    const char *const *list_map_keys; /* NULL-terminated, never NULL */
+    bool struct_atomic;               /* mapOrStructType atomic */
+    bool patch_merge, patch_retain_keys, patch_replace;
+    const char *patch_merge_key; /* NULL when none */
+    const char *protobuf;        /* "3" or "2.1"; NULL when not in protobuf */
+    char proto_wire;             /* 'v'arint, 'b'ytes, 'f'ixed64; upper case: repeated */
+    const char *const *enum_values; /* NULL-terminated; NULL when none */
+    bool enum_closed;
+    const char *default_value; /* declared on the type ("marker" stage); JSON text or bare string; NULL */
+};
+
+struct type_info {
+    const char *name; /* "core.v1.PodSpec" */
+    const struct field_info *fields;
+    size_t n_fields;
+};
+
+/* NULL when unknown. */
+const struct type_info *type_by_name(const char *name);
+const struct field_info *type_field(const struct type_info *t, const char *name);
+/* The type of a kind's document, e.g. ("apps/v1", "Deployment"); NULL when unknown. */
+const struct type_info *type_of_kind(const char *api_version, const char *kind);
+
+/* A list of messages with field paths, in the order found. */
+struct field_errors {
+    struct field_error {
+        const char *reason; /* cause reason of wire.md 11: "FieldValueRequired", …; static */
+        char *field;        /* "spec.containers[0].name" */
+        char *message;      /* "Required value: …" as upstream words it */
+    } * items;
+    size_t n, cap;
+};
+#define FIELD_ERRORS_INIT \
+    { NULL, 0, 0 }
+void field_errors_finish(struct field_errors *e);
+#define _cleanup_field_errors_ _cleanup_(field_errors_finish)
+/* reason: static string. detail may be NULL. value: NULL prints none. */
+void field_errors_add(struct field_errors *e, const char *reason, const char *field, const struct json *value,
+                      const char *detail, ...) _printf_(5, 6);
+/* Upstream's message: `Deployment.apps "x" is invalid: spec.replicas: Invalid value: -1: must be …` ([a, b] when several).
+ * Caller frees. */
+char *field_errors_message(const struct field_errors *e, const char *kind, const char *group, const char *name);
+
+/*
+ * Decoding of a document of a type, what Go's decoder would do: checks JSON types (-EINVAL with upstream's "json: cannot
+ * unmarshal string into Go struct field …" style text naming the path), drops unknown fields, drops explicit nulls
+ * where the field is no pointer, canonicalises quantities, times and bytes. Unknown fields are reported to `unknown`
+ * (may be NULL) as strings `unknown field "spec.foo"`, in document order, for strict and warning field validation.
+ * *doc is replaced by the pruned document (copy on write).
+ */
+int schema_decode(const struct type_info *t, struct json **doc, char ***unknown, struct error *err) _must_check_;
+
+/* Fills in every default of stage "defaulting" and "marker" (defaults.tsv), idempotent. Also adds what Go always writes
+ * (creationTimestamp null, status {} …) so that GET output equals upstream's. Old: previous object or NULL. */
+void schema_default(const char *api_version, const char *kind, struct json **doc);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* RFC 3339 times as the API writes them: Time has whole seconds, MicroTime six fraction digits, both in UTC with Z. */
+#ifndef PODIUM_OBJECT_TIMESTAMP_H
+#define PODIUM_OBJECT_TIMESTAMP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "podium/base/cleanup.h"
+
+#define TIMESTAMP_SIZE 32
+/* usec: microseconds since the epoch. */
+void timestamp_format(uint64_t usec, char out[TIMESTAMP_SIZE]);
+void timestamp_format_micro(uint64_t usec, char out[TIMESTAMP_SIZE]);
+/* Accepts any RFC 3339 offset and fraction. -EINVAL otherwise. */
+int timestamp_parse(const char *s, uint64_t *ret_usec) _must_check_;
+/* "5s", "3m20s", "2d3h": apimachinery's HumanDuration, as the AGE column shows it. */
+void duration_human(int64_t seconds, char out[TIMESTAMP_SIZE]);
+/* Go duration text ("1h2m3.5s"), nanoseconds; -EINVAL otherwise. */
+int duration_parse_go(const char *s, int64_t *ret_ns) _must_check_;
+
+#endif
