@@ -96,7 +96,7 @@ endif
 
 # --- modules: objects and archives ----------------------------------------------------------------------------------
 # controller and scheduler have one level of sub-folders, as have others that grow them
-srcs = $(if $(DIR_$(1)),$(filter-out %_main.c,$(wildcard $(DIR_$(1))/*.c $(DIR_$(1))/*/*.c)))
+srcs = $(if $(DIR_$(1)),$(filter-out %_main.c %/gen/typegen.c,$(wildcard $(DIR_$(1))/*.c $(DIR_$(1))/*/*.c)))
 MAIN_cmd := orchestrator/cmd/podium_main.c
 MAIN_verbs := runtime/verbs/baton_main.c
 
@@ -115,16 +115,17 @@ $(BUILD)/bin/typegen: orchestrator/object/gen/typegen.c
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $@"
 	$(Q)$(HOSTCC) -std=gnu17 -O1 -g -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $<
-$(BUILD)/gen/type_tables.c: $(BUILD)/bin/typegen $(TABLES)
+$(BUILD)/gen/type_tables.c $(BUILD)/gen/type_ids.h &: $(BUILD)/bin/typegen $(TABLES)
 	@mkdir -p $(@D)
-	@echo "  GEN     $@"
-	$(Q)$(BUILD)/bin/typegen orchestrator/object/tables $@.tmp && mv $@.tmp $@
+	@echo "  GEN     $(BUILD)/gen/type_tables.c"
+	$(Q)$(BUILD)/bin/typegen orchestrator/object/tables $(BUILD)/gen/type_tables.c $(BUILD)/gen/type_ids.h
 $(BUILD)/o/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
+$(OBJS_object): | $(BUILD)/gen/type_ids.h
 
 $(BUILD)/o/%.o: %.c Makefile tests/lint/layers.txt | check-libraries
 	@mkdir -p $(@D)

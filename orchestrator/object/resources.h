@@ -31,8 +31,8 @@ struct subresource {
 struct resource {
     const char *group; /* "" for core */
     const char *version;
-    const char *plural;   /* "deployments" */
-    const char *kind;     /* "Deployment" */
+    const char *plural;    /* "deployments" */
+    const char *kind;      /* "Deployment" */
     const char *list_kind; /* "DeploymentList"; NULL when it cannot be listed */
     const char *singular;
     const char *const *short_names; /* NULL-terminated, never NULL */
@@ -45,8 +45,14 @@ struct resource {
     const char *storage_version_hash;
     const struct subresource *subresources;
     size_t n_subresources;
-    const char *key; /* store key prefix and display name: "pods", "deployments.apps" */
-    const char *type; /* row prefix in the type tables: "core.v1.Pod" */
+    /* Store key prefix: "pods", "deployments.apps". Rows that show the same objects in different versions (core and
+     * events.k8s.io Events, HorizontalPodAutoscaler v1 and v2) share it; exactly one of them is the storage version,
+     * the shape that is stored (storage_version.h converts). */
+    const char *key;
+    bool storage_version;
+    const char *display_name; /* "pods", "deployments.apps", "events.events.k8s.io" */
+    const char *api_version;  /* "v1", "apps/v1" */
+    const char *type;         /* row prefix in the type tables: "core.v1.Pod" */
 };
 
 /* All rows, groups in discovery priority order, core first. */
@@ -58,6 +64,8 @@ const struct resource *resource_by_api_version(const char *api_version, const ch
 /* What a person types: plural, singular, short name or kind in any case, with optional ".group" ("deploy", "Pods",
  * "deployments.apps"). The first match in discovery order; NULL if unknown. */
 const struct resource *resource_by_name(const char *typed);
+/* The row whose shape is stored; r itself for nearly all. */
+const struct resource *resource_storage(const struct resource *r);
 const struct subresource *resource_subresource(const struct resource *r, const char *name);
 /* "v1" or "apps/v1"; static storage. */
 const char *resource_api_version(const struct resource *r);

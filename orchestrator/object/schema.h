@@ -30,31 +30,42 @@ enum field_type {
 };
 enum field_container { FIELD_PLAIN, FIELD_ARRAY, FIELD_MAP, FIELD_MAP_OF_ARRAY };
 enum list_type { LIST_ATOMIC, LIST_SET, LIST_MAP };
+/* FIELD_ONE_OF: an object of field_info.object, or this. */
+enum one_of { ONE_OF_NONE, ONE_OF_OBJECT_ARRAY, ONE_OF_BOOL, ONE_OF_STRING_ARRAY };
 
 struct type_info;
+struct proto_entry; /* type_tables.h */
 
 struct field_info {
     const char *name;
     enum field_type type;
     enum field_container container;
-    const struct type_info *object; /* FIELD_OBJECT */
+    const struct type_info *object; /* FIELD_OBJECT, FIELD_ONE_OF */
+    enum one_of one_of;
     bool required, omitempty, pointer;
     enum list_type list_type;
     const char *const *list_map_keys; /* NULL-terminated, never NULL */
     bool struct_atomic;               /* mapOrStructType atomic */
     bool patch_merge, patch_retain_keys, patch_replace;
-    const char *patch_merge_key; /* NULL when none */
-    const char *protobuf;        /* "3" or "2.1"; NULL when not in protobuf */
-    char proto_wire;             /* 'v'arint, 'b'ytes, 'f'ixed64; upper case: repeated */
+    const char *patch_merge_key;    /* NULL when none */
+    const char *protobuf;           /* "3" or "2.1"; NULL when not in protobuf */
+    char proto_wire;                /* 'v'arint, 'b'ytes, 'f'ixed64; upper case: repeated */
     const char *const *enum_values; /* NULL-terminated; NULL when none */
     bool enum_closed;
-    const char *default_value; /* declared on the type ("marker" stage); JSON text or bare string; NULL */
+    /* An unconditional default (stages "marker" and "defaulting"): the bare text of a string, number or bool, or "{}"
+     * for an object; NULL when there is none or it depends on more than the field being absent. */
+    const char *default_value;
 };
 
 struct type_info {
     const char *name; /* "core.v1.PodSpec" */
     const struct field_info *fields;
     size_t n_fields;
+    unsigned id;               /* TYPE_core_v1_PodSpec of the generated type_ids.h; index of tables keyed by type */
+    const unsigned char *hash; /* name -> index + 1, open addressing; see type_field() */
+    unsigned hash_mask;
+    const struct proto_entry *proto; /* by field number */
+    size_t n_proto;
 };
 
 /* NULL when unknown. */
@@ -72,23 +83,23 @@ struct field_errors {
     } * items;
     size_t n, cap;
 };
-#define FIELD_ERRORS_INIT \
+#define FIELD_ERRORS_INIT                                                                                              \
     { NULL, 0, 0 }
 void field_errors_finish(struct field_errors *e);
 #define _cleanup_field_errors_ _cleanup_(field_errors_finish)
 /* reason: static string. detail may be NULL. value: NULL prints none. */
 void field_errors_add(struct field_errors *e, const char *reason, const char *field, const struct json *value,
                       const char *detail, ...) _printf_(5, 6);
-/* Upstream's message: `Deployment.apps "x" is invalid: spec.replicas: Invalid value: -1: must be …` ([a, b] when several).
- * Caller frees. */
+/* Upstream's message: `Deployment.apps "x" is invalid: spec.replicas: Invalid value: -1: must be …` ([a, b] when
+ * several). Caller frees. */
 char *field_errors_message(const struct field_errors *e, const char *kind, const char *group, const char *name);
 
 /*
- * Decoding of a document of a type, what Go's decoder would do: checks JSON types (-EINVAL with upstream's "json: cannot
- * unmarshal string into Go struct field …" style text naming the path), drops unknown fields, drops explicit nulls
- * where the field is no pointer, canonicalises quantities, times and bytes. Unknown fields are reported to `unknown`
- * (may be NULL) as strings `unknown field "spec.foo"`, in document order, for strict and warning field validation.
- * *doc is replaced by the pruned document (copy on write).
+ * Decoding of a document of a type, what Go's decoder would do: checks JSON types (-EINVAL with upstream's "json:
+ * cannot unmarshal string into Go struct field …" style text naming the path), drops unknown fields, drops explicit
+ * nulls where the field is no pointer, canonicalises quantities, times and bytes. Unknown fields are reported to
+ * `unknown` (may be NULL) as strings `unknown field "spec.foo"`, in document order, for strict and warning field
+ * validation. *doc is replaced by the pruned document (copy on write).
  */
 int schema_decode(const struct type_info *t, struct json **doc, char ***unknown, struct error *err) _must_check_;
 

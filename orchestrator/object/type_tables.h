@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The generated tables (gen/typegen.c writes their definitions at build time). Private to this folder; others go
+ * through resources.h and schema.h. All static and immutable.
+ */
+#ifndef PODIUM_OBJECT_TYPE_TABLES_H
+#define PODIUM_OBJECT_TYPE_TABLES_H
+
+#include "orchestrator/object/resources.h"
+#include "orchestrator/object/schema.h"
+
+/* One field of a protobuf message. Structs that Go embeds are messages of their own on the wire while their fields lie
+ * flat in the JSON: then `nested` describes the embedded message and `field` is NULL. */
+struct proto_entry {
+    unsigned number;
+    const struct field_info *field;
+    const struct proto_entry *nested; /* by number */
+    size_t n_nested;
+};
+
+/* fieldselectors.tsv; selectors: comma separated labels. group and version "*": the rule for kinds without a row. */
+struct fieldselector_row {
+    const char *group, *version, *kind, *selectors, *note;
+};
+
+/* printcolumns.tsv, in display order within a kind; empty cells are "". */
+struct printcolumn_row {
+    const char *kind, *column, *type, *format;
+    int priority;
+    const char *value;
+};
+
+extern const struct type_info type_table[]; /* by name (strcmp) */
+extern const size_t type_table_len;
+extern const struct resource resource_table[]; /* discovery order */
+extern const size_t resource_table_len;
+extern const struct fieldselector_row fieldselector_table[];
+extern const size_t fieldselector_table_len;
+extern const struct printcolumn_row printcolumn_table[];
+extern const size_t printcolumn_table_len;
+
+#endif
