@@ -34,6 +34,8 @@ void informer_free(struct informer *i);
 DEFINE_CLEANUP(struct informer *, informer_free)
 /* Several sets of handlers may be added; a set added after the sync gets an "added" for everything at once. */
 void informer_add_handlers(struct informer *i, const struct informer_handlers *h);
+/* Removes all sets with this userdata: what a component does that ends before its shared informers. Not from a handler. */
+void informer_remove_handlers(struct informer *i, const void *userdata);
 /* A secondary index: key_fn appends the keys of an object (strv_push_dup). Of two with one name the first stays: a name
  * stands for one meaning ("node", "owner"). */
 typedef void (*informer_key_fn)(const struct json *object, char ***keys);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/client/client.h"
+
+struct client_call *client_start(struct client *c, const struct client_request *r, client_done_fn done,
+                                 void *userdata) {
+    return c->ops->start(c, r, done, userdata);
+}
+
+void client_cancel(struct client *c, struct client_call *call) {
+    if (call)
+        c->ops->cancel(c, call);
+}
+
+struct client_watch *client_watch(struct client *c, const struct client_request *r, client_event_fn event,
+                                  void *userdata) {
+    return c->ops->watch(c, r, event, userdata);
+}
+
+void client_watch_cancel(struct client *c, struct client_watch *w) {
+    if (w)
+        c->ops->watch_cancel(c, w);
+}
+
+void client_free(struct client *c) {
+    if (c)
+        c->ops->free(c);
+}
