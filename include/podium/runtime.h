@@ -40,6 +40,7 @@
  *   name                         DNS label; identifier in the journal and name of its sub-cgroup
  *   config                       a full OCI runtime configuration. root.path is ignored; network, ipc, uts namespaces
  *                                must not be listed (they are the pod's); cgroupsPath is ignored
+ *   seccompDefault               boolean: fill in baton's default seccomp profile for the container's capabilities
  *   rootfs                       {lower: [folders, topmost first], upper, work}. upper and work are emptied before
  *                                each start: a restarted container begins anew
  *   restartPolicy                "Always" in initContainers: a sidecar. Absent elsewhere
@@ -58,8 +59,8 @@
  *   containers                   array in the order of pod.json, init containers first:
  *     name; init, sidecar        string; booleans
  *     state                      "waiting" | "running" | "terminated"
- *     reason, message            waiting: PodInitializing, ContainerCreating, CrashLoopBackOff, RunContainerError;
- *                                terminated: Completed, Error, OOMKilled, ContainerCannotRun
+ *     reason, message            waiting: PodInitializing, ContainerCreating, CrashLoopBackOff;
+ *                                terminated: Completed, Error, OOMKilled, StartError (exit code 128)
  *     containerID                64 hex digits, new at every start; "" before the first
  *     pid                        running only
  *     started                    boolean: the postStart hook, if any, is done

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * pod.json as the supervisor keeps it: only what it needs between starts. The OCI configurations, by far the largest
+ * part, are read from the file again at each start and exec, so that an idle supervisor stays small.
+ *
+ * Ownership: all strings belong to the config. Errors: -EINVAL with the member's path.
+ */
+#ifndef PODIUM_POD_CONFIG_H
+#define PODIUM_POD_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "podium/base/error.h"
+#include "podium/base/json.h"
+#include "runtime/spec/spec.h"
+
+enum pod_restart { POD_RESTART_ALWAYS, POD_RESTART_ON_FAILURE, POD_RESTART_NEVER };
+
+struct pod_hook {
+    char **args;       /* NULL: none */
+    int sleep_seconds; /* -1: none */
+};
+
+struct pod_container_config {
+    char *name;
+    bool init, sidecar; /* a sidecar is an init container, too */
+    int stop_signal;
+    struct pod_hook post_start, pre_stop;
+};
+
+struct pod_tmpfs {
+    char *path;
+    uint64_t size; /* 0: the kernel's default */
+    unsigned mode;
+};
+
+struct pod_sysctl {
+    char *name, *value;
+};
+
+struct pod_config {
+    char *uid, *namespace, *name;
+    char *hostname, *domainname; /* NULL: not set */
+    bool host_network, host_ipc, host_pid, share_process_namespace;
+    enum pod_restart restart;
+    int64_t grace_seconds;
+    struct pod_tmpfs *tmpfs;
+    size_t n_tmpfs;
+    struct pod_sysctl *sysctls;
+    size_t n_sysctls;
+    struct pod_container_config *containers; /* init containers first, in the order of the file */
+    size_t n_containers, n_init;
+};
+
+int pod_config_parse(const struct json *doc, struct pod_config **ret, struct error *err) _must_check_;
+void pod_config_free(struct pod_config *config);
+DEFINE_CLEANUP(struct pod_config *, pod_config_free)
+
+/* What one start or exec needs; read from the file. */
+struct pod_launch {
+    struct spec *spec;
+    struct overlay_root *overlay; /* NULL: the spec's own root */
+    struct json *config;          /* the OCI document, default seccomp section filled in */
+};
+/* Container number i of the pod.json at path. */
+int pod_launch_load(const char *path, size_t i, struct pod_launch *ret, struct error *err) _must_check_;
+void pod_launch_finish(struct pod_launch *launch);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <malloc.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+#include "podium/base/log.h"
+#include "podium/base/path.h"
+#include "podium/base/random.h"
+#include "runtime/pod/journal.h"
+#include "runtime/pod/supervisor.h"
+
+#define START_ERROR_CODE        128  /* what containerd reports when a container could not be started */
+#define LEFTOVER_TIMEOUT_MSEC   2000 /* for processes just killed to be gone */
+#define JOURNAL_PRIORITY_OUTPUT 6
+
+static void make_id(char out[POD_CONTAINER_ID_SIZE]) {
+    unsigned char bytes[(POD_CONTAINER_ID_SIZE - 1) / 2];
+
+    random_bytes(bytes, sizeof(bytes));
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        (void) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
+/* A restarted container begins with an empty writable layer. */
+static int fresh_overlay(const struct overlay_root *overlay, struct error *err) {
+    const char *dirs[] = {overlay ? overlay->upper : NULL, overlay ? overlay->work : NULL};
+
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+        if (!dirs[i])
+            continue;
+        int r = rm_tree(dirs[i], err);
+        if (r == 0)
+            r = mkdir_parents(dirs[i], 0755, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int make_cgroup(struct pod_run *run, const struct spec *spec, struct error *err) {
+    _cleanup_strv_ char **skipped = strv_new();
+    const struct cgroup *parent = &run->pod->sandbox.cgroup;
+    int r = cgroup_create_child(parent, run->container->config->name, &run->cgroup, err);
+
+    if (r == 0)
+        r = cgroup_apply(&run->cgroup, spec->resources, &skipped, err);
+    if (r == 0 && json_len(json_get(spec->resources, "devices")) > 0)
+        r = cgroup_device_filter(&run->cgroup, json_get(spec->resources, "devices"), err);
+    for (char **s = skipped; !run->warned && *s; s++)
+        log_warning("container %s: %s", run->container->config->name, *s);
+    run->warned = run->warned || skipped[0];
+    return r;
+}
+
+static void drop_cgroup(struct pod_run *run) {
+    const struct cgroup *parent = &run->pod->sandbox.cgroup;
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+
+    if (run->cgroup.fd < 0)
+        return;
+    if (!run->own_pid_namespace) {
+        (void) cgroup_kill(&run->cgroup, NULL);
+        (void) (cgroup_wait_empty(&run->cgroup, LEFTOVER_TIMEOUT_MSEC, NULL) < 0);
+    }
+    int r = cgroup_remove_child(parent, run->container->config->name, &err);
+    if (r == -EBUSY) { /* a process joined from outside and is just ending */
+        (void) (cgroup_kill(&run->cgroup, NULL) < 0);
+        (void) (cgroup_wait_empty(&run->cgroup, LEFTOVER_TIMEOUT_MSEC, NULL) < 0);
+        error_clear(&err);
+        r = cgroup_remove_child(parent, run->container->config->name, &err);
+    }
+    if (r < 0)
+        log_warning("container %s: cannot remove its cgroup: %s", run->container->config->name, error_text(&err, r));
+    cgroup_finish(&run->cgroup);
+    run->cgroup = (struct cgroup) CGROUP_INIT;
+}
+
+static int open_output(const struct pod_run *run) {
+    int fd = pod_journal_stream(run->container->config->name, JOURNAL_PRIORITY_OUTPUT, NULL);
+    return fd >= 0 ? fd : dup(STDERR_FILENO); /* no journal: the unit's own output */
+}
+
+static bool was_out_of_memory(struct pod_run *run, const struct container_status *status) {
+    struct cgroup_memory_events events = {0};
+
+    return status->signal == SIGKILL && run->cgroup.fd >= 0 && cgroup_memory_events(&run->cgroup, &events, NULL) == 0 &&
+           (events.oom_kill > 0 || events.oom_group_kill > 0);
+}
+
+static void on_ended(void *userdata, uint32_t events) {
+    struct pod_run *run = userdata;
+    struct pod *pod = run->pod;
+    struct container_status status = {0};
+    const char *reason;
+
+    pod_loop_remove(&pod->loop, &run->watch);
+    if (container_wait(&run->process, &status, NULL) < 0)
+        status = (struct container_status){.signal = SIGKILL};
+    int code = container_status_code(&status);
+    if (was_out_of_memory(run, &status))
+        reason = "OOMKilled";
+    else
+        reason = code == 0 ? "Completed" : "Error";
+    container_process_finish(&run->process);
+    run->process = (struct container_process) CONTAINER_PROCESS_INIT;
+    drop_cgroup(run);
+    run->told = false;
+    run->kill_at = run->hook_until = 0;
+    pod_container_ended(&pod->model, run->container, code, status.signal, reason, steal(&run->end_reason),
+                        now_monotonic_usec(), now_realtime_usec());
+    pod->changed = true;
+}
+
+static int launch(struct pod_run *run, const struct pod_launch *l, struct error *err) {
+    struct container_params params = CONTAINER_PARAMS_INIT;
+    _cleanup_close_ int output = open_output(run);
+    struct pod *pod = run->pod;
+
+    int r = fresh_overlay(l->overlay, err);
+    if (r == 0)
+        r = make_cgroup(run, l->spec, err);
+    if (r < 0)
+        return r;
+    params.spec = l->spec;
+    params.id = run->container->config->name;
+    params.bundle = pod->dir;
+    params.cgroup_fd = run->cgroup.fd;
+    params.stdio[0] = pod->null_fd;
+    params.stdio[1] = params.stdio[2] = output;
+    params.overlay = l->overlay;
+    params.namespace_fds[SPEC_NS_PID] = pod->sandbox.pidns_fd;
+    params.new_session = true;
+    run->own_pid_namespace = l->spec->namespaces[SPEC_NS_PID].present && pod->sandbox.pidns_fd < 0;
+    r = container_create(&params, &run->process, err);
+    if (r == 0)
+        r = container_start(&run->process, err);
+    if (r == 0)
+        r = pod_loop_add(&pod->loop, &run->watch, run->process.pidfd, EPOLLIN, on_ended, run, err);
+    if (r < 0) {
+        container_abort(&run->process);
+        container_process_finish(&run->process);
+        run->process = (struct container_process) CONTAINER_PROCESS_INIT;
+    }
+    return r;
+}
+
+static void post_start(struct pod_run *run) {
+    const struct pod_hook *hook = &run->container->config->post_start;
+    struct pod_exec_request request = {.args = hook->args, .stdio = {-1, -1, -1}};
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    int r, console;
+
+    if (hook->args) {
+        r = pod_exec_start(run, POD_EXEC_POST_START, NULL, NULL, &request, &console, &err);
+        if (r < 0)
+            pod_run_hook_done(run, POD_EXEC_POST_START, error_text(&err, r));
+    } else if (hook->sleep_seconds >= 0) {
+        run->hook_until = now_monotonic_usec() + (uint64_t) hook->sleep_seconds * USEC_PER_SEC;
+    } else {
+        run->container->started = true;
+    }
+}
+
+void pod_run_start(struct pod_run *run) {
+    _cleanup_(pod_launch_finish) struct pod_launch l = {0};
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    struct pod *pod = run->pod;
+    char id[POD_CONTAINER_ID_SIZE];
+    uint64_t now = now_monotonic_usec(), now_real = now_realtime_usec();
+    size_t i = (size_t) (run->container - pod->model.containers);
+
+    make_id(id);
+    int r = pod_launch_load(pod->spec_path, i, &l, &err);
+    if (r == 0)
+        r = launch(run, &l, &err);
+    pod_container_began(run->container, id, run->process.pid, now, now_real);
+    pod->changed = true;
+    if (r < 0) {
+        log_warning("container %s: cannot start: %s", run->container->config->name, error_text(&err, r));
+        drop_cgroup(run);
+        pod_container_ended(&pod->model, run->container, START_ERROR_CODE, 0, "StartError",
+                            xstrdup(error_text(&err, r)), now_monotonic_usec(), now_realtime_usec());
+    } else {
+        post_start(run);
+    }
+    pod_launch_finish(&l);
+    (void) malloc_trim(0); /* the configuration was much larger than what stays */
+}
+
+void pod_run_hook_done(struct pod_run *run, enum pod_exec_kind kind, const char *error) {
+    struct pod *pod = run->pod;
+
+    if (run->container->state != POD_RUNNING)
+        return;
+    pod->changed = true;
+    switch (kind) {
+    case POD_EXEC_PEER:
+        break;
+    case POD_EXEC_POST_START:
+        if (error) {
+            log_warning("container %s: postStart hook failed: %s", run->container->config->name, error);
+            free(run->end_reason);
+            run->end_reason = xasprintf("postStart hook failed: %s", error);
+            pod_run_end(run, now_monotonic_usec() + (uint64_t) pod->config->grace_seconds * USEC_PER_SEC);
+        } else {
+            run->container->started = true;
+        }
+        break;
+    case POD_EXEC_PRE_STOP:
+        if (error)
+            log_warning("container %s: preStop hook failed: %s", run->container->config->name, error);
+        (void) kill(run->process.pid, run->container->config->stop_signal);
+        break;
+    }
+}
+
+void pod_run_kill(struct pod_run *run) {
+    if (run->container->state != POD_RUNNING)
+        return;
+    /* not reaped yet, so the number is still its own */
+    (void) kill(run->process.pid, SIGKILL);
+    if (!run->own_pid_namespace && run->cgroup.fd >= 0)
+        (void) (cgroup_kill(&run->cgroup, NULL) < 0);
+}
+
+void pod_run_timers(struct pod_run *run, uint64_t now) {
+    if (run->hook_until > 0 && now >= run->hook_until) {
+        run->hook_until = 0;
+        pod_run_hook_done(run, run->told ? POD_EXEC_PRE_STOP : POD_EXEC_POST_START, NULL);
+    }
+    if (run->kill_at > 0 && now >= run->kill_at) {
+        run->kill_at = 0;
+        pod_run_kill(run);
+    }
+}

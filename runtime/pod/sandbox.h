@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The pod's own namespaces and cgroup. The calling process (the supervisor) moves into them; they end with it, and
+ * nothing made here is seen outside: mounts are received from the host, never given to it.
+ */
+#ifndef PODIUM_POD_SANDBOX_H
+#define PODIUM_POD_SANDBOX_H
+
+#include "podium/base/error.h"
+#include "podium/cgroups.h"
+#include "runtime/pod/config.h"
+
+struct pod_sandbox {
+    struct cgroup_hierarchy hierarchy;
+    struct cgroup cgroup; /* the unit's own: containers are its children */
+    int netns_fd;
+    int pidns_fd;    /* shareProcessNamespace, else -1 */
+    pid_t pidns_pid; /* the process that holds it, else 0 */
+};
+#define POD_SANDBOX_INIT                                                                                               \
+    { CGROUP_HIERARCHY_INIT, CGROUP_INIT, -1, -1, 0 }
+
+/* Moves the caller into the sub-cgroup POD_CGROUP_SELF and enables every controller there is for its siblings. */
+int pod_sandbox_cgroup(struct pod_sandbox *s, struct error *err) _must_check_;
+/* Namespaces, host name, loopback, sysctls, tmpfs mounts; opens netns_fd. */
+int pod_sandbox_namespaces(struct pod_sandbox *s, const struct pod_config *config, struct error *err) _must_check_;
+/* Ends the holder of the PID namespace, removes the sub-cgroups that are empty, closes. */
+void pod_sandbox_finish(struct pod_sandbox *s);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The supervisor's one object and its parts: control.c (peers), run.c (containers), exec.c (further processes in them,
+ * hooks too), stop.c (ending). supervisor.c builds it and turns the loop.
+ *
+ * Every event changes the model and sets `changed`; once a round the loop starts what is due, ends what must end, and
+ * then writes and sends the state once.
+ */
+#ifndef PODIUM_POD_SUPERVISOR_H
+#define PODIUM_POD_SUPERVISOR_H
+
+#include "podium/base/list.h"
+#include "runtime/pod/lifecycle.h"
+#include "runtime/pod/loop.h"
+#include "runtime/pod/record.h"
+#include "runtime/pod/sandbox.h"
+#include "runtime/process/container.h"
+
+struct pod;
+
+/* The live side of container i of the model. */
+struct pod_run {
+    struct pod *pod;
+    struct pod_container *container;
+    struct container_process process;
+    struct pod_watch watch;
+    struct cgroup cgroup;
+    bool own_pid_namespace; /* its end takes everything in it along */
+    bool told;              /* asked to end */
+    bool warned;            /* about settings left out */
+    uint64_t kill_at;       /* monotonic; 0: not set */
+    uint64_t hook_until;    /* monotonic: a sleeping hook is done then; 0: not sleeping */
+    char *end_reason;       /* message for the termination it was asked for; may be NULL */
+};
+
+struct pod_peer {
+    struct list link;
+    struct pod *pod;
+    struct pod_watch watch;
+    struct list queue; /* struct pod_message, not sent yet */
+    size_t n_queue;
+    bool behind; /* the newest state is not queued yet */
+};
+
+enum pod_exec_kind { POD_EXEC_PEER, POD_EXEC_POST_START, POD_EXEC_PRE_STOP };
+
+struct pod_exec {
+    struct list link;
+    struct pod *pod;
+    struct pod_run *run;
+    struct pod_peer *peer; /* NULL: a hook, or the peer is gone */
+    enum pod_exec_kind kind;
+    uint64_t of_run; /* the container's started_mono: a hook must not act on a later run */
+    char *id;
+    struct container_process process;
+    struct pod_watch watch;
+};
+
+struct pod {
+    char *dir, *spec_path, *state_path, *control_path;
+    struct pod_config *config;
+    struct pod_model model;
+    struct pod_record record;
+    struct pod_run *runs; /* parallel to model.containers */
+    struct pod_sandbox sandbox;
+    struct pod_loop loop;
+    struct pod_watch signal_watch, listen_watch;
+    int signal_fd, listen_fd, null_fd;
+    struct list peers, execs;
+    uint64_t stop_deadline; /* monotonic */
+    bool changed;           /* the state must be written and sent */
+    int n_running_told;     /* for STATUS= */
+};
+
+/* --- control.c --- */
+int pod_control_open(struct pod *pod, struct error *err) _must_check_;
+/* Queues a message for one peer; take_fd (or -1) is closed once sent. */
+void pod_peer_send(struct pod_peer *peer, struct json *take, int take_fd);
+void pod_control_broadcast_state(struct pod *pod, const struct json *state);
+void pod_control_close(struct pod *pod);
+
+/* --- run.c --- */
+/* Starts the container; a failure becomes a termination with reason StartError. */
+void pod_run_start(struct pod_run *run);
+/* Starts the postStart hook, or marks the container started. */
+void pod_run_hook_done(struct pod_run *run, enum pod_exec_kind kind, const char *error);
+void pod_run_kill(struct pod_run *run);
+/* Timers of this run that are due. */
+void pod_run_timers(struct pod_run *run, uint64_t now);
+
+/* --- exec.c --- */
+struct pod_exec_request {
+    char *const *args; /* NULL-terminated */
+    char *const *env;  /* added to the container's; may be NULL */
+    bool tty;
+    unsigned short rows, columns;
+    int stdio[3];
+};
+/* *ret_console: the terminal's master, -1 without tty. */
+int pod_exec_start(struct pod_run *run, enum pod_exec_kind kind, struct pod_peer *peer, const char *id,
+                   const struct pod_exec_request *request, int *ret_console, struct error *err) _must_check_;
+int pod_exec_kill(struct pod *pod, const struct pod_peer *peer, const char *id, int signal);
+void pod_exec_forget_peer(struct pod *pod, const struct pod_peer *peer);
+void pod_exec_free_all(struct pod *pod);
+
+/* --- stop.c --- */
+/* Ends the pod; called again it can only shorten. */
+void pod_stop(struct pod *pod, int64_t grace_seconds);
+/* Asks one container to end: preStop hook, stop signal, SIGKILL after the grace. */
+void pod_run_end(struct pod_run *run, uint64_t kill_at);
+/* Tells whoever must be told next. */
+void pod_stop_step(struct pod *pod);
+
+#endif
