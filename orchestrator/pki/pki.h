@@ -99,9 +99,10 @@ void pki_identity_finish(struct pki_identity *identity);
 int pki_identity_from_crt(gnutls_x509_crt_t crt, struct pki_identity *ret, struct error *err) _must_check_;
 int pki_identity_from_der(const void *der, size_t n, struct pki_identity *ret, struct error *err) _must_check_;
 int pki_identity_from_pem(const char *pem, struct pki_identity *ret, struct error *err) _must_check_;
-/* The peer of a TLS session: verifies its chain against the session's credentials first (signature, dates, and the
- * purpose: client when we are the server, server when we are the client; for the latter host, if given, must match a
- * name). -ENODATA when the peer showed no certificate, -EACCES with the reason when it is not to be trusted. */
+/* The peer of a TLS session: verifies its chain against the session's credentials first (signature, dates, purpose).
+ * host NULL: the peer is a client; otherwise it is a server and host must match one of its names or addresses, except
+ * for "", which leaves the name unchecked. -ENODATA when the peer showed no certificate, -EACCES with the reason when
+ * it is not to be trusted. */
 int pki_peer_identity(gnutls_session_t session, const char *host, struct pki_identity *ret,
                       struct error *err) _must_check_;
 /* End of validity of the first certificate of a file, Unix seconds. */
