@@ -63,7 +63,7 @@ static void drop_cgroup(struct pod_run *run) {
     if (run->cgroup.fd < 0)
         return;
     if (!run->own_pid_namespace) {
-        (void) cgroup_kill(&run->cgroup, NULL);
+        (void) (cgroup_kill(&run->cgroup, NULL) < 0);
         (void) (cgroup_wait_empty(&run->cgroup, LEFTOVER_TIMEOUT_MSEC, NULL) < 0);
     }
     int r = cgroup_remove_child(parent, run->container->config->name, &err);
