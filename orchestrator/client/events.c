@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/client/events.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "orchestrator/object/timestamp.h"
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+#include "podium/base/hashmap.h"
+#include "podium/base/list.h"
+#include "podium/base/log.h"
+
+/* Numbers of client-go. */
+#define SIMILAR_MAX         10
+#define SIMILAR_WINDOW_USEC (600 * USEC_PER_SEC)
+#define BURST               25
+#define REFILL_USEC         (300 * USEC_PER_SEC)
+#define REMEMBERED_MAX      4096
+#define MESSAGE_MAX         1024
+#define TRIES_MAX           4
+#define RETRY_USEC          (2 * USEC_PER_SEC)
+#define CALLS_MAX           256 /* under way at once; what exceeds is dropped */
+
+/* One event that exists or is being created, by its whole identity. */
+struct known {
+    char *ns, *name;
+    unsigned count;
+    char first[TIMESTAMP_SIZE];
+};
+
+/* Events of one object, type and reason: which messages came lately. */
+struct similar {
+    struct hashmap *messages;
+    uint64_t since;
+};
+
+/* Tokens of one object. */
+struct spam {
+    double tokens;
+    uint64_t last;
+};
+
+struct event_recorder {
+    sd_event *loop;
+    struct client *client;
+    char *component, *host;
+    struct hashmap *known, *similar, *spam;
+    struct list writes;
+    size_t n_writes;
+};
+
+struct write {
+    struct list link;
+    struct event_recorder *rec;
+    struct client_call *call;
+    sd_event_source *retry;
+    struct json *event;
+    unsigned count; /* 1: create; else patch */
+    unsigned tries;
+};
+
+static void write_start(struct write *w);
+
+static void known_free(void *p) {
+    struct known *k = p;
+    free(k->ns);
+    free(k->name);
+    free(k);
+}
+
+static void similar_free(void *p) {
+    struct similar *s = p;
+    hashmap_free(s->messages);
+    free(s);
+}
+
+struct event_recorder *event_recorder_new(sd_event *loop, struct client *client, const char *component) {
+    struct event_recorder *rec = xnew0(struct event_recorder);
+    rec->loop = sd_event_ref(loop);
+    rec->client = client;
+    rec->component = xstrdup(component);
+    rec->known = hashmap_new(known_free);
+    rec->similar = hashmap_new(similar_free);
+    rec->spam = hashmap_new(free);
+    list_init(&rec->writes);
+    return rec;
+}
+
+void event_recorder_set_host(struct event_recorder *rec, const char *host) {
+    free(rec->host);
+    rec->host = host ? xstrdup(host) : NULL;
+}
+
+static void write_free(struct write *w) {
+    list_remove(&w->link);
+    w->rec->n_writes--;
+    client_cancel(w->rec->client, w->call);
+    sd_event_source_disable_unref(w->retry);
+    json_unref(w->event);
+    free(w);
+}
+
+void event_recorder_free(struct event_recorder *rec) {
+    if (!rec)
+        return;
+    struct write *w;
+    list_foreach(w, &rec->writes, link) write_free(w);
+    hashmap_free(rec->known);
+    hashmap_free(rec->similar);
+    hashmap_free(rec->spam);
+    free(rec->component);
+    free(rec->host);
+    sd_event_unref(rec->loop);
+    free(rec);
+}
+
+/* --- writing --- */
+
+static int on_retry(sd_event_source *s, uint64_t usec, void *userdata) {
+    write_start(userdata);
+    return 0;
+}
+
+/* No answer or an overloaded server may pass; a namespace that is ending, or a refusal, does not. */
+static bool worth_retrying(const struct client_result *r) {
+    return r->code == 0 || r->code == 429 || r->code >= 500;
+}
+
+static void on_written(void *userdata, const struct client_result *result) {
+    struct write *w = userdata;
+    w->call = NULL;
+    if (w->count > 1 && result->code == 404) { /* expired since: it starts as a new one */
+        w->count = 1;
+        json_set(&w->event, "count", json_int(1));
+        write_start(w);
+        return;
+    }
+    if (client_ok(result) || !worth_retrying(result) || ++w->tries >= TRIES_MAX) {
+        if (!client_ok(result))
+            log_debug("event lost: %d %s", result->code, result->message ? result->message : "");
+        write_free(w);
+        return;
+    }
+    w->retry = sd_event_source_disable_unref(w->retry);
+    if (sd_event_add_time_relative(w->rec->loop, &w->retry, CLOCK_MONOTONIC, RETRY_USEC * w->tries, 0, on_retry, w) < 0)
+        abort();
+}
+
+static void write_start(struct write *w) {
+    const struct json *meta = json_get(w->event, "metadata");
+    struct client_request r = {
+        .verb = CLIENT_CREATE,
+        .resource = resource_by_plural("", "v1", "events"),
+        .ns = json_str(json_get(meta, "namespace")),
+        .body = w->event,
+    };
+    _cleanup_json_ struct json *patch = NULL;
+    if (w->count > 1) {
+        patch = json_object();
+        json_set(&patch, "count", json_ref(json_get(w->event, "count")));
+        json_set(&patch, "lastTimestamp", json_ref(json_get(w->event, "lastTimestamp")));
+        json_set(&patch, "message", json_ref(json_get(w->event, "message")));
+        r.verb = CLIENT_PATCH;
+        r.patch_type = PATCH_MERGE;
+        r.name = json_str(json_get(meta, "name"));
+        r.body = patch;
+    }
+    w->call = client_start(w->rec->client, &r, on_written, w);
+}
+
+/* --- correlating --- */
+
+static struct json *reference(const struct json *object) {
+    static const char *const from_meta[] = {"namespace", "name", "uid", "resourceVersion"};
+    struct json *ref = json_object();
+    json_set(&ref, "kind", json_ref(json_get(object, "kind")));
+    json_set(&ref, "apiVersion", json_ref(json_get(object, "apiVersion")));
+    for (size_t i = 0; i < ARRAY_LEN(from_meta); i++) {
+        struct json *v = json_path(object, "metadata", from_meta[i]);
+        if (v)
+            json_set(&ref, from_meta[i], json_ref(v));
+    }
+    return ref;
+}
+
+static bool take_token(struct event_recorder *rec, const char *object_key, uint64_t now) {
+    struct spam *s = hashmap_get(rec->spam, object_key);
+    if (!s) {
+        s = xnew0(struct spam);
+        s->tokens = BURST;
+        s->last = now;
+        hashmap_put(rec->spam, object_key, s);
+    }
+    s->tokens += (double) (now - s->last) / (double) REFILL_USEC;
+    if (s->tokens > BURST)
+        s->tokens = BURST;
+    s->last = now;
+    if (s->tokens < 1)
+        return false;
+    s->tokens -= 1;
+    return true;
+}
+
+/* True when this reason of this object has had too many different messages lately. */
+static bool too_many_messages(struct event_recorder *rec, const char *reason_key, const char *message, uint64_t now) {
+    struct similar *s = hashmap_get(rec->similar, reason_key);
+    if (!s || now - s->since > SIMILAR_WINDOW_USEC) {
+        s = xnew0(struct similar);
+        s->messages = hashmap_new(NULL);
+        hashmap_put(rec->similar, reason_key, s);
+    }
+    s->since = now;
+    if (hashmap_len(s->messages) < SIMILAR_MAX)
+        hashmap_put(s->messages, message, s);
+    return !hashmap_has(s->messages, message);
+}
+
+static struct known *remember(struct event_recorder *rec, const char *key, const struct json *object,
+                              const char *now_text) {
+    struct known *k = hashmap_get(rec->known, key);
+    if (k)
+        return k;
+    k = xnew0(struct known);
+    const char *ns = json_str_or(json_path(object, "metadata", "namespace"), "");
+    k->ns = xstrdup(*ns ? ns : "default"); /* events of cluster-scoped objects live in "default" */
+    k->name = xasprintf("%s.%016llx", json_str_or(json_path(object, "metadata", "name"), "unknown"),
+                        (unsigned long long) now_realtime_usec() * 1000 + hashmap_len(rec->known) % 1000);
+    memcpy(k->first, now_text, sizeof(k->first));
+    hashmap_put(rec->known, key, k);
+    return k;
+}
+
+static void forget_when_full(struct event_recorder *rec) {
+    if (hashmap_len(rec->known) >= REMEMBERED_MAX)
+        hashmap_clear(rec->known);
+    if (hashmap_len(rec->similar) >= REMEMBERED_MAX)
+        hashmap_clear(rec->similar);
+    if (hashmap_len(rec->spam) >= REMEMBERED_MAX)
+        hashmap_clear(rec->spam);
+}
+
+static struct json *event_document(const struct event_recorder *rec, const struct known *k, const struct json *object,
+                                   const char *type, const char *reason, const char *message, const char *now_text) {
+    struct json *e = json_object();
+    json_set(&e, "apiVersion", json_string("v1"));
+    json_set(&e, "kind", json_string("Event"));
+    json_set_path(&e, json_string(k->name), "metadata", "name");
+    json_set_path(&e, json_string(k->ns), "metadata", "namespace");
+    json_set(&e, "involvedObject", reference(object));
+    json_set(&e, "reason", json_string(reason));
+    json_set(&e, "message", json_string(message));
+    json_set(&e, "type", json_string(type));
+    json_set(&e, "count", json_int(k->count));
+    json_set(&e, "firstTimestamp", json_string(k->first));
+    json_set(&e, "lastTimestamp", json_string(now_text));
+    json_set_path(&e, json_string(rec->component), "source", "component");
+    if (rec->host)
+        json_set_path(&e, json_string(rec->host), "source", "host");
+    json_set(&e, "reportingComponent", json_string(rec->component));
+    json_set(&e, "reportingInstance", json_string(rec->host ? rec->host : ""));
+    return e;
+}
+
+/* Shortens to at most max bytes, not inside a UTF-8 character. */
+static void cut(char *text, size_t max) {
+    if (strlen(text) <= max)
+        return;
+    while (max > 0 && ((unsigned char) text[max] & 0xc0) == 0x80)
+        max--;
+    text[max] = 0;
+}
+
+static void record(struct event_recorder *rec, const struct json *object, const char *type, const char *reason,
+                   const char *message) {
+    uint64_t now = now_monotonic_usec();
+    char now_text[TIMESTAMP_SIZE];
+    timestamp_format(now_realtime_usec(), now_text);
+    forget_when_full(rec);
+    _cleanup_free_ char *object_key = xasprintf("%s/%s/%s/%s", json_str_or(json_get(object, "kind"), ""),
+                                                json_str_or(json_path(object, "metadata", "namespace"), ""),
+                                                json_str_or(json_path(object, "metadata", "name"), ""),
+                                                json_str_or(json_path(object, "metadata", "uid"), ""));
+    _cleanup_free_ char *reason_key = xasprintf("%s %s %s", object_key, type, reason);
+    bool joined = too_many_messages(rec, reason_key, message, now);
+    _cleanup_free_ char *text = xasprintf("%s%s", joined ? "(combined from similar events): " : "", message);
+    cut(text, MESSAGE_MAX);
+    _cleanup_free_ char *known_key = xasprintf("%s %s", reason_key, joined ? "(combined)" : message);
+    if (rec->n_writes >= CALLS_MAX || !take_token(rec, object_key, now))
+        return;
+    struct known *k = remember(rec, known_key, object, now_text);
+    k->count++;
+    struct write *w = xnew0(struct write);
+    w->rec = rec;
+    w->count = k->count;
+    w->event = event_document(rec, k, object, type, reason, text, now_text);
+    list_append(&rec->writes, &w->link);
+    rec->n_writes++;
+    write_start(w);
+}
+
+void event_record(struct event_recorder *rec, const struct json *object, const char *type, const char *reason,
+                  const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    _cleanup_free_ char *message = xvasprintf(fmt, ap);
+    va_end(ap);
+    cut(message, MESSAGE_MAX);
+    record(rec, object, type, reason, message);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Event recorder: core/v1 Events as `kubectl describe` shows them. Fire and forget: a failed write is tried again a few
+ * times, then dropped. What keeps a looping component from filling the store, roughly as upstream's EventCorrelator
+ * (client-go/tools/record/events_cache.go):
+ *  - the same event again (object, type, reason, message) is a patch that raises `count` and `lastTimestamp`;
+ *  - events of one object and reason whose messages differ are, after ten within ten minutes, joined into one event
+ *    "(combined from similar events): …";
+ *  - each object may cause 25 events at once and one more every five minutes; what exceeds is dropped.
+ * One loop thread. At most 4096 objects are remembered; the cache starts anew beyond.
+ */
+#ifndef PODIUM_CLIENT_EVENTS_H
+#define PODIUM_CLIENT_EVENTS_H
+
+#include "orchestrator/client/client.h"
+
+#define EVENT_NORMAL "Normal"
+#define EVENT_WARNING "Warning"
+
+struct event_recorder;
+
+/* component: source.component ("replicaset-controller"). The client must outlive the recorder. */
+struct event_recorder *event_recorder_new(sd_event *loop, struct client *client, const char *component);
+/* Cancels what is under way. */
+void event_recorder_free(struct event_recorder *rec);
+DEFINE_CLEANUP(struct event_recorder *, event_recorder_free)
+/* object: a whole object with kind, apiVersion and metadata. type: EVENT_NORMAL or EVENT_WARNING. Messages are cut at 1024
+ * bytes, the API's limit. */
+void event_record(struct event_recorder *rec, const struct json *object, const char *type, const char *reason,
+                  const char *fmt, ...) _printf_(5, 6);
+/* source.host, for what happens on a node; NULL clears. */
+void event_recorder_set_host(struct event_recorder *rec, const char *host);
+
+#endif
