@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The event window of one resource: a ring of its newest events, from which watches resume and older states are
+ * rebuilt. Bounded in events and in bytes of text; an event that is no longer fresh gives up its parsed document (the
+ * text stays), so that hours of lease renewals cost text and not trees.
+ */
+#include "orchestrator/store/internal.h"
+
+#include "podium/base/alloc.h"
+
+enum {
+    WINDOW_BYTES_MAX = 16 * 1024 * 1024, /* of text, per resource */
+    WINDOW_FRESH_EVENTS = 256,           /* these keep their documents: somebody is likely to read them */
+    WINDOW_CAP_MIN = 16,
+};
+
+void garbage_add_item(struct garbage *g, struct store_item *take) {
+    if (!take)
+        return;
+    xgrow(&g->items, g->n_items, &g->cap_items);
+    g->items[g->n_items++] = take;
+}
+
+static void garbage_add_doc(struct garbage *g, struct json *take) {
+    if (!take)
+        return;
+    xgrow(&g->docs, g->n_docs, &g->cap_docs);
+    g->docs[g->n_docs++] = take;
+}
+
+void garbage_empty(struct garbage *g) {
+    for (size_t i = 0; i < g->n_items; i++)
+        store_item_unref(g->items[i]);
+    for (size_t i = 0; i < g->n_docs; i++)
+        json_unref(g->docs[i]);
+    g->n_items = g->n_docs = 0;
+}
+
+void garbage_finish(struct garbage *g) {
+    garbage_empty(g);
+    free(g->items);
+    free(g->docs);
+}
+
+static struct store_event *slot(const struct window *w, uint64_t seq) {
+    return &w->ring[seq & (w->cap - 1)];
+}
+
+const struct store_event *window_at(const struct window *w, uint64_t seq) {
+    return slot(w, seq);
+}
+
+void window_finish(struct window *w) {
+    for (uint64_t seq = w->first; seq < w->next; seq++) {
+        store_item_unref(slot(w, seq)->item);
+        store_item_unref(slot(w, seq)->old);
+    }
+    free(w->ring);
+}
+
+static void drop_first(struct window *w, struct garbage *g) {
+    struct store_event *e = slot(w, w->first++);
+
+    w->floor = e->revision;
+    w->bytes -= item_text_len(e->item);
+    e->item->window_refs--;
+    garbage_add_item(g, e->item);
+    if (e->old) {
+        e->old->window_refs--;
+        garbage_add_item(g, e->old);
+    }
+}
+
+static void grow(struct window *w) {
+    size_t cap = w->cap ? w->cap * 2 : WINDOW_CAP_MIN;
+    struct store_event *ring = xcalloc(cap, sizeof(*ring));
+
+    for (uint64_t seq = w->first; seq < w->next; seq++)
+        ring[seq & (cap - 1)] = *slot(w, seq);
+    free(w->ring);
+    w->ring = ring;
+    w->cap = cap;
+}
+
+void window_push(struct window *w, enum store_event_type type, uint64_t revision, struct store_item *item,
+                 struct store_item *old, struct garbage *g) {
+    size_t len = item_text_len(item);
+
+    while (w->next - w->first >= w->max_events || (w->bytes + len > WINDOW_BYTES_MAX && w->first < w->next))
+        drop_first(w, g);
+    if (w->next - w->first == w->cap)
+        grow(w);
+    *slot(w, w->next++) = (struct store_event){type, revision, store_item_ref(item), store_item_ref(old)};
+    w->bytes += len;
+    item->window_refs++;
+    if (old)
+        old->window_refs++;
+    if (w->next - w->first > WINDOW_FRESH_EVENTS) {
+        struct store_event *stale = slot(w, w->next - 1 - WINDOW_FRESH_EVENTS);
+        garbage_add_doc(g, item_take_doc(stale->item));
+        if (stale->old)
+            garbage_add_doc(g, item_take_doc(stale->old));
+    }
+}
+
+uint64_t window_seek(const struct window *w, uint64_t revision) {
+    uint64_t lo = w->first, hi = w->next;
+
+    while (lo < hi) {
+        uint64_t mid = lo + (hi - lo) / 2;
+        if (slot(w, mid)->revision <= revision)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}

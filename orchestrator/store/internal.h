@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of the store share among themselves; nobody else includes it.
+ *
+ * Three locks, always taken in this order:
+ *   submit   the order of writes: queue, newest submitted state of objects being written, next revision
+ *   state    (rwlock) what is committed: indexes, event windows, committed revision, the table of resources
+ *   watching lists of watches waiting for an event
+ * Only the commit thread takes `state` for writing (and whoever makes a resource known for the first time), for as long
+ * as it takes to link a batch in; nothing is encoded, freed or written to disk under it.
+ */
+#ifndef PODIUM_STORE_INTERNAL_H
+#define PODIUM_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "orchestrator/store/backend.h"
+#include "orchestrator/store/store.h"
+#include "podium/base/hashmap.h"
+#include "podium/base/list.h"
+#include "podium/base/strbuf.h"
+
+/* --- item.c --- */
+struct item_text {
+    size_t len;
+    char data[];
+};
+
+/* doc and text are each derived from the other on first use; at least one is always there. */
+struct store_item {
+    atomic_uint refs;
+    unsigned window_refs; /* how many of refs belong to event windows; under the state lock */
+    uint64_t revision;
+    _Atomic(struct json *) doc;
+    _Atomic(struct item_text *) text;
+    size_t name_at;
+    char ns[]; /* "ns\0name\0" */
+};
+
+/* A document on its way to become an item: everything expensive is done before the submit lock is taken. */
+struct item_draft {
+    struct json *doc;   /* own copies of root and metadata, so that the revision can be set without copying */
+    struct strbuf text; /* encoded with an empty resourceVersion */
+    size_t hole;        /* where its digits go */
+};
+void item_draft_init(struct item_draft *d, const struct json *doc);
+void item_draft_encode(struct item_draft *d);
+void item_draft_finish(struct item_draft *d);
+struct store_item *item_from_draft(struct item_draft *d, uint64_t revision, const char *ns, const char *name);
+struct store_item *item_from_text(const char *text, size_t len, uint64_t revision, const char *ns, const char *name);
+/* Takes the document out of an item nobody but event windows holds, to be rebuilt from the text if ever asked for;
+ * NULL when it is in use. Under the state write lock; the caller unrefs. */
+struct json *item_take_doc(struct store_item *i);
+size_t item_text_len(const struct store_item *i); /* 0 when not encoded yet */
+
+/* --- index.c: items ordered by (ns, name); holds one reference each --- */
+struct index {
+    struct index_chunk **chunks;
+    size_t n_chunks, cap, n_items;
+};
+struct index_pos {
+    size_t chunk, at; /* (n_chunks, 0) is the end */
+};
+void index_finish(struct index *ix);
+int index_compare(const struct store_item *i, const char *ns, const char *name);
+struct store_item *index_find(const struct index *ix, const char *ns, const char *name); /* borrowed */
+/* Take the reference of `take`; return that of the item replaced or removed, or NULL. */
+struct store_item *index_put(struct index *ix, struct store_item *take);
+struct store_item *index_remove(struct index *ix, const char *ns, const char *name);
+/* The first item at or behind a key. name NULL: behind every name of the namespace. */
+struct index_pos index_seek(const struct index *ix, const char *ns, const char *name);
+struct index_pos index_seek_behind(const struct index *ix, const char *ns, const char *name);
+struct index_pos index_end(const struct index *ix);
+struct store_item *index_at(const struct index *ix, struct index_pos p); /* borrowed; NULL at the end */
+void index_next(const struct index *ix, struct index_pos *p);
+size_t index_distance(const struct index *ix, struct index_pos from, struct index_pos to); /* from <= to */
+
+/* --- events.c: the newest events of one resource --- */
+struct window {
+    struct store_event *ring; /* capacity is a power of two; event `seq` is at seq % cap */
+    size_t cap, max_events;
+    uint64_t first, next; /* sequence numbers: [first, next) are there */
+    uint64_t floor;       /* events up to this revision may be missing */
+    size_t bytes;         /* of text */
+};
+/* Things to release once the state lock is let go. */
+struct garbage {
+    struct store_item **items;
+    size_t n_items, cap_items;
+    struct json **docs;
+    size_t n_docs, cap_docs;
+};
+void garbage_add_item(struct garbage *g, struct store_item *take); /* NULL is fine */
+void garbage_empty(struct garbage *g);
+void garbage_finish(struct garbage *g);
+void window_finish(struct window *w);
+void window_push(struct window *w, enum store_event_type type, uint64_t revision, struct store_item *item,
+                 struct store_item *old, struct garbage *g);
+const struct store_event *window_at(const struct window *w, uint64_t seq);
+uint64_t window_seek(const struct window *w, uint64_t revision); /* first event with a greater revision, or next */
+
+/* --- the store --- */
+struct resource_state {
+    char *name;
+    struct index index;
+    struct window window;
+    struct list armed;    /* watches to wake at the next event; under `watching` */
+    uint64_t woken_batch; /* commit thread only */
+};
+
+struct write {
+    struct write *next;
+    enum store_op op;
+    struct resource_state *resource;
+    struct store_item *item; /* new state, or last state with the deletion's revision */
+    struct store_item *old;  /* NULL for CREATE */
+    char *key;               /* in store.pending */
+    store_done_fn done;
+    void *userdata;
+    int result;
+};
+
+struct write_queue {
+    struct write *head, **tail;
+    size_t n;
+};
+
+struct store {
+    struct store_backend *backend;
+    unsigned window_events;
+    uint64_t open_revision; /* no event up to here is in any window */
+
+    pthread_mutex_t submit;
+    pthread_cond_t submitted;
+    struct write_queue queue;
+    struct hashmap *pending; /* key → newest write (struct write) of an object under way */
+    uint64_t next_revision;
+    bool stopping;
+
+    pthread_rwlock_t state;
+    struct hashmap *resources; /* name → struct resource_state */
+    uint64_t revision;
+
+    pthread_mutex_t watching;
+    pthread_cond_t woken;
+    struct list waking; /* commit thread is about to wake these */
+
+    pthread_t thread;
+};
+
+/* Under the state lock; NULL when no object or watch of that resource was ever seen. */
+struct resource_state *store_resource_find(struct store *s, const char *resource);
+/* Takes and leaves the state lock; never NULL. */
+struct resource_state *store_resource_get(struct store *s, const char *resource);
+
+/* --- commit.c --- */
+void *store_commit_main(void *store);
+
+/* --- watch.c --- */
+/* Calls wake of every watch that waits for one of these writes. Commit thread, no lock held. */
+void store_wake_watches(struct store *s, struct write *const *writes, size_t n, uint64_t batch);
+
+/* --- list_at.c --- */
+struct list_range {
+    const char *ns, *after_ns, *after_name;
+    size_t limit;
+};
+/* The state at an older revision which the window is known to reach. Under the state lock. */
+void store_list_at(const struct resource_state *res, uint64_t revision, const struct list_range *range,
+                   struct store_list *ret);
+/* list.c: where a range starts and ends in the index. */
+struct index_pos list_range_start(const struct index *ix, const struct list_range *range);
+struct index_pos list_range_end(const struct index *ix, const struct list_range *range);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Stored objects: a document, its text, its revision; each derived at most once from what is there. */
+#include "orchestrator/store/internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "podium/base/alloc.h"
+
+static struct store_item *item_new(uint64_t revision, const char *ns, const char *name) {
+    size_t ns_size = strlen(ns) + 1, name_size = strlen(name) + 1;
+    struct store_item *i = xmalloc(sizeof(*i) + ns_size + name_size);
+
+    atomic_init(&i->refs, 1);
+    i->window_refs = 0;
+    i->revision = revision;
+    atomic_init(&i->doc, NULL);
+    atomic_init(&i->text, NULL);
+    i->name_at = ns_size;
+    memcpy(i->ns, ns, ns_size);
+    memcpy(i->ns + ns_size, name, name_size);
+    return i;
+}
+
+struct store_item *store_item_ref(struct store_item *i) {
+    if (i)
+        atomic_fetch_add_explicit(&i->refs, 1, memory_order_relaxed);
+    return i;
+}
+
+void store_item_unref(struct store_item *i) {
+    if (!i || atomic_fetch_sub_explicit(&i->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    json_unref(atomic_load_explicit(&i->doc, memory_order_relaxed));
+    free(atomic_load_explicit(&i->text, memory_order_relaxed));
+    free(i);
+}
+
+uint64_t store_item_revision(const struct store_item *i) {
+    return i->revision;
+}
+
+const char *store_item_namespace(const struct store_item *i) {
+    return i->ns;
+}
+
+const char *store_item_name(const struct store_item *i) {
+    return i->ns + i->name_at;
+}
+
+/* Two threads may both derive it; the first to publish wins and everybody sees that one. */
+const struct json *store_item_doc(struct store_item *i) {
+    struct json *doc = atomic_load_explicit(&i->doc, memory_order_acquire), *mine = NULL;
+
+    if (doc)
+        return doc;
+    struct item_text *t = atomic_load_explicit(&i->text, memory_order_acquire);
+    if (json_parse(t->data, t->len, NULL, &mine, NULL) < 0)
+        return NULL; /* cannot happen: the text is our own encoding, its checksum was verified when it was loaded */
+    if (atomic_compare_exchange_strong(&i->doc, &doc, mine))
+        return mine;
+    json_unref(mine);
+    return doc;
+}
+
+const char *store_item_text(struct store_item *i, size_t *ret_len) {
+    struct item_text *t = atomic_load_explicit(&i->text, memory_order_acquire);
+
+    if (!t) {
+        _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+        json_write(atomic_load_explicit(&i->doc, memory_order_acquire), 0, &b);
+        struct item_text *mine = xmalloc(sizeof(*mine) + b.len + 1);
+        mine->len = b.len;
+        memcpy(mine->data, strbuf_str(&b), b.len + 1);
+        if (atomic_compare_exchange_strong(&i->text, &t, mine))
+            t = mine;
+        else
+            free(mine);
+    }
+    if (ret_len)
+        *ret_len = t->len;
+    return t->data;
+}
+
+size_t item_text_len(const struct store_item *i) {
+    struct item_text *t = atomic_load_explicit(&i->text, memory_order_acquire);
+
+    return t ? t->len : 0;
+}
+
+struct json *item_take_doc(struct store_item *i) {
+    /* Under the state write lock no reader can get at the item through a window, so an equal count stays equal. */
+    if (atomic_load_explicit(&i->refs, memory_order_acquire) != i->window_refs || !item_text_len(i))
+        return NULL;
+    return atomic_exchange(&i->doc, NULL);
+}
+
+/* --- drafts --- */
+
+void item_draft_init(struct item_draft *d, const struct json *doc) {
+    *d = (struct item_draft){.doc = json_ref(doc), .text = STRBUF_INIT};
+    json_set(json_edit(&d->doc, "metadata"), "resourceVersion", json_string(""));
+}
+
+void item_draft_finish(struct item_draft *d) {
+    json_unref(d->doc);
+    d->doc = NULL;
+    strbuf_finish(&d->text);
+}
+
+static void encode_metadata(struct item_draft *d, const struct json *metadata) {
+    strbuf_addc(&d->text, '{');
+    for (size_t i = 0; i < json_len(metadata); i++) {
+        const char *key = json_key_at(metadata, i);
+        if (i > 0)
+            strbuf_addc(&d->text, ',');
+        json_write_string(key, strlen(key), &d->text);
+        strbuf_addc(&d->text, ':');
+        json_write(json_value_at(metadata, i), 0, &d->text);
+        if (strcmp(key, "resourceVersion") == 0)
+            d->hole = d->text.len - 1; /* between the quotes of "" */
+    }
+    strbuf_addc(&d->text, '}');
+}
+
+void item_draft_encode(struct item_draft *d) {
+    strbuf_addc(&d->text, '{');
+    for (size_t i = 0; i < json_len(d->doc); i++) {
+        const char *key = json_key_at(d->doc, i);
+        if (i > 0)
+            strbuf_addc(&d->text, ',');
+        json_write_string(key, strlen(key), &d->text);
+        strbuf_addc(&d->text, ':');
+        if (strcmp(key, "metadata") == 0)
+            encode_metadata(d, json_value_at(d->doc, i));
+        else
+            json_write(json_value_at(d->doc, i), 0, &d->text);
+    }
+    strbuf_addc(&d->text, '}');
+}
+
+struct store_item *item_from_draft(struct item_draft *d, uint64_t revision, const char *ns, const char *name) {
+    struct store_item *i = item_new(revision, ns, name);
+    char digits[24];
+    size_t n = (size_t) snprintf(digits, sizeof(digits), "%" PRIu64, revision);
+
+    json_set(json_edit(&d->doc, "metadata"), "resourceVersion", json_string_len(digits, n));
+    atomic_init(&i->doc, steal(&d->doc));
+    if (d->text.len == 0)
+        return i;
+    struct item_text *t = xmalloc(sizeof(*t) + d->text.len + n + 1);
+    t->len = d->text.len + n;
+    memcpy(t->data, d->text.data, d->hole);
+    memcpy(t->data + d->hole, digits, n);
+    memcpy(t->data + d->hole + n, d->text.data + d->hole, d->text.len - d->hole + 1);
+    atomic_init(&i->text, t);
+    return i;
+}
+
+struct store_item *item_from_text(const char *text, size_t len, uint64_t revision, const char *ns, const char *name) {
+    struct store_item *i = item_new(revision, ns, name);
+    struct item_text *t = xmalloc(sizeof(*t) + len + 1);
+
+    t->len = len;
+    memcpy(t->data, text, len);
+    t->data[len] = 0;
+    atomic_init(&i->text, t);
+    return i;
+}

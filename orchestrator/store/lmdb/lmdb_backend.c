@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rows in LMDB, keyed by revision: every batch appends at the right edge of the tree (MDB_APPEND), which is several
+ * times faster than keys in name order; the row a write replaces is deleted in the same transaction, so the file holds
+ * current state only and cannot rot.
+ *
+ * One process owns the folder by an flock(2) on it. LMDB's own lock file is therefore not used (MDB_NOLOCK): no reader
+ * slots that a killed process could leave behind, and nothing else may open the file meanwhile.
+ *
+ * Room. A full map must still take deletions, and a deletion in a copy-on-write tree needs pages before it frees any.
+ * So batches that write rows are refused with -ENOSPC when fewer than `reserve` pages would be left.
+ */
+#include "orchestrator/store/store.h"
+
+#include <fcntl.h>
+#include <lmdb.h>
+#include <setjmp.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "orchestrator/store/backend.h"
+#include "orchestrator/store/lmdb/row.h"
+#include "podium/base/alloc.h"
+#include "podium/base/fd.h"
+#include "podium/base/path.h"
+
+enum {
+    RESERVE_PAGES = 1024, /* or a quarter of a small map */
+    MAP_BYTES_MIN = 256 * 1024,
+};
+#define MAP_BYTES_DEFAULT (8ull << 30)
+#define DATA_FILE         "data.mdb"
+
+struct lmdb_backend {
+    struct store_backend base;
+    char *path;
+    int folder; /* holds the lock */
+    MDB_env *env;
+    MDB_dbi dbi;
+    size_t page_size, map_pages, reserve;
+    bool failed;        /* an fsync failed: what is on disk is unknown */
+    bool abandoned;     /* LMDB gave up in the middle of something: its environment must not be touched */
+    jmp_buf *on_damage; /* where to go when LMDB finds its file inconsistent; only while loading */
+};
+
+/* LMDB's codes to errno: its own are large negative numbers, the system's are positive. */
+static int lmdb_errno(int rc) {
+    switch (rc) {
+    case MDB_MAP_FULL:
+        return -ENOSPC;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+        return -EBADMSG;
+    case MDB_VERSION_MISMATCH:
+        return -EPROTONOSUPPORT;
+    default:
+        return rc > 0 ? -rc : -EIO;
+    }
+}
+
+static int lmdb_error(const struct lmdb_backend *b, int rc, const char *what, struct error *err) {
+    int r = lmdb_errno(rc);
+
+    if (r == -EBADMSG || r == -EPROTONOSUPPORT)
+        return error_set(err, r,
+                         "%s/" DATA_FILE " is damaged or not a Podium store (%s): restore it from a backup or move "
+                         "it away to start empty",
+                         b->path, mdb_strerror(rc));
+    return error_set(err, r, "cannot %s %s/" DATA_FILE ": %s", what, b->path, mdb_strerror(rc));
+}
+
+/* LMDB calls this instead of assert(3). Loading can turn it into an error; elsewhere LMDB aborts after the return. */
+static void damage_found(MDB_env *env, const char *msg) {
+    struct lmdb_backend *b = mdb_env_get_userctx(env);
+
+    (void) msg;
+    if (b->on_damage)
+        longjmp(*b->on_damage, 1);
+}
+
+/* --- loading --- */
+
+static int read_rows(struct lmdb_backend *b, MDB_cursor *cursor, store_row_fn row, void *userdata,
+                     uint64_t *ret_revision, struct error *err) {
+    MDB_val key, value;
+    struct store_row out;
+    int rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST), r;
+
+    for (; rc == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+        uint64_t revision;
+        if (key.mv_size != sizeof(revision))
+            return lmdb_error(b, MDB_INVALID, "read", err);
+        memcpy(&revision, key.mv_data, sizeof(revision));
+        if (revision == 0) {
+            r = identity_read(value.mv_data, value.mv_size, ret_revision);
+            if (r < 0)
+                return lmdb_error(b, r == -EPROTONOSUPPORT ? MDB_VERSION_MISMATCH : MDB_INVALID, "read", err);
+            continue;
+        }
+        r = row_read(revision, value.mv_data, value.mv_size, &out);
+        if (r < 0)
+            return error_set(err, r,
+                             "%s/" DATA_FILE " is damaged: the row of revision %llu is not intact: restore the file "
+                             "from a backup",
+                             b->path, (unsigned long long) revision);
+        r = row(userdata, &out, err);
+        if (r < 0)
+            return r;
+        if (revision > *ret_revision)
+            *ret_revision = revision;
+    }
+    return rc == MDB_NOTFOUND ? 0 : lmdb_error(b, rc, "read", err);
+}
+
+static int lmdb_load(struct store_backend *base, store_row_fn row, void *userdata, uint64_t *ret_revision,
+                     struct error *err) {
+    struct lmdb_backend *b = container_of(base, struct lmdb_backend, base);
+    MDB_txn *txn = NULL;
+    MDB_cursor *cursor = NULL;
+    jmp_buf damage;
+
+    *ret_revision = 0;
+    if (setjmp(damage)) {
+        b->on_damage = NULL;
+        b->abandoned = true;
+        return lmdb_error(b, MDB_CORRUPTED, "read", err);
+    }
+    b->on_damage = &damage;
+    int rc = mdb_txn_begin(b->env, NULL, MDB_RDONLY, &txn), r;
+    if (rc == 0)
+        rc = mdb_cursor_open(txn, b->dbi, &cursor);
+    r = rc != 0 ? lmdb_error(b, rc, "read", err) : read_rows(b, cursor, row, userdata, ret_revision, err);
+    if (cursor)
+        mdb_cursor_close(cursor);
+    if (txn)
+        mdb_txn_abort(txn);
+    b->on_damage = NULL;
+    return r;
+}
+
+/* --- committing --- */
+
+/* Pages on LMDB's free list: records of {count, page numbers …}, in database 0, which only a read transaction may see.
+ */
+static size_t free_list_pages(const struct lmdb_backend *b) {
+    MDB_cursor *cursor;
+    MDB_txn *txn;
+    MDB_val key, value;
+    size_t pages = 0;
+
+    if (mdb_txn_begin(b->env, NULL, MDB_RDONLY, &txn) != 0)
+        return 0;
+    if (mdb_cursor_open(txn, 0, &cursor) == 0) {
+        while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
+            size_t n;
+            memcpy(&n, value.mv_data, sizeof(n));
+            pages += n;
+        }
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return pages;
+}
+
+static bool has_room(const struct lmdb_backend *b, const struct store_change *changes, size_t n) {
+    size_t want = b->reserve;
+    bool writes = false;
+    MDB_envinfo info;
+
+    for (size_t i = 0; i < n; i++) {
+        if (changes[i].remove)
+            continue;
+        writes = true;
+        want += row_size(&changes[i]) / b->page_size + 2;
+    }
+    mdb_env_info(b->env, &info);
+    size_t unused = b->map_pages - (info.me_last_pgno + 1);
+    /* Walking the free list costs; only near the end of the map it is needed. */
+    return !writes || unused >= want || unused + free_list_pages(b) >= want;
+}
+
+static int put_row(MDB_txn *txn, MDB_dbi dbi, const struct store_change *ch) {
+    uint64_t revision = ch->revision;
+    MDB_val key = {sizeof(revision), &revision}, value = {row_size(ch), NULL};
+    int rc = mdb_put(txn, dbi, &key, &value, MDB_APPEND | MDB_RESERVE);
+
+    if (rc == 0)
+        row_write(ch, value.mv_data);
+    return rc;
+}
+
+static int put_identity(MDB_txn *txn, MDB_dbi dbi, uint64_t revision) {
+    uint64_t zero = 0;
+    char bytes[IDENTITY_SIZE];
+    MDB_val key = {sizeof(zero), &zero}, value = {sizeof(bytes), bytes};
+
+    identity_write(revision, bytes);
+    return mdb_put(txn, dbi, &key, &value, 0);
+}
+
+static int write_batch(struct lmdb_backend *b, MDB_txn *txn, const struct store_change *changes, size_t n) {
+    int rc = 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        if (!changes[i].remove)
+            rc = put_row(txn, b->dbi, &changes[i]);
+        if (rc == 0 && changes[i].old_revision) {
+            uint64_t old = changes[i].old_revision;
+            MDB_val key = {sizeof(old), &old};
+            rc = mdb_del(txn, b->dbi, &key, NULL);
+        }
+    }
+    /* The newest row itself says which revision is the newest, except after a deletion. */
+    if (rc == 0 && changes[n - 1].remove)
+        rc = put_identity(txn, b->dbi, changes[n - 1].revision);
+    return rc;
+}
+
+static int lmdb_commit(struct store_backend *base, const struct store_change *changes, size_t n, struct error *err) {
+    struct lmdb_backend *b = container_of(base, struct lmdb_backend, base);
+    MDB_txn *txn;
+
+    if (b->failed)
+        return error_set(err, -EIO, "%s/" DATA_FILE " could not be written earlier; restart after checking the disk",
+                         b->path);
+    if (!has_room(b, changes, n))
+        return error_set(err, -ENOSPC, "%s/" DATA_FILE " is full", b->path);
+    int rc = mdb_txn_begin(b->env, NULL, 0, &txn);
+    if (rc != 0)
+        return lmdb_error(b, rc, "write", err);
+    rc = write_batch(b, txn, changes, n);
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return lmdb_error(b, rc, "write", err);
+    }
+    rc = mdb_txn_commit(txn);
+    if (rc == 0)
+        return 0;
+    /* A full disk is found before anything points to the new pages. After any other failure nobody knows what a later
+     * fsync would really have made durable. */
+    if (rc != ENOSPC && rc != EDQUOT && rc != MDB_MAP_FULL)
+        b->failed = true;
+    int r = lmdb_error(b, rc, "write", err);
+    return r == -EDQUOT ? -ENOSPC : r;
+}
+
+static void lmdb_close(struct store_backend *base) {
+    struct lmdb_backend *b = container_of(base, struct lmdb_backend, base);
+
+    if (b->env && !b->abandoned)
+        mdb_env_close(b->env);
+    closep(&b->folder);
+    free(b->path);
+    free(b);
+}
+
+static const struct store_backend_ops lmdb_ops = {
+    .load = lmdb_load,
+    .commit = lmdb_commit,
+    .close = lmdb_close,
+};
+
+/* --- opening --- */
+
+static int open_folder(struct lmdb_backend *b, struct error *err) {
+    int r = mkdir_parents(b->path, 0700, err);
+
+    if (r < 0)
+        return r;
+    b->folder = open(b->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (b->folder < 0)
+        return error_set_errno(err, -errno, "cannot open %s", b->path);
+    if (fchmod(b->folder, 0700) < 0) /* secrets are in there */
+        return error_set_errno(err, -errno, "cannot restrict access to %s", b->path);
+    if (flock(b->folder, LOCK_EX | LOCK_NB) < 0) {
+        if (errno == EWOULDBLOCK)
+            return error_set(err, -EBUSY, "%s is in use by another server", b->path);
+        return error_set_errno(err, -errno, "cannot lock %s", b->path);
+    }
+    return 0;
+}
+
+/* A file shorter than its pages would kill the process by SIGBUS. LMDB legitimately leaves out pages at the end that it
+ * freed before they were ever written, so fill up with zeros: a missing page that matters is then found by its checks.
+ */
+static int complete_file(struct lmdb_backend *b, struct error *err) {
+    MDB_envinfo info;
+    MDB_stat stat_;
+    struct stat st;
+    int fd;
+
+    mdb_env_info(b->env, &info);
+    mdb_env_stat(b->env, &stat_);
+    b->page_size = stat_.ms_psize;
+    b->map_pages = info.me_mapsize / b->page_size;
+    b->reserve = b->map_pages / 4 < RESERVE_PAGES ? b->map_pages / 4 : RESERVE_PAGES;
+    mdb_env_get_fd(b->env, &fd);
+    off_t need = (off_t) ((info.me_last_pgno + 1) * b->page_size);
+    if (fstat(fd, &st) < 0 || (st.st_size < need && ftruncate(fd, need) < 0))
+        return error_set_errno(err, -errno, "cannot size %s/" DATA_FILE, b->path);
+    if (fsync(b->folder) < 0)
+        return error_set_errno(err, -errno, "cannot make %s durable", b->path);
+    return 0;
+}
+
+/* Opens the one database, and makes it ours when it is new. */
+static int open_rows(struct lmdb_backend *b, struct error *err) {
+    uint64_t zero = 0;
+    MDB_val key = {sizeof(zero), &zero}, value;
+    MDB_txn *txn;
+    MDB_stat rows;
+    int rc = mdb_txn_begin(b->env, NULL, 0, &txn);
+
+    if (rc != 0)
+        return lmdb_error(b, rc, "open", err);
+    rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY | MDB_CREATE, &b->dbi);
+    if (rc == 0)
+        rc = mdb_stat(txn, b->dbi, &rows);
+    if (rc == 0 && rows.ms_entries == 0)
+        rc = put_identity(txn, b->dbi, 0);
+    else if (rc == 0)
+        rc = mdb_get(txn, b->dbi, &key, &value) == MDB_NOTFOUND ? MDB_INVALID : 0;
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return lmdb_error(b, rc, "open", err);
+    }
+    rc = mdb_txn_commit(txn);
+    return rc != 0 ? lmdb_error(b, rc, "write", err) : 0;
+}
+
+static int open_env(struct lmdb_backend *b, const struct store_options *options, struct error *err) {
+    size_t map = options->map_bytes ? options->map_bytes : MAP_BYTES_DEFAULT;
+    unsigned flags = MDB_NOLOCK | MDB_NORDAHEAD | MDB_NOTLS | (options->no_sync ? MDB_NOSYNC : 0);
+    jmp_buf damage;
+
+    if (map < MAP_BYTES_MIN)
+        map = MAP_BYTES_MIN;
+    int rc = mdb_env_create(&b->env);
+    if (rc == 0)
+        rc = mdb_env_set_mapsize(b->env, map);
+    if (rc == 0)
+        rc = mdb_env_open(b->env, b->path, flags, 0600);
+    if (rc != 0)
+        return lmdb_error(b, rc, "open", err);
+    mdb_env_set_userctx(b->env, b);
+    mdb_env_set_assert(b->env, damage_found);
+    int r = complete_file(b, err);
+    if (r < 0)
+        return r;
+    if (setjmp(damage)) {
+        b->on_damage = NULL;
+        b->abandoned = true;
+        return lmdb_error(b, MDB_CORRUPTED, "open", err);
+    }
+    b->on_damage = &damage;
+    r = open_rows(b, err);
+    b->on_damage = NULL;
+    return r;
+}
+
+int store_open_lmdb(const struct store_options *options, struct store **ret, struct error *err) {
+    struct lmdb_backend *b = xnew0(struct lmdb_backend);
+
+    *ret = NULL;
+    b->base.ops = &lmdb_ops;
+    b->path = xstrdup(options->path);
+    b->folder = -EBADF;
+    int r = open_folder(b, err);
+    if (r == 0)
+        r = open_env(b, options, err);
+    if (r < 0) {
+        lmdb_close(&b->base);
+        return r;
+    }
+    return store_open_backend(&b->base, options, ret, err);
+}
