@@ -5,6 +5,7 @@
 
 #include "orchestrator/client/events.h"
 #include "orchestrator/client/expectations.h"
+#include "orchestrator/controller/claim.h"
 #include "orchestrator/controller/ownership.h"
 #include "orchestrator/controller/podstate.h"
 #include "orchestrator/controller/replicaset/decide.h"
@@ -32,8 +33,9 @@ struct controller {
 
 struct sync {
     struct task task;
-    struct json *owner;
-    struct json *pods; /* array of the active pods the status speaks of */
+    struct claim claim;
+    struct json *owner; /* the claim's */
+    struct json *pods;  /* array of the active pods the status speaks of */
     struct replicaset_plan plan;
     size_t started, batch; /* creations begun; size of the next batch */
     bool batch_failed;
@@ -71,81 +73,17 @@ static struct json **candidates(struct controller *c, const struct json *owner, 
     return mine;
 }
 
-static void on_claimed(struct task *t, const struct client_result *result, void *arg) {
+static void on_claimed(struct task *t, int result) {
     struct sync *s = (struct sync *) t;
-    int r = task_errno(result);
-    if (arg && client_ok(result) && pod_is_active(result->object))
-        json_append(&s->pods, json_ref(result->object)); /* adopted: counts from now on */
-    else if (r < 0 && r != -ENOENT && !(r == -EINVAL && !arg))
-        s->result = r; /* a pod that vanished, or was replaced while we released it, needs nothing more */
-    if (t->pending > 0)
-        return;
-    if (s->result < 0)
-        task_done(t, s->result); /* counting with wrong claims would create or delete too much */
-    else
-        manage(t);
-}
-
-static void patch_pod(struct task *t, const struct json *pod, struct json *take_patch, bool adopt) {
-    _cleanup_json_ struct json *patch = take_patch;
-    struct client_request r = {
-        .verb = CLIENT_PATCH,
-        .resource = controller_of(t)->pod_resource,
-        .ns = meta_namespace(pod),
-        .name = meta_name(pod),
-        .body = patch,
-        .patch_type = PATCH_STRATEGIC,
-    };
-    task_call(t, &r, on_claimed, adopt ? t : NULL);
-}
-
-static void on_owner_checked(struct task *t, const struct client_result *result, void *arg);
-
-/* Claims: adoptions only after the live owner was found not to be going, since the garbage collector may already have
- * decided that these pods are to be orphaned. */
-static void begin_claims(struct task *t, bool may_adopt) {
-    struct sync *s = (struct sync *) t;
-    struct controller *c = controller_of(t);
-    _cleanup_(selector_freep) struct selector *selector = NULL;
-    _cleanup_(claim_finish) struct claim claim = {0};
-    size_t n;
-    _cleanup_free_ struct json **all = candidates(c, s->owner, &n);
-    if (c->kind->selector(json_path(s->owner, "spec", "selector"), &selector, NULL) < 0) {
-        task_done(t, 0); /* an invalid selector never gets better by trying */
+    if (result < 0) { /* counting with wrong claims would create or delete too much */
+        task_done(t, result == -ENOENT ? 0 : result);
         return;
     }
-    replicaset_claim(s->owner, selector, all, n, &claim);
-    if (claim.n_adopt > 0 && !may_adopt) {
-        struct client_request r = {
-            .verb = CLIENT_GET,
-            .resource = c->resource,
-            .ns = meta_namespace(s->owner),
-            .name = meta_name(s->owner),
-        };
-        task_call(t, &r, on_owner_checked, NULL);
-        return;
-    }
-    json_unref(s->pods);
     s->pods = json_array();
-    for (size_t i = 0; i < claim.n_mine; i++)
-        if (pod_is_active(claim.mine[i]))
-            json_append(&s->pods, json_ref(claim.mine[i]));
-    for (size_t i = 0; i < claim.n_adopt; i++)
-        patch_pod(t, claim.adopt[i], owner_adopt_patch(s->owner, claim.adopt[i]), true);
-    for (size_t i = 0; i < claim.n_release; i++)
-        patch_pod(t, claim.release[i], owner_release_patch(s->owner, claim.release[i]), false);
-    if (t->pending == 0)
-        manage(t);
-}
-
-static void on_owner_checked(struct task *t, const struct client_result *result, void *arg) {
-    struct sync *s = (struct sync *) t;
-    if (!client_ok(result))
-        task_done(t, task_errno(result) == -ENOENT ? 0 : task_errno(result));
-    else if (strcmp(meta_uid(result->object), meta_uid(s->owner)) != 0 || meta_is_deleting(result->object))
-        task_done(t, -EAGAIN);
-    else
-        begin_claims(t, true);
+    for (size_t i = 0; i < json_len(s->claim.mine); i++)
+        if (pod_is_active(json_at(s->claim.mine, i)))
+            json_append(&s->pods, json_ref(json_at(s->claim.mine, i)));
+    manage(t);
 }
 
 static void note_failure(struct sync *s, const struct client_result *result) {
@@ -316,18 +254,32 @@ static void sync_begin(struct task *t) {
         task_done(t, 0);
         return;
     }
-    s->owner = json_ref(informer_get_key(c->owners, t->key));
-    if (!s->owner) {
+    struct json *owner = informer_get_key(c->owners, t->key);
+    if (!owner) {
         expectations_forget(c->expectations, t->key);
         task_done(t, 0);
         return;
     }
-    begin_claims(t, false);
+    s->claim = (struct claim){
+        .owner_resource = c->resource,
+        .child_resource = c->pod_resource,
+        .owner = json_ref(owner),
+        .adoptable = pod_is_active,
+        .done = on_claimed,
+    };
+    s->owner = s->claim.owner;
+    if (c->kind->selector(json_path(owner, "spec", "selector"), &s->claim.selector, NULL) < 0) {
+        task_done(t, 0); /* an invalid selector never gets better by trying */
+        return;
+    }
+    size_t n;
+    _cleanup_free_ struct json **all = candidates(c, owner, &n);
+    claim_begin(t, &s->claim, all, n);
 }
 
 static void sync_finish(struct task *t) {
     struct sync *s = (struct sync *) t;
-    json_unref(s->owner);
+    claim_finish(&s->claim);
     json_unref(s->pods);
     replicaset_plan_finish(&s->plan);
     free(s->failure);

@@ -17,40 +17,6 @@ static int64_t wanted(const struct json *owner) {
     return json_int_or(json_path(owner, "spec", "replicas"), 1);
 }
 
-/* --- claiming --- */
-
-void claim_finish(struct claim *c) {
-    free(c->mine);
-    free(c->adopt);
-    free(c->release);
-    *c = (struct claim){0};
-}
-
-void replicaset_claim(const struct json *owner, const struct selector *selector, struct json *const *candidates,
-                      size_t n, struct claim *ret) {
-    *ret = (struct claim){
-        .mine = xcalloc(n + 1, sizeof(struct json *)),
-        .adopt = xcalloc(n + 1, sizeof(struct json *)),
-        .release = xcalloc(n + 1, sizeof(struct json *)),
-    };
-    bool deleting = meta_is_deleting(owner);
-    for (size_t i = 0; i < n; i++) {
-        struct json *pod = candidates[i];
-        bool matches = selector_matches(selector, json_path(pod, "metadata", "labels"));
-        const char *controller = owner_controller_uid(pod);
-        if (controller) {
-            if (strcmp(controller, meta_uid(owner)) != 0)
-                continue;
-            if (matches)
-                ret->mine[ret->n_mine++] = pod;
-            else if (!deleting)
-                ret->release[ret->n_release++] = pod;
-        } else if (matches && !deleting && pod_is_active(pod)) {
-            ret->adopt[ret->n_adopt++] = pod;
-        }
-    }
-}
-
 /* --- ranking for deletion --- */
 
 struct ranked {

@@ -10,24 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "orchestrator/object/selector.h"
 #include "podium/base/json.h"
 
 /* Requests of one sync, so that a huge owner does not drown the server. */
 #define REPLICASET_BURST 500
-
-/* Who of the candidates belongs to the owner. Arrays hold borrowed pods; the caller frees the arrays. */
-struct claim {
-    struct json **mine;    /* controlled and selected */
-    struct json **adopt;   /* selected and without controller */
-    struct json **release; /* controlled, not selected any more */
-    size_t n_mine, n_adopt, n_release;
-};
-void claim_finish(struct claim *c);
-/* candidates: what the owner controls and orphans of its namespace, in any order. An owner being deleted takes and
- * releases nothing. */
-void replicaset_claim(const struct json *owner, const struct selector *selector, struct json *const *candidates,
-                      size_t n, struct claim *ret);
 
 struct replicaset_plan {
     size_t create;

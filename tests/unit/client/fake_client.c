@@ -672,6 +672,11 @@ void fake_fail(struct fake *f, enum client_verb verb, const char *plural, int co
     f->failures[f->n_failures++] = (struct failure){verb, xstrdup(plural), xstrdup(reason), code, times};
 }
 
+void fake_heal(struct fake *f) {
+    for (size_t i = 0; i < f->n_failures; i++)
+        f->failures[i].times = 0;
+}
+
 void fake_break_watches(struct fake *f, bool position_lost) {
     struct client_watch *w;
     list_foreach(w, &f->watches, link) {

@@ -30,6 +30,7 @@ struct json **fake_all(struct fake *f, const struct resource *r, const char *ns,
 
 /* The next `times` requests of this verb on this plural fail with the code and reason. */
 void fake_fail(struct fake *f, enum client_verb verb, const char *plural, int code, const char *reason, unsigned times);
+void fake_heal(struct fake *f); /* no planned failures any more */
 /* Ends every watch: position_lost answers 410 in-stream and forgets the event log, else a clean end. */
 void fake_break_watches(struct fake *f, bool position_lost);
 /* Objects in a page of a list; 0: all in one. */
