@@ -62,7 +62,7 @@ char *xstrndup(const char *s, size_t n) {
 }
 
 char *xstrdup(const char *s) {
-    return xstrndup(s, SIZE_MAX);
+    return xmemdup(s, strlen(s) + 1);
 }
 
 char *xvasprintf(const char *fmt, va_list ap) {

@@ -39,9 +39,12 @@ struct lmdb_backend {
     MDB_env *env;
     MDB_dbi dbi;
     size_t page_size, map_pages, reserve;
-    bool failed;        /* an fsync failed: what is on disk is unknown */
-    bool abandoned;     /* LMDB gave up in the middle of something: its environment must not be touched */
-    jmp_buf *on_damage; /* where to go when LMDB finds its file inconsistent; only while loading */
+    bool failed; /* an fsync failed: what is on disk is unknown */
+
+    /* Only while opening and loading: where to go when LMDB finds its file inconsistent, and what to give up then. */
+    jmp_buf *on_damage;
+    MDB_txn *txn;
+    MDB_cursor *cursor;
 };
 
 /* LMDB's codes to errno: its own are large negative numbers, the system's are positive. */
@@ -114,29 +117,30 @@ static int read_rows(struct lmdb_backend *b, MDB_cursor *cursor, store_row_fn ro
     return rc == MDB_NOTFOUND ? 0 : lmdb_error(b, rc, "read", err);
 }
 
+static void end_transaction(struct lmdb_backend *b) {
+    if (b->cursor)
+        mdb_cursor_close(steal(&b->cursor));
+    if (b->txn)
+        mdb_txn_abort(steal(&b->txn));
+    b->on_damage = NULL;
+}
+
 static int lmdb_load(struct store_backend *base, store_row_fn row, void *userdata, uint64_t *ret_revision,
                      struct error *err) {
     struct lmdb_backend *b = container_of(base, struct lmdb_backend, base);
-    MDB_txn *txn = NULL;
-    MDB_cursor *cursor = NULL;
     jmp_buf damage;
 
     *ret_revision = 0;
     if (setjmp(damage)) {
-        b->on_damage = NULL;
-        b->abandoned = true;
+        end_transaction(b);
         return lmdb_error(b, MDB_CORRUPTED, "read", err);
     }
     b->on_damage = &damage;
-    int rc = mdb_txn_begin(b->env, NULL, MDB_RDONLY, &txn), r;
+    int rc = mdb_txn_begin(b->env, NULL, MDB_RDONLY, &b->txn), r;
     if (rc == 0)
-        rc = mdb_cursor_open(txn, b->dbi, &cursor);
-    r = rc != 0 ? lmdb_error(b, rc, "read", err) : read_rows(b, cursor, row, userdata, ret_revision, err);
-    if (cursor)
-        mdb_cursor_close(cursor);
-    if (txn)
-        mdb_txn_abort(txn);
-    b->on_damage = NULL;
+        rc = mdb_cursor_open(b->txn, b->dbi, &b->cursor);
+    r = rc != 0 ? lmdb_error(b, rc, "read", err) : read_rows(b, b->cursor, row, userdata, ret_revision, err);
+    end_transaction(b);
     return r;
 }
 
@@ -249,7 +253,7 @@ static int lmdb_commit(struct store_backend *base, const struct store_change *ch
 static void lmdb_close(struct store_backend *base) {
     struct lmdb_backend *b = container_of(base, struct lmdb_backend, base);
 
-    if (b->env && !b->abandoned)
+    if (b->env)
         mdb_env_close(b->env);
     closep(&b->folder);
     free(b->path);
@@ -309,31 +313,32 @@ static int complete_file(struct lmdb_backend *b, struct error *err) {
 static int open_rows(struct lmdb_backend *b, struct error *err) {
     uint64_t zero = 0;
     MDB_val key = {sizeof(zero), &zero}, value;
-    MDB_txn *txn;
     MDB_stat rows;
-    int rc = mdb_txn_begin(b->env, NULL, 0, &txn);
+    jmp_buf damage;
 
-    if (rc != 0)
-        return lmdb_error(b, rc, "open", err);
-    rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY | MDB_CREATE, &b->dbi);
-    if (rc == 0)
-        rc = mdb_stat(txn, b->dbi, &rows);
-    if (rc == 0 && rows.ms_entries == 0)
-        rc = put_identity(txn, b->dbi, 0);
-    else if (rc == 0)
-        rc = mdb_get(txn, b->dbi, &key, &value) == MDB_NOTFOUND ? MDB_INVALID : 0;
-    if (rc != 0) {
-        mdb_txn_abort(txn);
-        return lmdb_error(b, rc, "open", err);
+    if (setjmp(damage)) {
+        end_transaction(b);
+        return lmdb_error(b, MDB_CORRUPTED, "open", err);
     }
-    rc = mdb_txn_commit(txn);
-    return rc != 0 ? lmdb_error(b, rc, "write", err) : 0;
+    b->on_damage = &damage;
+    int rc = mdb_txn_begin(b->env, NULL, 0, &b->txn);
+    if (rc == 0)
+        rc = mdb_dbi_open(b->txn, NULL, MDB_INTEGERKEY | MDB_CREATE, &b->dbi);
+    if (rc == 0)
+        rc = mdb_stat(b->txn, b->dbi, &rows);
+    if (rc == 0 && rows.ms_entries == 0)
+        rc = put_identity(b->txn, b->dbi, 0);
+    else if (rc == 0)
+        rc = mdb_get(b->txn, b->dbi, &key, &value) == MDB_NOTFOUND ? MDB_INVALID : 0;
+    if (rc == 0)
+        rc = mdb_txn_commit(steal(&b->txn));
+    end_transaction(b);
+    return rc != 0 ? lmdb_error(b, rc, "open", err) : 0;
 }
 
 static int open_env(struct lmdb_backend *b, const struct store_options *options, struct error *err) {
     size_t map = options->map_bytes ? options->map_bytes : MAP_BYTES_DEFAULT;
     unsigned flags = MDB_NOLOCK | MDB_NORDAHEAD | MDB_NOTLS | (options->no_sync ? MDB_NOSYNC : 0);
-    jmp_buf damage;
 
     if (map < MAP_BYTES_MIN)
         map = MAP_BYTES_MIN;
@@ -349,15 +354,7 @@ static int open_env(struct lmdb_backend *b, const struct store_options *options,
     int r = complete_file(b, err);
     if (r < 0)
         return r;
-    if (setjmp(damage)) {
-        b->on_damage = NULL;
-        b->abandoned = true;
-        return lmdb_error(b, MDB_CORRUPTED, "open", err);
-    }
-    b->on_damage = &damage;
-    r = open_rows(b, err);
-    b->on_damage = NULL;
-    return r;
+    return open_rows(b, err);
 }
 
 int store_open_lmdb(const struct store_options *options, struct store **ret, struct error *err) {

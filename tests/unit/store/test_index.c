@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The ordered index against a plain sorted array, with enough items to split and join chunks. */
+#include "tests/unit/store/store_fixture.h"
+
+#include <stdio.h>
+
+#include "orchestrator/store/internal.h"
+
+enum { KEYS = 6000 };
+
+static void key_of(unsigned k, char ns[8], char name[16]) {
+    snprintf(ns, 8, "ns%u", k % 7);
+    snprintf(name, 16, "n%05u", k / 7);
+}
+
+/* keys sort as (k % 7, k / 7) */
+static unsigned rank_of(unsigned k) {
+    return k % 7 * KEYS + k / 7;
+}
+
+static void check_whole(const struct index *ix, const bool *there) {
+    struct index_pos p = index_seek(ix, "", "");
+    size_t n = 0;
+    const struct store_item *before = NULL, *i;
+
+    for (; (i = index_at(ix, p)); index_next(ix, &p), n++) {
+        if (before)
+            assert_true(index_compare(before, i->ns, store_item_name(i)) < 0);
+        assert_int_equal(index_distance(ix, index_seek(ix, "", ""), p), n);
+        before = i;
+    }
+    size_t expected = 0;
+    for (unsigned k = 0; k < KEYS; k++) {
+        char ns[8], name[16];
+        key_of(k, ns, name);
+        assert_int_equal(index_find(ix, ns, name) != NULL, there[k]);
+        expected += there[k];
+    }
+    assert_int_equal(n, expected);
+    assert_int_equal(ix->n_items, expected);
+}
+
+static void test_random_changes(void **state) {
+    struct index ix = {0};
+    bool *there = xcalloc(KEYS, sizeof(*there));
+    unsigned seed = 7;
+
+    for (int phase = 0; phase < 4; phase++) {
+        for (int step = 0; step < 12000; step++) {
+            unsigned k = (unsigned) rand_r(&seed) % KEYS;
+            char ns[8], name[16];
+            key_of(k, ns, name);
+            bool put_it = phase % 2 == 0 ? rand_r(&seed) % 8 != 0 : rand_r(&seed) % 8 == 0;
+            struct store_item *old =
+                put_it ? index_put(&ix, item_from_text("{}", 2, 1, ns, name)) : index_remove(&ix, ns, name);
+            assert_int_equal(old != NULL, there[k]);
+            store_item_unref(old);
+            there[k] = put_it;
+        }
+        check_whole(&ix, there);
+    }
+    index_finish(&ix);
+    free(there);
+}
+
+static void test_seek(void **state) {
+    struct index ix = {0};
+
+    for (unsigned k = 0; k < KEYS; k += 2) {
+        char ns[8], name[16];
+        key_of(k, ns, name);
+        assert_null(index_put(&ix, item_from_text("{}", 2, 1, ns, name)));
+    }
+    for (unsigned k = 0; k < KEYS; k += 37) {
+        char ns[8], name[16];
+        key_of(k, ns, name);
+        size_t before = 0;
+        for (unsigned j = 0; j < KEYS; j += 2)
+            before += rank_of(j) < rank_of(k);
+        struct index_pos start = index_seek(&ix, "", "");
+        assert_int_equal(index_distance(&ix, start, index_seek(&ix, ns, name)), before);
+        assert_int_equal(index_distance(&ix, start, index_seek_behind(&ix, ns, name)), before + (k % 2 == 0));
+    }
+    size_t all = index_distance(&ix, index_seek(&ix, "", ""), index_end(&ix)), sum = 0;
+    for (unsigned n = 0; n < 7; n++) {
+        char ns[8], name[16];
+        key_of(n, ns, name);
+        sum += index_distance(&ix, index_seek(&ix, ns, ""), index_seek(&ix, ns, NULL));
+    }
+    assert_int_equal(sum, all);
+    index_finish(&ix);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_changes), cmocka_unit_test(test_seek)};
+
+    return cmocka_run_group_tests_name("index", tests, NULL, NULL);
+}
