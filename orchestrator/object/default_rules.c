@@ -101,12 +101,18 @@ static void default_pod(struct json **pod) {
                 requests_from_limits(json_edit_at(json_edit(json_edit(pod, "spec"), lists[k]), i));
 }
 
-static void host_ports(struct json **container) {
-    for (size_t i = 0; i < json_len(json_get(*container, "ports")); i++) {
-        const struct json *port = json_at(json_get(*container, "ports"), i);
-        int64_t number = json_int_or(json_get(port, "containerPort"), 0);
-        if (number && json_int_or(json_get(port, "hostPort"), 0) == 0)
-            json_set(json_edit_at(json_edit(container, "ports"), i), "hostPort", json_int(number));
+static bool lacks_host_port(const struct json *port) {
+    return json_int_or(json_get(port, "containerPort"), 0) && json_int_or(json_get(port, "hostPort"), 0) == 0;
+}
+
+/* On the host's network a container port is a host port. */
+static void host_ports(struct json **spec, const char *list, size_t container) {
+    for (size_t i = 0; i < json_len(json_get(json_at(json_get(*spec, list), container), "ports")); i++) {
+        const struct json *port = json_at(json_get(json_at(json_get(*spec, list), container), "ports"), i);
+        if (!lacks_host_port(port))
+            continue;
+        struct json **ports = json_edit(json_edit_at(json_edit(spec, list), container), "ports");
+        json_set(json_edit_at(ports, i), "hostPort", json_ref(json_get(port, "containerPort")));
     }
 }
 
@@ -122,8 +128,7 @@ static void default_pod_spec(struct json **spec) {
     static const char *const lists[] = {"containers", "initContainers"};
     for (size_t k = 0; k < ARRAY_LEN(lists); k++)
         for (size_t i = 0; i < json_len(json_get(*spec, lists[k])); i++)
-            if (json_len(json_get(json_at(json_get(*spec, lists[k]), i), "ports")))
-                host_ports(json_edit_at(json_edit(spec, lists[k]), i));
+            host_ports(spec, lists[k], i);
 }
 
 static void default_service(struct json **service) {
@@ -220,22 +225,21 @@ static void default_secret(struct json **secret) {
 /* --- apps, batch, autoscaling --------------------------------------------------------------------------------------
  */
 
-static void default_rolling(struct json **strategy, struct json *max_unavailable, struct json *max_surge) {
-    if (is(strategy, "type", "RollingUpdate")) {
-        struct json **rolling = json_edit(strategy, "rollingUpdate");
-        set_if_absent(rolling, "maxUnavailable", json_ref(max_unavailable));
-        set_if_absent(rolling, "maxSurge", json_ref(max_surge));
-    }
-    json_unref(max_unavailable);
-    json_unref(max_surge);
+static void default_rolling(struct json **strategy, const char *key, struct json *take) {
+    if (is(strategy, "type", "RollingUpdate") && json_is_null(json_path(*strategy, "rollingUpdate", key)))
+        json_set_path(strategy, take, "rollingUpdate", key);
+    else
+        json_unref(take);
 }
 
 static void default_deployment_strategy(struct json **strategy) {
-    default_rolling(strategy, json_string("25%"), json_string("25%"));
+    default_rolling(strategy, "maxUnavailable", json_string("25%"));
+    default_rolling(strategy, "maxSurge", json_string("25%"));
 }
 
 static void default_daemon_set_strategy(struct json **strategy) {
-    default_rolling(strategy, json_int(1), json_int(0));
+    default_rolling(strategy, "maxUnavailable", json_int(1));
+    default_rolling(strategy, "maxSurge", json_int(0));
 }
 
 static void default_stateful_set_spec(struct json **spec) {
@@ -254,13 +258,21 @@ static void default_rolling_stateful_set(struct json **rolling) {
     set_if_absent(rolling, "partition", json_int(0));
 }
 
+static void set_spec_if_absent(struct json **object, const char *key, struct json *take) {
+    if (json_is_null(json_path(*object, "spec", key)))
+        json_set_path(object, take, "spec", key);
+    else
+        json_unref(take);
+}
+
 static void default_job(struct json **job) {
-    struct json **spec = json_edit(job, "spec");
-    if (absent(spec, "completions") && absent(spec, "parallelism"))
-        json_set(spec, "completions", json_int(1));
-    set_if_absent(spec, "backoffLimit", json_int(absent(spec, "backoffLimitPerIndex") ? 6 : INT32_MAX));
-    set_if_absent(spec, "podReplacementPolicy",
-                  json_string(absent(spec, "podFailurePolicy") ? "TerminatingOrFailed" : "Failed"));
+    const struct json *spec = json_get(*job, "spec");
+    bool per_index = !json_is_null(json_get(spec, "backoffLimitPerIndex"));
+    bool failure_policy = !json_is_null(json_get(spec, "podFailurePolicy"));
+    if (json_is_null(json_get(spec, "parallelism")))
+        set_spec_if_absent(job, "completions", json_int(1));
+    set_spec_if_absent(job, "backoffLimit", json_int(per_index ? INT32_MAX : 6));
+    set_spec_if_absent(job, "podReplacementPolicy", json_string(failure_policy ? "Failed" : "TerminatingOrFailed"));
     labels_from_template(job);
 }
 
