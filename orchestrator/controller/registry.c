@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/controller/registry.h"
+
+#include "orchestrator/controller/controller.h"
+#include "orchestrator/controller/deployment/controller.h"
+#include "orchestrator/controller/replicaset/controller.h"
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+
+static const struct controller_ops *const registry[] = {
+    &replicaset_controller,
+    &replication_controller,
+    &deployment_controller,
+};
+
+struct controllers {
+    struct controller_env env;
+    char *ca_pem;
+    void *handles[ARRAY_LEN(registry)];
+};
+
+static void fill_defaults(struct controller_options *o) {
+    if (o->node_monitor_grace == 0)
+        o->node_monitor_grace = 40 * USEC_PER_SEC;
+    if (o->pod_eviction_timeout == 0)
+        o->pod_eviction_timeout = 300 * USEC_PER_SEC;
+    if (o->terminated_pods_max == 0)
+        o->terminated_pods_max = 12500;
+}
+
+int controllers_start(sd_event *loop, struct client *client, struct informer_set *informers,
+                      const struct controller_options *options, struct controllers **ret, struct error *err) {
+    _cleanup_(controllers_freep) struct controllers *c = xnew0(struct controllers);
+    c->env = (struct controller_env){.loop = loop, .client = client, .informers = informers, .options = *options};
+    fill_defaults(&c->env.options);
+    c->ca_pem = options->ca_pem ? xstrdup(options->ca_pem) : NULL;
+    c->env.options.ca_pem = c->ca_pem;
+    for (size_t i = 0; i < ARRAY_LEN(registry); i++) {
+        int r = registry[i]->start(&c->env, &c->handles[i], err);
+        if (r < 0)
+            return error_prefix(err, r, "cannot start the %s", registry[i]->name);
+    }
+    *ret = steal(&c);
+    return 0;
+}
+
+void controllers_free(struct controllers *c) {
+    if (!c)
+        return;
+    for (size_t i = ARRAY_LEN(registry); i-- > 0;)
+        if (c->handles[i])
+            registry[i]->free(c->handles[i]);
+    free(c->ca_pem);
+    free(c);
+}
