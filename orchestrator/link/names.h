@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The link between the control plane and the node agents: D-Bus, peer to peer, inside mTLS (or a root-only unix socket
+ * on one host). The agent dials out; no port is open on nodes. Documents travel as JSON text.
+ *
+ * org.podium.Node1 at /org/podium/node, served by the agent (on the link, and on the node's system bus for busctl and
+ * scripts, where only root may call):
+ *   SyncBegin() SyncEnd()                        a full resync: what is not named in between goes
+ *   ApplyPod(s pod)  RemovePod(s uid)            desired pods
+ *   ApplyObject(s object)  RemoveObject(s kind, s namespace, s name)    ConfigMaps and Secrets they refer to
+ *   SetNetwork(s network)                        pod range, peers, DNS (agent/node_api.h)
+ *   OpenLog(t stream, s options)  OpenExec(t stream, s options)         byte streams, see org.podium.Stream1
+ *   ListPods() → a(sssss)                        namespace, name, uid, phase, unit
+ *   properties NodeName (s), Connected (b), Version (s); signal PodChanged(s namespace, s name, s uid, s phase)
+ *
+ * org.podium.Server1 at /org/podium/server, served by the control plane on each link:
+ *   Join(s token, s node, s csr) → s certificate, s authority     the only call open without a certificate
+ *   Register(s node, s status, s labels) → t heartbeat_usec       once per connection; replaces an older connection
+ *   Heartbeat()                                  both sides hang up after LINK_HEARTBEATS_MISSED intervals
+ *   NodeStatus(s status)
+ *   PodStatus(s namespace, s name, s uid, s status)  PodFinished(s namespace, s name, s uid)
+ *   Event(s involved, s type, s reason, s message)
+ *
+ * org.podium.Stream1 at /org/podium/stream, served by both, no replies:
+ *   Data(t stream, y channel, ay bytes)  Ack(t stream, u bytes)  End(t stream, i code, s error)
+ *   Flow control: a sender has at most LINK_STREAM_WINDOW bytes on the way that were not acknowledged.
+ */
+#ifndef PODIUM_LINK_NAMES_H
+#define PODIUM_LINK_NAMES_H
+
+#define LINK_NODE_NAME        "org.podium.Node1" /* interface, and well-known name on the node's system bus */
+#define LINK_NODE_PATH        "/org/podium/node"
+#define LINK_SERVER_INTERFACE "org.podium.Server1"
+#define LINK_SERVER_PATH      "/org/podium/server"
+#define LINK_STREAM_INTERFACE "org.podium.Stream1"
+#define LINK_STREAM_PATH      "/org/podium/stream"
+
+#define LINK_HEARTBEATS_MISSED 4u
+#define LINK_HANDSHAKE_USEC    (10ull * 1000000ull) /* a peer that has not registered by then is hung up on */
+#define LINK_PENDING_MAX       128u                 /* connections that have not registered */
+#define LINK_QUEUE_MAX         65536u               /* messages waiting for a peer: more, and it is too slow */
+#define LINK_STREAMS_MAX       1024u                /* open streams per peer */
+#define LINK_STREAM_WINDOW     (256u * 1024u)
+#define LINK_STREAM_CHUNK      (32u * 1024u)
+
+/* Channels of a stream, numbered as Kubernetes' remote command protocol does. */
+enum link_channel {
+    LINK_STDIN = 0,
+    LINK_STDOUT = 1,
+    LINK_STDERR = 2,
+    LINK_RESIZE = 4,    /* {"Width":80,"Height":24} */
+    LINK_STDIN_END = 5, /* no bytes: standard input ends */
+};
+
+#endif

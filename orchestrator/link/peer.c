@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One connected agent: its D-Bus connection, who it is, what it may call. */
+#include "orchestrator/link/peer.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "orchestrator/link/node_writes.h"
+#include "orchestrator/object/validation.h"
+#include "orchestrator/pki/pki.h"
+#include "podium/base/alloc.h"
+#include "podium/base/fd.h"
+#include "podium/base/limits.h"
+#include "podium/base/log.h"
+#include "podium/base/path.h"
+
+#define NODE_USER_PREFIX "system:node:"
+#define NODE_GROUP       "system:nodes"
+
+/* --- end of a peer --- */
+
+void link_peer_free(struct link_peer *p) {
+    struct link_server *s = p->server;
+
+    list_remove(&p->link);
+    if (p->node) {
+        if (hashmap_get(s->by_node, p->node) == p)
+            (void) hashmap_steal(s->by_node, p->node);
+    } else {
+        s->n_pending--;
+    }
+    sd_event_source_disable_unref(p->timer);
+    sd_event_source_disable_unref(p->reaper);
+    stream_table_free(p->streams, "the connection to the node was lost");
+    sd_bus_slot_unref(p->slot);
+    sd_bus_slot_unref(p->disconnect_slot);
+    sd_bus_detach_event(p->bus);
+    sd_bus_close_unref(p->bus);
+    tls_pipe_free(p->pipe);
+    hashmap_free(p->needs);
+    free(p->certified);
+    free(p->node);
+    free(p->network);
+    free(p->end_reason);
+    free(p);
+}
+
+static int on_reap(sd_event_source *s, void *userdata) {
+    struct link_peer *p = userdata;
+
+    if (p->node)
+        log_info("node %s: connection ended: %s", p->node, p->end_reason);
+    else
+        log_debug("link: an unregistered peer left: %s", p->end_reason);
+    link_peer_free(p);
+    return 0;
+}
+
+void link_peer_end(struct link_peer *p, const char *reason) {
+    if (p->reaper)
+        return;
+    p->end_reason = xstrdup(reason);
+    (void) sd_event_add_defer(p->server->loop, &p->reaper, on_reap, p);
+    if (p->node && hashmap_get(p->server->by_node, p->node) == p)
+        (void) hashmap_steal(p->server->by_node, p->node); /* nobody finds it any more */
+}
+
+static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
+    struct link_peer *p = userdata;
+
+    link_peer_end(p, p->node ? "no heartbeat" : "did not register in time");
+    return 0;
+}
+
+/* Heard of the peer: the clock starts again. */
+static void restart_timer(struct link_peer *p) {
+    (void) sd_event_source_set_time_relative(p->timer, p->server->heartbeat_usec * LINK_HEARTBEATS_MISSED);
+    (void) sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
+}
+
+static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+    const struct link_peer *p = userdata;
+    const sd_bus_error *e = sd_bus_message_get_error(m);
+
+    if (e)
+        log_warning("node %s: %s", p->node ? p->node : "?", e->message ? e->message : e->name);
+    return 0;
+}
+
+void link_peer_call(struct link_peer *p, const char *member, const char *types, ...) {
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+    uint64_t queued = 0;
+    va_list ap;
+
+    if (p->reaper)
+        return;
+    int r = sd_bus_message_new_method_call(p->bus, &m, NULL, LINK_NODE_PATH, LINK_NODE_NAME, member);
+    if (r >= 0) {
+        va_start(ap, types);
+        r = sd_bus_message_appendv(m, types, ap);
+        va_end(ap);
+    }
+    if (r >= 0)
+        r = sd_bus_call_async(p->bus, NULL, m, on_answer, p, UINT64_MAX);
+    if (r >= 0 && sd_bus_get_n_queued_write(p->bus, &queued) >= 0 && queued > LINK_QUEUE_MAX)
+        r = -ENOBUFS;
+    if (r < 0)
+        link_peer_end(p, r == -ENOBUFS ? "too slow: its queue is full" : strerror(-r));
+}
+
+/* --- what a peer calls --- */
+
+static int refuse(sd_bus_error *e, const struct error *err, int r) {
+    return sd_bus_error_set_errnof(e, -r, "%s", error_text(err, r));
+}
+
+static int must_be_registered(const struct link_peer *p, sd_bus_error *e) {
+    if (p->node && !p->reaper)
+        return 0;
+    return sd_bus_error_set(e, SD_BUS_ERROR_ACCESS_DENIED, "register first");
+}
+
+static int sign_join(const struct link_server *s, const char *node, const char *csr, char **cert, char **ca,
+                     struct error *err) {
+    _cleanup_free_ char *user = xasprintf(NODE_USER_PREFIX "%s", node);
+    _cleanup_free_ char *ca_path = path_join(s->ca_dir, "ca.crt");
+    _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+    char *groups[] = {(char *) NODE_GROUP, NULL};
+    const struct pki_request request = {.common_name = user, .organizations = groups, .client = true};
+
+    int r = pki_csr_sign(s->ca_dir, csr, &request, cert, err);
+    if (r >= 0)
+        r = file_read(ca_path, PKI_PEM_BYTES_MAX, &text, err);
+    if (r < 0)
+        return r;
+    *ca = strbuf_steal(&text);
+    return 0;
+}
+
+static int on_join(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    struct link_peer *p = userdata;
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    _cleanup_free_ char *cert = NULL, *ca = NULL;
+    const char *token, *node, *csr;
+
+    int r = sd_bus_message_read(m, "sss", &token, &node, &csr);
+    if (r < 0)
+        return r;
+    if (name_is_dns1123_subdomain(node))
+        return sd_bus_error_setf(e, SD_BUS_ERROR_INVALID_ARGS, "\"%s\" is no node name: %s", node,
+                                 name_is_dns1123_subdomain(node));
+    /* a certificate of its own lets a node renew it; nothing lets it have another node's */
+    bool renewal = p->certified && strcmp(p->certified, node) == 0;
+    bool local = !p->certified;
+    if (!renewal && !local && (!p->server->token || !pki_secret_equal(p->server->token, token))) {
+        log_warning("link: node %s tried to join with a wrong token", node);
+        link_peer_end(p, "wrong join token");
+        return sd_bus_error_set(e, SD_BUS_ERROR_ACCESS_DENIED,
+                                "the join token is wrong; make one on the server with: podium token create");
+    }
+    r = sign_join(p->server, node, csr, &cert, &ca, &err);
+    if (r < 0)
+        return refuse(e, &err, r);
+    log_info("node %s: %s certificate issued", node, renewal ? "new" : "first");
+    return sd_bus_reply_method_return(m, "ss", cert, ca);
+}
+
+static int parse_document(const char *text, struct json **ret, sd_bus_error *e) {
+    const struct json_parse_options options = {.bytes_max = OBJECT_BYTES_MAX};
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+
+    int r = json_parse(text, strlen(text), &options, ret, &err);
+    if (r < 0)
+        return refuse(e, &err, r);
+    if (!json_is_object(*ret)) {
+        json_unref(steal(ret));
+        return sd_bus_error_set(e, SD_BUS_ERROR_INVALID_ARGS, "not a JSON object");
+    }
+    return 0;
+}
+
+static int on_register(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    struct link_peer *p = userdata;
+    struct link_server *s = p->server;
+    _cleanup_json_ struct json *status = NULL, *labels = NULL;
+    const char *node, *status_text, *labels_text;
+
+    int r = sd_bus_message_read(m, "sss", &node, &status_text, &labels_text);
+    if (r < 0)
+        return r;
+    if (p->node || p->reaper)
+        return sd_bus_error_set(e, SD_BUS_ERROR_FAILED, "registered already");
+    if (p->certified && strcmp(p->certified, node) != 0)
+        return sd_bus_error_setf(e, SD_BUS_ERROR_ACCESS_DENIED,
+                                 "this connection may not speak for node \"%s\": its certificate says \"%s\"", node,
+                                 *p->certified ? p->certified : "nothing; join first");
+    if (name_is_dns1123_subdomain(node))
+        return sd_bus_error_setf(e, SD_BUS_ERROR_INVALID_ARGS, "\"%s\" is no node name", node);
+    r = parse_document(status_text, &status, e);
+    if (r >= 0)
+        r = parse_document(labels_text, &labels, e);
+    if (r < 0)
+        return r;
+    struct link_peer *old = hashmap_get(s->by_node, node);
+    if (old)
+        link_peer_end(old, "replaced by a newer connection of the same node");
+    p->node = xstrdup(node);
+    s->n_pending--;
+    hashmap_put(s->by_node, node, p);
+    restart_timer(p);
+    log_info("node %s: connected", node);
+    node_writes_node(s->writes, node, labels, status);
+    node_writes_heartbeat(s->writes, node);
+    r = sd_bus_reply_method_return(m, "t", s->heartbeat_usec);
+    push_full(p);
+    return r;
+}
+
+static int on_heartbeat(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    struct link_peer *p = userdata;
+
+    int r = must_be_registered(p, e);
+    if (r < 0)
+        return r;
+    restart_timer(p);
+    node_writes_heartbeat(p->server->writes, p->node);
+    return sd_bus_reply_method_return(m, "");
+}
+
+static int on_node_status(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    struct link_peer *p = userdata;
+    _cleanup_json_ struct json *status = NULL;
+    const char *text;
+
+    int r = must_be_registered(p, e);
+    if (r >= 0)
+        r = sd_bus_message_read(m, "s", &text);
+    if (r >= 0)
+        r = parse_document(text, &status, e);
+    if (r < 0)
+        return r;
+    node_writes_node(p->server->writes, p->node, NULL, status);
+    return sd_bus_reply_method_return(m, "");
+}
+
+/* A node speaks for its own pods only. 1: it is; 0: the pod is not (any more) its own, ignore. */
+static int pod_is_of_peer(const struct link_peer *p, const char *ns, const char *name) {
+    const struct json *pod = informer_get(p->server->pods, ns, name);
+
+    return strcmp(json_str_or(json_path(pod, "spec", "nodeName"), ""), p->node) == 0;
+}
+
+static int on_pod_status(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    struct link_peer *p = userdata;
+    _cleanup_json_ struct json *status = NULL;
+    const char *ns, *name, *uid, *text;
+
+    int r = must_be_registered(p, e);
+    if (r >= 0)
+        r = sd_bus_message_read(m, "ssss", &ns, &name, &uid, &text);
+    if (r >= 0)
+        r = parse_document(text, &status, e);
+    if (r < 0)
+        return r;
+    if (pod_is_of_peer(p, ns, name))
+        node_writes_pod_status(p->server->writes, ns, name, uid, status);
+    return sd_bus_reply_method_return(m, "");
+}
+
+static int on_pod_finished(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    struct link_peer *p = userdata;
+    const char *ns, *name, *uid;
+
+    int r = must_be_registered(p, e);
+    if (r >= 0)
+        r = sd_bus_message_read(m, "sss", &ns, &name, &uid);
+    if (r < 0)
+        return r;
+    if (pod_is_of_peer(p, ns, name))
+        node_writes_pod_finished(p->server->writes, ns, name, uid);
+    return sd_bus_reply_method_return(m, "");
+}
+
+static int on_event(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    struct link_peer *p = userdata;
+    _cleanup_json_ struct json *involved = NULL, *object = NULL;
+    static const char *const members[] = {"name", "namespace", "uid", "resourceVersion"};
+    const char *text, *type, *reason, *message;
+
+    int r = must_be_registered(p, e);
+    if (r >= 0)
+        r = sd_bus_message_read(m, "ssss", &text, &type, &reason, &message);
+    if (r >= 0)
+        r = parse_document(text, &involved, e);
+    if (r < 0)
+        return r;
+    const char *ns = json_str_or(json_get(involved, "namespace"), "");
+    const char *name = json_str_or(json_get(involved, "name"), "");
+    const char *kind = json_str_or(json_get(involved, "kind"), "");
+    bool own = strcmp(kind, "Pod") == 0 ? pod_is_of_peer(p, ns, name)
+                                        : strcmp(kind, "Node") == 0 && strcmp(name, p->node) == 0;
+    if (!own)
+        return sd_bus_reply_method_return(m, "");
+    json_set(&object, "apiVersion", json_string(json_str_or(json_get(involved, "apiVersion"), "v1")));
+    json_set(&object, "kind", json_string(kind));
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        if (json_get(involved, members[i]))
+            json_set(json_edit(&object, "metadata"), members[i], json_ref(json_get(involved, members[i])));
+    if (json_get(involved, "fieldPath"))
+        json_set(&object, "fieldPath", json_ref(json_get(involved, "fieldPath")));
+    event_recorder_set_host(p->server->events, p->node);
+    event_record(p->server->events, object, strcmp(type, EVENT_WARNING) == 0 ? EVENT_WARNING : EVENT_NORMAL, reason,
+                 "%s", message);
+    event_recorder_set_host(p->server->events, NULL);
+    return sd_bus_reply_method_return(m, "");
+}
+
+static const sd_bus_vtable vtable[] = {
+    SD_BUS_VTABLE_START(0),
+    SD_BUS_METHOD("Join", "sss", "ss", on_join, 0),
+    SD_BUS_METHOD("Register", "sss", "t", on_register, 0),
+    SD_BUS_METHOD("Heartbeat", "", "", on_heartbeat, 0),
+    SD_BUS_METHOD("NodeStatus", "s", "", on_node_status, 0),
+    SD_BUS_METHOD("PodStatus", "ssss", "", on_pod_status, 0),
+    SD_BUS_METHOD("PodFinished", "sss", "", on_pod_finished, 0),
+    SD_BUS_METHOD("Event", "ssss", "", on_event, 0),
+    SD_BUS_VTABLE_END,
+};
+
+/* --- beginning of a peer --- */
+
+static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    link_peer_end(userdata, "closed by the other side");
+    return 0;
+}
+
+static int on_tls_ready(void *userdata, gnutls_session_t session, struct error *err) {
+    struct link_peer *p = userdata;
+    struct pki_identity identity;
+    bool is_node = false;
+
+    int r = pki_peer_identity(session, NULL, &identity, err);
+    if (r == -ENODATA) {
+        error_clear(err);
+        return 0; /* no certificate: may Join, nothing else (certified stays "") */
+    }
+    if (r < 0)
+        return r;
+    for (char **o = identity.organizations; *o; o++)
+        is_node |= strcmp(*o, NODE_GROUP) == 0;
+    if (is_node && strncmp(identity.common_name, NODE_USER_PREFIX, strlen(NODE_USER_PREFIX)) == 0) {
+        free(p->certified);
+        p->certified = xstrdup(identity.common_name + strlen(NODE_USER_PREFIX));
+    } else {
+        r = error_set(err, -EACCES, "certificate of \"%s\" is not a node's", identity.common_name);
+    }
+    pki_identity_finish(&identity);
+    return r;
+}
+
+static void on_tls_closed(void *userdata, const char *error) {
+    link_peer_end(userdata, error ? error : "closed by the other side");
+}
+
+static const struct tls_pipe_callbacks tls_callbacks = {.ready = on_tls_ready, .closed = on_tls_closed};
+
+static int start_bus(struct link_peer *p, int fd_take, struct error *err) {
+    sd_id128_t id;
+
+    int r = sd_bus_new(&p->bus);
+    if (r >= 0)
+        r = sd_bus_set_fd(p->bus, fd_take, fd_take);
+    if (r < 0) {
+        (void) close(fd_take);
+        return error_set_errno(err, r, "cannot make a D-Bus connection");
+    }
+    (void) sd_bus_set_description(p->bus, "link");
+    (void) sd_id128_randomize(&id);
+    (void) sd_bus_set_server(p->bus, 1, id);
+    (void) sd_bus_set_anonymous(p->bus, 1); /* TLS or SO_PEERCRED has said who it is */
+    (void) sd_bus_set_trusted(p->bus, 1);
+    (void) sd_bus_negotiate_fds(p->bus, 0);
+    r = sd_bus_start(p->bus);
+    if (r >= 0)
+        r = sd_bus_attach_event(p->bus, p->server->loop, SD_EVENT_PRIORITY_NORMAL);
+    if (r >= 0)
+        r = sd_bus_add_object_vtable(p->bus, &p->slot, LINK_SERVER_PATH, LINK_SERVER_INTERFACE, vtable, p);
+    if (r >= 0)
+        r = sd_bus_match_signal_async(p->bus, &p->disconnect_slot, NULL, "/org/freedesktop/DBus/Local",
+                                      "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, p);
+    if (r < 0)
+        return error_set_errno(err, r, "cannot start a D-Bus connection");
+    return stream_table_new(p->bus, &p->streams, err);
+}
+
+int link_peer_accept(struct link_server *s, int fd_take, bool unix_socket, struct error *err) {
+    _cleanup_close_ int fd = fd_take;
+    struct link_peer *p = xnew0(struct link_peer);
+    int plain = -EBADF, r = 0;
+
+    p->server = s;
+    list_append(&s->peers, &p->link);
+    s->n_pending++;
+    p->needs = hashmap_new(NULL);
+    if (unix_socket) {
+        plain = steal_fd(&fd);
+    } else {
+        p->certified = xstrdup("");
+        r = tls_pipe_new(s->loop, steal_fd(&fd), true, s->credentials, NULL, &tls_callbacks, p, &p->pipe, &plain, err);
+    }
+    if (r >= 0)
+        r = start_bus(p, plain, err);
+    if (r >= 0) {
+        r = sd_event_add_time_relative(s->loop, &p->timer, CLOCK_MONOTONIC, LINK_HANDSHAKE_USEC, 0, on_timeout, p);
+        if (r < 0)
+            error_set_errno(err, r, "cannot set a timer");
+    }
+    if (r < 0)
+        link_peer_free(p);
+    return r < 0 ? r : 0;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Private to the server's end: one connected agent, and what the files of this end share. */
+#ifndef PODIUM_LINK_PEER_H
+#define PODIUM_LINK_PEER_H
+
+#include <gnutls/gnutls.h>
+
+#include "orchestrator/client/events.h"
+#include "orchestrator/link/server.h"
+#include "orchestrator/link/tls_pipe.h"
+#include "podium/base/hashmap.h"
+#include "podium/base/list.h"
+
+struct node_writes; /* node_writes.h */
+
+struct link_server {
+    sd_event *loop;
+    struct client *client;
+    struct informer *nodes, *pods, *config_maps, *secrets;
+    struct event_recorder *events;
+    struct node_writes *writes;
+    char *ca_dir, *cert_file, *key_file, *token, *cluster_cidr, *service_cidr, *unix_socket;
+    uint64_t heartbeat_usec;
+    unsigned lease_seconds;
+    gnutls_certificate_credentials_t credentials;
+    gnutls_certificate_credentials_t old_credentials; /* of connections from before the last reload */
+    int tcp_fd, unix_fd;
+    sd_event_source *tcp_source, *unix_source;
+    struct list peers;
+    size_t n_pending;        /* peers that have not registered */
+    struct hashmap *by_node; /* node name → registered peer, borrowed */
+};
+
+struct link_peer {
+    struct list link;
+    struct link_server *server;
+    struct tls_pipe *pipe; /* NULL on the unix socket */
+    sd_bus *bus;
+    sd_bus_slot *slot, *disconnect_slot;
+    struct stream_table *streams;
+    sd_event_source *timer;    /* to register in time, then to be heard of in time */
+    sd_event_source *reaper;   /* deferred end: never inside a message of its own bus */
+    char *certified;           /* node name of its certificate; "" none shown; NULL: any (unix socket) */
+    char *node;                /* after Register */
+    char *network;             /* last SetNetwork text */
+    struct hashmap *needs;     /* "ConfigMap/ns/name" of objects its pods refer to */
+    char *end_reason;
+    bool synced;               /* got its first full set */
+};
+
+/* peer.c */
+int link_peer_accept(struct link_server *s, int fd_take, bool unix_socket, struct error *err) _must_check_;
+/* Ends the connection soon (from the loop). */
+void link_peer_end(struct link_peer *p, const char *reason);
+void link_peer_free(struct link_peer *p);
+/* A call to the node without waiting for its answer; types as sd_bus_message_append(). Ends a peer that is too slow. */
+void link_peer_call(struct link_peer *p, const char *member, const char *types, ...);
+
+/* push.c: desired state to the nodes */
+void push_register_informers(struct link_server *s, struct informer_set *informers);
+/* Gives the peer everything, if the informers have seen everything; else that happens when they have. */
+void push_full(struct link_peer *p);
+/* Sends SetNetwork to every peer whose view of it changed. */
+void push_networks(struct link_server *s);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/link/server.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "orchestrator/link/node_writes.h"
+#include "orchestrator/link/peer.h"
+#include "podium/base/alloc.h"
+#include "podium/base/log.h"
+#include "podium/base/path.h"
+
+#define HEARTBEAT_DEFAULT_USEC (10ull * 1000000ull)
+#define LEASE_DEFAULT_SECONDS  40u
+
+static int load_credentials(const struct link_server *s, gnutls_certificate_credentials_t *ret, struct error *err) {
+    _cleanup_free_ char *ca = path_join(s->ca_dir, "ca.crt");
+    gnutls_certificate_credentials_t c;
+
+    int r = gnutls_certificate_allocate_credentials(&c);
+    if (r < 0)
+        return error_set(err, -ENOMEM, "%s", gnutls_strerror(r));
+    r = gnutls_certificate_set_x509_trust_file(c, ca, GNUTLS_X509_FMT_PEM);
+    if (r >= 0)
+        r = gnutls_certificate_set_x509_key_file(c, s->cert_file, s->key_file, GNUTLS_X509_FMT_PEM);
+    if (r < 0) {
+        gnutls_certificate_free_credentials(c);
+        return error_set(err, -EPROTO, "cannot load %s: %s", s->cert_file, gnutls_strerror(r));
+    }
+    *ret = c;
+    return 0;
+}
+
+static bool peer_is_root(int fd) {
+    struct ucred cred;
+    socklen_t len = sizeof(cred);
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && (cred.uid == 0 || cred.uid == geteuid());
+}
+
+static int on_accept(sd_event_source *source, int listener, uint32_t revents, void *userdata) {
+    struct link_server *s = userdata;
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    bool unix_socket = listener == s->unix_fd;
+    _cleanup_close_ int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd < 0)
+        return 0; /* the other side gave up, or no descriptors are left: the next event tells */
+    if (unix_socket && !peer_is_root(fd)) {
+        log_warning("link: a peer on the unix socket is not root");
+        return 0;
+    }
+    if (s->n_pending >= LINK_PENDING_MAX) {
+        log_warning("link: too many connections that have not registered; one refused");
+        return 0;
+    }
+    int r = link_peer_accept(s, steal_fd(&fd), unix_socket, &err);
+    if (r < 0)
+        log_warning("link: %s", error_text(&err, r));
+    return 0;
+}
+
+static int listen_tcp(struct link_server *s, const char *address, int port, struct error *err) {
+    _cleanup_free_ char *service = xasprintf("%d", port);
+    const struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *found;
+    int one = 1, r = getaddrinfo(address, service, &hints, &found);
+
+    if (r != 0)
+        return error_set(err, -EINVAL, "\"%s\" is no address to listen on: %s", address, gai_strerror(r));
+    _cleanup_close_ int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    r = fd < 0 ? -errno : 0;
+    if (r == 0) {
+        (void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+        if (bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, SOMAXCONN) < 0)
+            r = -errno;
+    }
+    freeaddrinfo(found);
+    if (r < 0)
+        return error_set_errno(err, r, "cannot listen for agents on %s port %d", address, port);
+    s->tcp_fd = steal_fd(&fd);
+    r = sd_event_add_io(s->loop, &s->tcp_source, s->tcp_fd, EPOLLIN, on_accept, s);
+    return r < 0 ? error_set_errno(err, r, "cannot watch the listening socket") : 0;
+}
+
+static int listen_unix(struct link_server *s, const char *path, struct error *err) {
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0)
+        return error_set_errno(err, -errno, "cannot make a socket");
+    if (strlen(path) >= sizeof(a.sun_path))
+        return error_set(err, -ENAMETOOLONG, "socket path too long: %s", path);
+    strcpy(a.sun_path, path);
+    (void) unlink(path);
+    mode_t old = umask(0177); /* root only from its first moment on */
+    int r = bind(fd, (struct sockaddr *) &a, sizeof(a)) < 0 ? -errno : 0;
+    (void) umask(old);
+    if (r == 0 && listen(fd, SOMAXCONN) < 0)
+        r = -errno;
+    if (r < 0)
+        return error_set_errno(err, r, "cannot listen on %s", path);
+    s->unix_fd = steal_fd(&fd);
+    r = sd_event_add_io(s->loop, &s->unix_source, s->unix_fd, EPOLLIN, on_accept, s);
+    return r < 0 ? error_set_errno(err, r, "cannot watch the listening socket") : 0;
+}
+
+int link_server_new(sd_event *loop, struct client *client, struct informer_set *informers,
+                    const struct link_server_options *o, struct link_server **ret, struct error *err) {
+    _cleanup_(link_server_freep) struct link_server *s = xnew0(struct link_server);
+
+    s->loop = loop;
+    s->client = client;
+    s->tcp_fd = s->unix_fd = -EBADF;
+    s->ca_dir = xstrdup(o->ca_dir);
+    s->cert_file = xstrdup(o->cert_file ? o->cert_file : "");
+    s->key_file = xstrdup(o->key_file ? o->key_file : "");
+    s->token = o->token ? xstrdup(o->token) : NULL;
+    s->cluster_cidr = xstrdup(o->cluster_cidr);
+    s->service_cidr = xstrdup(o->service_cidr ? o->service_cidr : "");
+    s->unix_socket = o->unix_socket ? xstrdup(o->unix_socket) : NULL;
+    s->heartbeat_usec = o->heartbeat_usec ? o->heartbeat_usec : HEARTBEAT_DEFAULT_USEC;
+    s->lease_seconds = o->lease_seconds ? o->lease_seconds : LEASE_DEFAULT_SECONDS;
+    list_init(&s->peers);
+    s->by_node = hashmap_new(NULL);
+    s->events = event_recorder_new(loop, client, "podium-agent");
+    push_register_informers(s, informers);
+    s->writes = node_writes_new(loop, client, s->nodes, s->pods, s->cluster_cidr, s->lease_seconds);
+    int r = 0;
+    if (o->address) {
+        r = load_credentials(s, &s->credentials, err);
+        if (r == 0)
+            r = listen_tcp(s, o->address, o->port, err);
+    }
+    if (r == 0 && o->unix_socket)
+        r = listen_unix(s, o->unix_socket, err);
+    if (r < 0)
+        return r;
+    *ret = steal(&s);
+    return 0;
+}
+
+void link_server_free(struct link_server *s) {
+    struct link_peer *p;
+
+    if (!s)
+        return;
+    sd_event_source_disable_unref(s->tcp_source);
+    sd_event_source_disable_unref(s->unix_source);
+    list_foreach (p, &s->peers, link)
+        link_peer_free(p);
+    closep(&s->tcp_fd);
+    closep(&s->unix_fd);
+    if (s->unix_socket)
+        (void) unlink(s->unix_socket);
+    node_writes_free(s->writes);
+    event_recorder_free(s->events);
+    hashmap_free(s->by_node);
+    if (s->credentials)
+        gnutls_certificate_free_credentials(s->credentials);
+    if (s->old_credentials)
+        gnutls_certificate_free_credentials(s->old_credentials);
+    free(s->ca_dir);
+    free(s->cert_file);
+    free(s->key_file);
+    free(s->token);
+    free(s->cluster_cidr);
+    free(s->service_cidr);
+    free(s->unix_socket);
+    free(s);
+}
+
+int link_server_reload_certificates(struct link_server *s, struct error *err) {
+    gnutls_certificate_credentials_t fresh;
+
+    if (!s->credentials)
+        return 0;
+    int r = load_credentials(s, &fresh, err);
+    if (r < 0)
+        return r;
+    /* sessions borrow their credentials: those of one reload ago are done with their handshakes for sure */
+    if (s->old_credentials)
+        gnutls_certificate_free_credentials(s->old_credentials);
+    s->old_credentials = s->credentials;
+    s->credentials = fresh;
+    return 0;
+}
+
+size_t link_server_connected(const struct link_server *s) {
+    return hashmap_len(s->by_node);
+}
+
+static int open_stream(struct link_server *s, const char *member, const char *node, const struct json *options,
+                       const struct link_stream_ops *ops, void *userdata, struct link_stream **ret, struct error *err) {
+    struct link_peer *p = hashmap_get(s->by_node, node);
+    _cleanup_free_ char *text = json_to_text(options);
+
+    if (!p)
+        return error_set(err, -ENOTCONN, "node \"%s\" is not connected", node);
+    int r = link_stream_new(p->streams, 0, ops, userdata, ret, err);
+    if (r < 0)
+        return r;
+    link_peer_call(p, member, "ts", link_stream_id(*ret), text);
+    return 0;
+}
+
+int link_server_open_log(struct link_server *s, const char *node, const struct json *options,
+                         const struct link_stream_ops *ops, void *userdata, struct link_stream **ret, struct error *err) {
+    return open_stream(s, "OpenLog", node, options, ops, userdata, ret, err);
+}
+
+int link_server_open_exec(struct link_server *s, const char *node, const struct json *options,
+                          const struct link_stream_ops *ops, void *userdata, struct link_stream **ret,
+                          struct error *err) {
+    return open_stream(s, "OpenExec", node, options, ops, userdata, ret, err);
+}
