@@ -168,7 +168,7 @@ static int append_limits(sd_bus_message *m, const struct unit_request *q) {
     } limits[] = {
         {"TimeoutStopUSec", q->stop_timeout_usec, true},
         {"MemoryMax", q->memory_max, q->memory_max != UNIT_UNLIMITED},
-        {"TasksMax", q->tasks_max, q->tasks_max != UNIT_UNLIMITED},
+        {"TasksMax", q->tasks_max, true}, /* systemd has a default: say so when there is no limit */
         {"CPUQuotaPerSecUSec", q->cpu_quota_per_sec_usec, q->cpu_quota_per_sec_usec != UNIT_UNLIMITED},
         {"CPUWeight", q->cpu_weight, q->cpu_weight > 0},
         {"LimitNOFILE", q->limit_nofile, q->limit_nofile > 0},
@@ -189,7 +189,7 @@ static int append_properties(sd_bus_message *m, const struct unit_request *q) {
                                   "SyslogIdentifier", "s", q->identifier);
     if (r >= 0)
         r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)", "Delegate", "b", 1, "CPUAccounting", "b", 1,
-                                  "MemoryAccounting", "b", 1, "TasksAccounting", "b", 1, "SendSIGKILL", "b", 1);
+                                  "MemoryAccounting", "b", 1, "TasksAccounting", "b", 1, "LogRateLimitIntervalUSec", "t", UINT64_C(0));
     if (r >= 0)
         r = append_limits(m, q);
     if (r >= 0 && q->environment)

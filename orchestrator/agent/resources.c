@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/agent/resources.h"
+
+#include <string.h>
+
+#include "orchestrator/object/quantity.h"
+#include "podium/base/cleanup.h"
+
+#define CPU_PERIOD_USEC    100000
+#define CPU_QUOTA_MIN_USEC 1000 /* the kernel's minimum */
+#define SHARES_MIN         2
+#define SHARES_MAX         262144
+
+static const char *const lists[] = {"containers", "initContainers"};
+
+static int64_t cpu_of(const struct json *container, const char *what) {
+    return quantity_json_milli(json_path(container, "resources", what, "cpu"), -1);
+}
+
+static int64_t memory_of(const struct json *container, const char *what) {
+    return quantity_json(json_path(container, "resources", what, "memory"), -1);
+}
+
+/* What a container requests: its request, or its limit when only that is given. */
+static int64_t request_of(const struct json *container, int64_t (*get)(const struct json *, const char *)) {
+    int64_t v = get(container, "requests");
+    return v >= 0 ? v : get(container, "limits");
+}
+
+const char *pod_qos_class(const struct json *pod) {
+    bool any = false, all = true;
+
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+        const struct json *list = json_path(pod, "spec", lists[l]);
+        for (size_t i = 0; i < json_len(list); i++) {
+            const struct json *c = json_at(list, i);
+            int64_t cpu = cpu_of(c, "limits"), memory = memory_of(c, "limits");
+            if (request_of(c, cpu_of) > 0 || request_of(c, memory_of) > 0)
+                any = true;
+            if (cpu <= 0 || memory <= 0 || request_of(c, cpu_of) != cpu || request_of(c, memory_of) != memory)
+                all = false;
+        }
+    }
+    return !any ? "BestEffort" : all ? "Guaranteed" : "Burstable";
+}
+
+static int64_t shares_of(int64_t milli) {
+    int64_t shares = milli * 1024 / 1000;
+    return shares < SHARES_MIN ? SHARES_MIN : shares > SHARES_MAX ? SHARES_MAX : shares;
+}
+
+struct json *container_resources(const struct json *container) {
+    int64_t request = request_of(container, cpu_of), limit = cpu_of(container, "limits");
+    int64_t memory = memory_of(container, "limits");
+    struct json *r = json_object();
+
+    if (request > 0)
+        json_set_path(&r, json_int(shares_of(request)), "cpu", "shares");
+    if (limit > 0) {
+        int64_t quota = limit * CPU_PERIOD_USEC / 1000;
+        json_set_path(&r, json_int(quota < CPU_QUOTA_MIN_USEC ? CPU_QUOTA_MIN_USEC : quota), "cpu", "quota");
+        json_set_path(&r, json_int(CPU_PERIOD_USEC), "cpu", "period");
+    }
+    if (memory > 0) {
+        json_set_path(&r, json_int(memory), "memory", "limit");
+        /* one process out of memory takes the container along, as the kubelet sets it on cgroup2 */
+        json_set_path(&r, json_string("1"), "unified", "memory.oom.group");
+    }
+    return r;
+}
+
+int container_oom_score_adj(const struct json *pod, const struct json *container, int64_t node_memory) {
+    const char *qos = pod_qos_class(pod);
+    int64_t request = request_of(container, memory_of);
+
+    if (strcmp(qos, "Guaranteed") == 0)
+        return -997;
+    if (strcmp(qos, "BestEffort") == 0 || node_memory <= 0)
+        return 1000;
+    int64_t adj = 1000 - (int64_t) (1000.0 * (double) (request > 0 ? request : 0) / (double) node_memory);
+    return adj < 3 ? 3 : adj > 999 ? 999 : (int) adj;
+}
+
+void pod_limits_compute(const struct json *pod, struct pod_limits *ret) {
+    const struct json *list = json_path(pod, "spec", "containers");
+    int64_t memory = 0, cpu = 0, request = 0;
+    bool memory_all = json_len(list) > 0, cpu_all = memory_all;
+
+    for (size_t i = 0; i < json_len(list); i++) {
+        const struct json *c = json_at(list, i);
+        int64_t m = memory_of(c, "limits"), limit = cpu_of(c, "limits"), q = request_of(c, cpu_of);
+        memory_all = memory_all && m > 0;
+        cpu_all = cpu_all && limit > 0;
+        memory += m > 0 ? m : 0;
+        cpu += limit > 0 ? limit : 0;
+        request += q > 0 ? q : 0;
+    }
+    /* init containers run alone and may ask for more */
+    const struct json *init = json_path(pod, "spec", "initContainers");
+    for (size_t i = 0; i < json_len(init); i++) {
+        int64_t m = memory_of(json_at(init, i), "limits"), limit = cpu_of(json_at(init, i), "limits");
+        bool sidecar = json_get(json_at(init, i), "restartPolicy") != NULL;
+        memory_all = memory_all && m > 0;
+        cpu_all = cpu_all && limit > 0;
+        memory = sidecar ? memory + m : m > memory ? m : memory;
+        cpu = sidecar ? cpu + limit : limit > cpu ? limit : cpu;
+    }
+    ret->memory_max = memory_all ? (uint64_t) memory : UINT64_MAX;
+    ret->cpu_quota_per_sec_usec = cpu_all ? (uint64_t) cpu * 1000 : UINT64_MAX;
+    /* the conversion of shares to weight that runtimes agreed on */
+    ret->cpu_weight = (uint64_t) (1 + (shares_of(request) - SHARES_MIN) * 9999 / (SHARES_MAX - SHARES_MIN));
+}
+
+bool pod_asks_for(const struct json *pod, const char *resource) {
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+        const struct json *list = json_path(pod, "spec", lists[l]);
+        for (size_t i = 0; i < json_len(list); i++)
+            if (!json_is_null(json_path(json_at(list, i), "resources", "limits", resource)))
+                return true;
+    }
+    return false;
+}

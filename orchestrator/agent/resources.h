@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Requests and limits: QoS class, a container's cgroup settings, a pod's unit properties. Pure. Source: the kubelet's
+ * qos and cm packages. */
+#ifndef PODIUM_AGENT_RESOURCES_H
+#define PODIUM_AGENT_RESOURCES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "podium/base/json.h"
+
+/* "Guaranteed", "Burstable" or "BestEffort"; static. */
+const char *pod_qos_class(const struct json *pod);
+/* The OCI linux.resources section, without devices; the caller unrefs. */
+struct json *container_resources(const struct json *container);
+/* oom_score_adj as the kubelet sets it; node_memory in bytes. */
+int container_oom_score_adj(const struct json *pod, const struct json *container, int64_t node_memory);
+/* For the whole pod: UINT64_MAX: no limit; weight 0: not set. */
+struct pod_limits {
+    uint64_t memory_max, cpu_quota_per_sec_usec, cpu_weight;
+};
+void pod_limits_compute(const struct json *pod, struct pod_limits *ret);
+bool pod_asks_for(const struct json *pod, const char *resource); /* a limit on "cpu" or "memory" in any container */
+
+#endif
