@@ -65,7 +65,9 @@ struct container_params {
      * prestart and createRuntime hooks and for moving links. May be NULL; a negative return ends the creation. */
     int (*namespaces_ready)(void *userdata, pid_t pid, struct error *err);
     void *userdata;
-    const char *state_json; /* OCI state for hooks that run inside the container's namespaces; NULL without hooks */
+    /* The OCI state ("id", "bundle", "annotations", …) for the hooks that run inside the container's namespaces; pid
+     * and status are filled in. NULL: a minimal one. */
+    const struct json *state;
 };
 
 #define CONTAINER_PARAMS_INIT                                                                                          \
@@ -129,6 +131,14 @@ struct exec_params {
  * has been executed; ret as for container_create(), sync_fd -1. -ESRCH when the container has ended.
  */
 int container_exec(const struct exec_params *params, struct container_process *ret, struct error *err) _must_check_;
+
+/*
+ * Runs the hooks of one kind, in order, with the OCI state on their stdin; the first that fails (or exceeds its time)
+ * ends it. createContainer and startContainer hooks are run by the container's child itself, the others are the
+ * caller's business (namespaces_ready is the moment for prestart and createRuntime).
+ */
+int container_run_hooks(const struct spec *spec, enum spec_hook_kind kind, const struct json *state,
+                        struct error *err) _must_check_;
 
 /* Compiles an OCI seccomp section into a filter for containers of this architecture; the supervisor does it once for
  * all containers with the same section. Free with container_seccomp_free(). */

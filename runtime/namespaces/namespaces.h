@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which namespaces a new container gets, and entering those that exist already.
+ *
+ * Order. clone3 makes the new ones, all but cgroup: a cgroup namespace takes its root from the group of the process
+ * that makes it, so the child makes it once it is in its own group. A pid namespace only ever applies to children:
+ * the parent enters the one to join around its clone3 and returns. The child enters the others. Joining a user
+ * namespace is refused: the namespaces made by clone3 would belong to the wrong one.
+ *
+ * Errors: -errno with the namespace's name in the text. Threads: the calling process has one.
+ */
+#ifndef PODIUM_RUNTIME_NAMESPACES_H
+#define PODIUM_RUNTIME_NAMESPACES_H
+
+#include <sys/types.h>
+
+#include "podium/base/error.h"
+#include "runtime/spec/spec.h"
+
+struct namespace_set {
+    int join[SPEC_NS_MAX]; /* descriptors, -EBADF: not to be joined */
+    int clone_flags;       /* for clone3 */
+    int unshare_flags;     /* for the child */
+};
+
+#define NAMESPACE_SET_INIT                                                                                             \
+    {                                                                                                                  \
+        .join = { -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF }                                     \
+    }
+
+/* Opens what the spec names; held[kind] >= 0 is a descriptor that goes before the spec (it is duplicated). */
+int namespaces_open(const struct spec *spec, const int held[SPEC_NS_MAX], struct namespace_set *ret,
+                    struct error *err) _must_check_;
+void namespaces_close(struct namespace_set *set);
+/* In the parent, before clone3: children will be in the pid namespace to join. *ret_back is a descriptor for
+ * namespaces_return(), -EBADF when there is nothing to join. */
+int namespaces_enter_pid(const struct namespace_set *set, int *ret_back, struct error *err) _must_check_;
+/* The same for the pid namespace of a process held by pidfd. */
+int namespaces_enter_pid_of(int pidfd, int *ret_back, struct error *err) _must_check_;
+/* Takes the descriptor. */
+void namespaces_return(int back);
+/* In the child: enters the others, then makes what clone3 did not. */
+int namespaces_join(const struct namespace_set *set, struct error *err) _must_check_;
+/* In the child of an exec: all of the process's namespaces but pid. */
+int namespaces_join_process(int pidfd, const struct spec *spec, struct error *err) _must_check_;
+/* In the parent: writes uid_map and gid_map of a child in a new user namespace. */
+int namespaces_map_ids(pid_t pid, const struct spec *spec, struct error *err) _must_check_;
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "runtime/process/credentials.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "podium/base/fd.h"
+
+int credentials_limits(const struct spec_process *p, struct error *err) {
+    for (size_t i = 0; i < p->n_rlimits; i++) {
+        const struct spec_rlimit *l = &p->rlimits[i];
+        struct rlimit value = {.rlim_cur = l->soft, .rlim_max = l->hard};
+
+        if (setrlimit((__rlimit_resource_t) l->resource, &value) == 0)
+            continue;
+        if (errno == EPERM)
+            return error_set(err, -EPERM, "cannot set %s to %llu: raising the hard limit needs CAP_SYS_RESOURCE",
+                             l->type, (unsigned long long) l->hard);
+        return error_set_errno(err, -errno, "cannot set %s to %llu", l->type, (unsigned long long) l->hard);
+    }
+    return 0;
+}
+
+int credentials_oom_score(const struct spec_process *p, int proc_fd, struct error *err) {
+    char text[16];
+
+    if (!p->has_oom_score_adj)
+        return 0;
+    (void) snprintf(text, sizeof(text), "%d", p->oom_score_adj);
+    int r = file_write_at(proc_fd, "self/oom_score_adj", text, err);
+    if (r == -EACCES || r == -EPERM)
+        return error_set(err, r, "cannot set oomScoreAdj to %d: lowering it needs CAP_SYS_RESOURCE", p->oom_score_adj);
+    return r;
+}
+
+/* Ends the bounding set of what is not granted. */
+static int drop_bounding(uint64_t keep, struct error *err) {
+    for (int cap = 0; cap < cap_max_bits(); cap++)
+        if (!(keep & (UINT64_C(1) << cap)) && cap_drop_bound(cap) < 0)
+            return error_set_errno(err, -errno, "cannot drop %s from the bounding set",
+                                   spec_capability_name((unsigned) cap));
+    return 0;
+}
+
+static int fill_flag(cap_t caps, cap_flag_t flag, uint64_t set) {
+    cap_value_t list[64];
+    int n = 0;
+
+    for (int cap = 0; cap < cap_max_bits(); cap++)
+        if (set & (UINT64_C(1) << cap))
+            list[n++] = cap;
+    return n == 0 || cap_set_flag(caps, flag, n, list, CAP_SET) == 0 ? 0 : -errno;
+}
+
+static uint64_t permitted_now(void) {
+    cap_t caps = cap_get_proc();
+    uint64_t set = 0;
+
+    for (int cap = 0; caps && cap < cap_max_bits(); cap++) {
+        cap_flag_value_t value;
+
+        if (cap_get_flag(caps, cap, CAP_PERMITTED, &value) == 0 && value == CAP_SET)
+            set |= UINT64_C(1) << cap;
+    }
+    (void) cap_free(caps);
+    return set;
+}
+
+static int set_capabilities(const struct spec_capabilities *c, uint64_t have, struct error *err) {
+    uint64_t permitted = c->permitted & have;
+    cap_t caps = cap_init();
+    int r = caps ? 0 : -ENOMEM;
+
+    if (r == 0)
+        r = fill_flag(caps, CAP_PERMITTED, permitted);
+    if (r == 0)
+        r = fill_flag(caps, CAP_EFFECTIVE, c->effective & permitted);
+    if (r == 0)
+        r = fill_flag(caps, CAP_INHERITABLE, c->inheritable & have);
+    if (r == 0 && cap_set_proc(caps) < 0)
+        r = -errno;
+    if (caps)
+        (void) cap_free(caps);
+    if (r < 0)
+        return error_set_errno(err, r, "cannot set the capabilities");
+    /* the kernel only lets what is permitted and inheritable be ambient */
+    uint64_t ambient = c->ambient & permitted & c->inheritable;
+    for (int cap = 0; cap < cap_max_bits(); cap++)
+        if ((ambient & (UINT64_C(1) << cap)) && cap_set_ambient(cap, CAP_SET) < 0)
+            return error_set_errno(err, -errno, "cannot make %s ambient", spec_capability_name((unsigned) cap));
+    return 0;
+}
+
+static int set_user(const struct spec_user *u, struct error *err) {
+    if (setgroups(u->n_additional_gids, u->additional_gids) < 0 && (errno != EPERM || u->n_additional_gids > 0))
+        return error_set_errno(err, -errno, "cannot set the additional groups");
+    if (setresgid(u->gid, u->gid, u->gid) < 0)
+        return error_set_errno(err, -errno, "cannot become group %u", u->gid);
+    if (setresuid(u->uid, u->uid, u->uid) < 0)
+        return error_set_errno(err, -errno, "cannot become user %u", u->uid);
+    return 0;
+}
+
+int credentials_become(const struct spec_process *p, struct error *err) {
+    uint64_t have = permitted_now();
+    int r = drop_bounding(p->capabilities.bounding, err);
+
+    if (r < 0)
+        return r;
+    if (p->user.uid != 0 && prctl(PR_SET_KEEPCAPS, 1) < 0)
+        return error_set_errno(err, -errno, "cannot keep capabilities");
+    (void) umask(p->user.has_umask ? p->user.umask : 0022);
+    if ((r = set_user(&p->user, err)) < 0)
+        return r;
+    return set_capabilities(&p->capabilities, have, err);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "runtime/process/launch.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "podium/base/alloc.h"
+#include "podium/base/fd.h"
+#include "runtime/process/channel.h"
+#include "runtime/process/command.h"
+#include "runtime/process/container.h"
+#include "runtime/process/credentials.h"
+#include "runtime/process/terminal.h"
+#include "runtime/seccomp/seccomp.h"
+
+static int send_console(const struct launch *l, const struct terminal *t, struct error *err) {
+    ssize_t r = l->console_socket_fd >= 0
+                    ? fd_send_message(l->console_socket_fd, t->name, strlen(t->name), &t->master, 1)
+                    : channel_send(l->sync_fd, CHANNEL_CONSOLE, 0, NULL, t->master);
+
+    return r < 0 ? error_set_errno(err, (int) r, "cannot hand over the terminal") : 0;
+}
+
+static int open_session(struct launch *l, struct terminal *t, struct error *err) {
+    int r;
+
+    if ((l->new_session || l->process->terminal) && setsid() < 0)
+        return error_set_errno(err, -errno, "cannot make a new session");
+    if (!l->process->terminal)
+        return 0;
+    if ((r = terminal_open(l->process, t, err)) < 0 || (r = terminal_control(t, err)) < 0 ||
+        (r = l->bind_console ? terminal_bind_console(t, err) : 0) < 0 || (r = send_console(l, t, err)) < 0)
+        return r;
+    for (int i = 0; i < 3; i++)
+        l->stdio[i] = t->slave;
+    return 0;
+}
+
+/* Lifts a descriptor above those that will be the container's. */
+static int lift(int *fd, int above) {
+    if (*fd < 0 || *fd >= above)
+        return 0;
+    int up = fcntl(*fd, F_DUPFD_CLOEXEC, above);
+    if (up < 0)
+        return -errno;
+    *fd = up;
+    return 0;
+}
+
+/* stdio of the user's, so that the program may open /dev/stdout again; the null device stays everybody's. */
+static void give_stdio(const struct launch *l) {
+    struct stat st;
+
+    if (l->process->user.uid == 0 || l->process->terminal)
+        return;
+    for (int i = 0; i < 3; i++)
+        if (fstat(i, &st) == 0 && !(S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) &&
+            st.st_uid != l->process->user.uid && !S_ISREG(st.st_mode)) {
+            int r = fchown(i, l->process->user.uid, (gid_t) -1);
+            (void) r; /* a convenience only */
+        }
+}
+
+static int place(int fd, int at) {
+    return dup2(fd, at) < 0 ? -errno : 0; /* clears FD_CLOEXEC */
+}
+
+/* 0-2 and the extra descriptors get their places; what remains but the two we need is closed. */
+static int place_descriptors(struct launch *l, struct error *err) {
+    int first_free = 3 + (int) l->n_extra_fds, r = 0;
+    int from[3];
+    _cleanup_free_ int *extra = xcalloc(l->n_extra_fds + 1, sizeof(*extra));
+
+    memcpy(from, l->stdio, sizeof(from));
+    if ((r = lift(&l->sync_fd, first_free)) < 0 || (r = lift(&l->listen_fd, first_free)) < 0)
+        return error_set_errno(err, r, "descriptors");
+    for (int i = 0; r == 0 && i < 3; i++)
+        if (from[i] != i)
+            r = lift(&from[i], first_free);
+    for (size_t i = 0; r == 0 && i < l->n_extra_fds; i++) {
+        extra[i] = l->extra_fds[i];
+        r = lift(&extra[i], first_free);
+    }
+    for (int i = 0; r == 0 && i < 3; i++)
+        r = from[i] == i ? 0 : place(from[i], i);
+    for (size_t i = 0; r == 0 && i < l->n_extra_fds; i++)
+        r = place(extra[i], 3 + (int) i);
+    if (r < 0)
+        return error_set_errno(err, r, "cannot place the descriptors of the container");
+    int low = l->sync_fd, high = l->listen_fd < 0 ? l->sync_fd : l->listen_fd;
+    if (low > high) {
+        int t = low;
+        low = high;
+        high = t;
+    }
+    if (low > first_free)
+        (void) close_range((unsigned) first_free, (unsigned) low - 1, 0);
+    if (high > low + 1)
+        (void) close_range((unsigned) low + 1, (unsigned) high - 1, 0);
+    (void) close_range((unsigned) high + 1, UINT_MAX, 0);
+    give_stdio(l);
+    return 0;
+}
+
+static int drop_rights(const struct launch *l, struct error *err) {
+    const struct spec_process *p = l->process;
+    int r, folder;
+
+    if ((r = credentials_limits(p, err)) < 0)
+        return r;
+    /* root may not be let into the folder (root squash), the user may, and the other way round */
+    folder = command_change_folder(p->cwd, err);
+    if (folder < 0 && folder != -EACCES)
+        return folder;
+    if (l->seccomp && !p->no_new_privileges && (r = seccomp_load_filter(l->seccomp, err)) < 0)
+        return r;
+    if ((r = credentials_become(p, err)) < 0)
+        return r;
+    if (folder < 0 && (r = command_change_folder(p->cwd, err)) < 0)
+        return r;
+    if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return error_set_errno(err, -errno, "cannot set no_new_privs");
+    return 0;
+}
+
+static int wait_for_start(struct launch *l, struct error *err) {
+    int r = channel_send(l->sync_fd, CHANNEL_READY, 0, NULL, -1);
+
+    if (r < 0)
+        return error_set_errno(err, r, "the parent went away");
+    if (l->listen_fd < 0)
+        return channel_wait_go(l->sync_fd, err);
+    /* the parent of `create` is gone by now; errors from here on go to whoever starts us */
+    (void) close(l->sync_fd);
+    do
+        l->sync_fd = accept4(l->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    while (l->sync_fd < 0 && errno == EINTR);
+    if (l->sync_fd < 0)
+        return error_set_errno(err, -errno, "cannot wait for start");
+    (void) close(l->listen_fd);
+    l->listen_fd = -1;
+    return 0;
+}
+
+static void reset_signals(void) {
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigset_t none;
+
+    (void) sigaction(SIGPIPE, &standard, NULL);
+    (void) sigemptyset(&none);
+    (void) sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+int launch_process(struct launch *l, struct error *err) {
+    struct terminal terminal = {.master = -EBADF, .slave = -EBADF};
+    char *path = NULL;
+    int r;
+
+    if ((r = open_session(l, &terminal, err)) < 0 || (r = place_descriptors(l, err)) < 0 ||
+        (r = drop_rights(l, err)) < 0 || (r = command_find(l->process->args[0], l->process->env, &path, err)) < 0)
+        return r;
+    char **env = command_environment(l->process->env, l->process->user.uid);
+    if (l->wait_for_start && (r = wait_for_start(l, err)) < 0)
+        return r;
+    if (l->hooks_of && (r = container_run_hooks(l->hooks_of, SPEC_HOOK_START_CONTAINER, l->state, err)) < 0)
+        return r;
+    reset_signals();
+    if (l->seccomp && l->process->no_new_privileges && (r = seccomp_load_filter(l->seccomp, err)) < 0)
+        return r;
+    (void) execve(path, l->process->args, env);
+    r = -errno;
+    if (r == -ENOENT) /* the file is there: its interpreter is not */
+        return error_set(err, r, "exec: \"%s\": its interpreter does not exist in the container", path);
+    return error_set(err, r, "exec: \"%s\": %s", path, r == -ENOEXEC ? "exec format error" : strerror(-r));
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Between container.c, exec.c (the parent) and child.c: cloning, and what the child then does. Not for other folders.
+ */
+#ifndef PODIUM_RUNTIME_PROCESS_STAGES_H
+#define PODIUM_RUNTIME_PROCESS_STAGES_H
+
+#include "runtime/namespaces/namespaces.h"
+#include "runtime/process/container.h"
+
+struct process_clone {
+    int flags;     /* CLONE_NEW* */
+    int cgroup_fd; /* -1: the caller's */
+};
+
+/* Returns 0 in the parent with *ret filled, 1 in the child with its end of the channel, -errno. */
+int process_clone(const struct process_clone *c, struct container_process *ret, int *ret_child_sync,
+                  struct error *err) _must_check_;
+/* Reads messages until the wanted one (CHANNEL_END: the program has been executed), keeping a terminal that comes
+ * along. Anything else is a failure: the child is reaped and *p finished. */
+int process_await(struct container_process *p, int wanted, struct error *err) _must_check_;
+/* Tells the parent and ends the child. */
+_Noreturn void process_fail(int sync_fd, int r, struct error *err);
+
+/* Whether the child has to stop for the parent once its namespaces exist. */
+bool stage_needs_parent(const struct container_params *params);
+/* The child of container_create(). */
+_Noreturn void stage_container(const struct container_params *params, const struct seccomp_filter *seccomp,
+                               const struct namespace_set *set, int sync_fd);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "runtime/process/terminal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <termios.h>
+
+#include "podium/base/path.h"
+
+static int open_master(struct error *err) {
+    _cleanup_close_ int fd = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    struct stat st;
+
+    if (fd < 0)
+        return error_set_errno(err, -errno, "process.terminal: cannot open /dev/pts/ptmx of the container");
+    /* the image must not give us something else in its place */
+    if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
+        return error_set(err, -ENODEV, "process.terminal: /dev/pts/ptmx of the container is no terminal multiplexer");
+    if (fcntl(fd, F_SETFL, O_RDWR) < 0)
+        return error_set_errno(err, -errno, "process.terminal");
+    return steal_fd(&fd);
+}
+
+static int configure(const struct spec_process *p, struct terminal *t) {
+    struct winsize size = {.ws_row = p->console_height, .ws_col = p->console_width};
+    struct termios modes;
+
+    if (size.ws_row && size.ws_col && ioctl(t->master, TIOCSWINSZ, &size) < 0)
+        return -errno;
+    if (tcgetattr(t->slave, &modes) < 0)
+        return -errno;
+    modes.c_oflag &= ~(tcflag_t) ONLCR;
+    if (tcsetattr(t->slave, TCSANOW, &modes) < 0)
+        return -errno;
+    if (p->user.uid != 0 && fchown(t->slave, p->user.uid, (gid_t) -1) < 0)
+        return -errno;
+    return 0;
+}
+
+int terminal_open(const struct spec_process *p, struct terminal *ret, struct error *err) {
+    struct terminal t = {.master = open_master(err), .slave = -EBADF};
+    unsigned number;
+    int unlock = 0, r;
+
+    if (t.master < 0)
+        return t.master;
+    if (ioctl(t.master, TIOCSPTLCK, &unlock) < 0 || ioctl(t.master, TIOCGPTN, &number) < 0 ||
+        (t.slave = ioctl(t.master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0)
+        r = -errno;
+    else
+        r = configure(p, &t);
+    if (r < 0) {
+        terminal_close(&t);
+        return error_set_errno(err, r, "process.terminal: cannot set up a terminal");
+    }
+    (void) snprintf(t.name, sizeof(t.name), "/dev/pts/%u", number);
+    *ret = t;
+    return 0;
+}
+
+int terminal_bind_console(const struct terminal *t, struct error *err) {
+    _cleanup_close_ int tree = open_tree(t->slave, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+    _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int target = -EBADF;
+
+    if (tree < 0 || root < 0)
+        return error_set_errno(err, -errno, "process.terminal: cannot bind /dev/console");
+    target = open_in_root(root, "dev/console", O_PATH | O_NOFOLLOW, 0);
+    if (target == -ENOENT)
+        target = open_in_root(root, "dev/console", O_CREAT | O_EXCL | O_RDONLY | O_NOCTTY, 0620);
+    if (target == -EROFS)
+        return 0; /* a read-only /dev without a console: nothing to show it as */
+    if (target < 0)
+        return error_set_errno(err, target, "process.terminal: cannot make /dev/console");
+    if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+        return error_set_errno(err, -errno, "process.terminal: cannot bind /dev/console");
+    return 0;
+}
+
+int terminal_control(const struct terminal *t, struct error *err) {
+    return ioctl(t->slave, TIOCSCTTY, 0) < 0 ? error_set_errno(err, -errno, "process.terminal: no controlling terminal")
+                                             : 0;
+}
+
+void terminal_close(struct terminal *t) {
+    closep(&t->master);
+    closep(&t->slave);
+    t->master = t->slave = -EBADF;
+}

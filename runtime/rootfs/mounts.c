@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "podium/base/alloc.h"
+#include "podium/base/path.h"
+#include "runtime/rootfs/options.h"
+#include "runtime/rootfs/steps.h"
+
+static int create_file(int rootfd, const char *path) {
+    const char *slash = strrchr(path, '/');
+    _cleanup_free_ char *parent = xstrndup(path, slash ? (size_t) (slash - path) : 0);
+    int fd = *parent ? mkdir_in_root(rootfd, parent, 0755) : open_in_root(rootfd, ".", O_PATH | O_DIRECTORY, 0);
+
+    if (fd < 0)
+        return fd;
+    (void) close(fd);
+    return open_in_root(rootfd, path, O_CREAT | O_RDONLY | O_NOCTTY | O_NONBLOCK, 0644);
+}
+
+int mount_target_open(int rootfd, const char *path, bool folder, struct error *err) {
+    struct statfs fs;
+    int fd = open_in_root(rootfd, path, O_PATH | (folder ? O_DIRECTORY : 0), 0);
+
+    if (fd == -ENOENT)
+        fd = folder ? mkdir_in_root(rootfd, path, 0755) : create_file(rootfd, path);
+    if (fd < 0)
+        return error_set_errno(err, fd, "cannot make the mount point %s in the container", path);
+    /* a link in the image that leads into /proc could make us hide or fake files that security depends on */
+    if (strncmp(path, "/proc", 5) != 0 && fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC) {
+        (void) close(fd);
+        return error_set(err, -EPERM, "the mount point %s leads into the container's /proc: refused", path);
+    }
+    return fd;
+}
+
+int mount_attach(int mount_fd, int target_fd, const char *path, struct error *err) {
+    if (move_mount(mount_fd, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+        return error_set_errno(err, -errno, "cannot mount on %s", path);
+    return 0;
+}
+
+int mount_change(int mount_fd, bool recursive, uint64_t set, uint64_t clear, uint64_t propagation) {
+    struct mount_attr attr = {.attr_set = set, .attr_clr = clear, .propagation = propagation};
+
+    if (!set && !clear && !propagation)
+        return 0;
+    if (mount_setattr(mount_fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof(attr)) < 0)
+        return -errno;
+    return 0;
+}
+
+/* A copy of a part of the host's tree, detached. */
+static int clone_source(const struct rootfs *rootfs, const struct spec_mount *m, bool recursive, bool *ret_folder,
+                        struct error *err) {
+    _cleanup_free_ char *joined =
+        m->source && m->source[0] != '/' ? path_join(rootfs->params->bundle, m->source) : NULL;
+    const char *source = joined ? joined : m->source;
+    struct stat st;
+
+    if (!source)
+        return error_set(err, -EINVAL, "a bind mount needs a source");
+    _cleanup_close_ int fd =
+        open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0));
+    if (fd < 0)
+        return error_set_errno(err, -errno, "cannot bind %s", source);
+    if (fstat(fd, &st) < 0)
+        return error_set_errno(err, -errno, "cannot read %s", source);
+    *ret_folder = S_ISDIR(st.st_mode);
+    return steal_fd(&fd);
+}
+
+/* cgroup2 whose root is the container's group: by the cgroup namespace, or by binding that group. */
+static int new_cgroup_mount(const struct rootfs *rootfs, struct mount_options *o, struct error *err) {
+    if (rootfs->params->cgroup_fd < 0 || rootfs->params->spec->namespaces[SPEC_NS_CGROUP].present)
+        return filesystem_new("cgroup2", NULL, o->data, o->n_data, o->attr_set, err);
+    _cleanup_close_ int fd =
+        open_tree(rootfs->params->cgroup_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+    if (fd < 0)
+        return error_set_errno(err, -errno, "cannot bind the container's cgroup");
+    int r = mount_change(fd, false, o->attr_set, 0, 0);
+    return r < 0 ? error_set_errno(err, r, "cannot set the options of the cgroup mount") : steal_fd(&fd);
+}
+
+static int new_filesystem(struct rootfs *rootfs, const struct spec_mount *m, struct mount_options *o,
+                          struct error *err) {
+    static const char *const pseudo[] = {"proc", "sysfs", "mqueue", "devpts"};
+    const char *source = m->source;
+
+    if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0)
+        return new_cgroup_mount(rootfs, o, err);
+    for (size_t i = 0; i < ARRAY_LEN(pseudo); i++)
+        if (strcmp(m->type, pseudo[i]) == 0)
+            source = NULL;
+    /* the devices are still to be made in it */
+    if (strcmp(m->destination, "/dev") == 0 && (o->attr_set & MOUNT_ATTR_RDONLY)) {
+        o->attr_set &= ~(uint64_t) MOUNT_ATTR_RDONLY;
+        rootfs->dev_readonly = true;
+    }
+    int fd = filesystem_new(m->type, source, o->data, o->n_data, o->attr_set, err);
+    if (fd == -EPERM && strcmp(m->type, "sysfs") == 0) {
+        /* a user namespace that does not own its network namespace may not mount sysfs, only show the host's */
+        error_clear(err);
+        fd = open_tree(AT_FDCWD, "/sys", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+        if (fd < 0)
+            return error_set_errno(err, -errno, "cannot bind /sys");
+        int r = mount_change(fd, true, o->attr_set, 0, 0);
+        if (r < 0)
+            return error_set_errno(err, r, "cannot set the options of /sys");
+    }
+    return fd;
+}
+
+static int add_mount(struct rootfs *rootfs, const struct spec_mount *m, struct mount_options *o, struct error *err) {
+    bool bind = o->bind || (m->type && strcmp(m->type, "bind") == 0), folder = true;
+    int r;
+
+    if (!bind && !m->type)
+        return error_set(err, -EINVAL, "has no type");
+    if (bind && o->n_data > 0)
+        return error_set(err, -EINVAL, "option %s is not known for a bind mount", o->data[0]);
+    _cleanup_close_ int fd =
+        bind ? clone_source(rootfs, m, o->recursive, &folder, err) : new_filesystem(rootfs, m, o, err);
+    if (fd < 0)
+        return fd;
+    r = bind ? mount_change(fd, false, o->attr_set, o->attr_clear, 0) : 0;
+    if (r == 0)
+        r = mount_change(fd, true, o->attr_set_all, o->attr_clear_all, 0);
+    if (r == 0)
+        r = mount_change(fd, o->propagation_recursive, 0, 0, o->propagation);
+    if (r < 0)
+        return error_set_errno(err, r, "cannot set the options");
+    _cleanup_close_ int target = mount_target_open(rootfs->fd, m->destination, folder, err);
+    if (target < 0)
+        return target;
+    return mount_attach(fd, target, m->destination, err);
+}
+
+int mounts_add(struct rootfs *rootfs, struct error *err) {
+    const struct spec *spec = rootfs->params->spec;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < spec->n_mounts; i++) {
+        _cleanup_(mount_options_finish) struct mount_options o;
+
+        mount_options_parse(spec->mounts[i].options, &o);
+        r = add_mount(rootfs, &spec->mounts[i], &o, err);
+        if (r < 0)
+            error_prefix(err, r, "mount %s", spec->mounts[i].destination);
+    }
+    return r;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The container's root, built inside its own new mount namespace by the child itself.
+ *
+ * What it is. rootfs_build() makes all inherited mounts private, attaches the root (a folder or an overlay), then the
+ * mounts of the configuration in order, the devices, the masked and the read-only paths. rootfs_enter() turns it into
+ * "/" and lets go of the host's tree. Between the two the host's paths are still visible (hooks, bind sources).
+ *
+ * Invariants. Every path inside the container is resolved by openat2(RESOLVE_IN_ROOT) and then used by descriptor, so a
+ * link in the image can neither lead out of the root nor be swapped between check and use. A target that turns out to
+ * lie on procfs although its path does not begin with /proc is refused. Nothing is done outside of the calling
+ * process's mount namespace, so there is nothing to undo: it goes away with the process.
+ *
+ * Errors: -errno of the failing step, with the path in the text. Threads: the calling process has one.
+ */
+#ifndef PODIUM_RUNTIME_ROOTFS_H
+#define PODIUM_RUNTIME_ROOTFS_H
+
+#include <stdbool.h>
+
+#include "podium/base/error.h"
+#include "runtime/spec/spec.h"
+
+struct rootfs_params {
+    const struct spec *spec;
+    const char *bundle;                 /* absolute; relative paths start here */
+    const struct overlay_root *overlay; /* NULL: the folder spec->root_path */
+    int cgroup_fd;                      /* shown by mounts of type cgroup when there is no cgroup namespace; -1 */
+    bool no_pivot;
+};
+
+struct rootfs {
+    const struct rootfs_params *params;
+    int fd; /* the root folder, O_PATH */
+    char *path;
+    bool dev_readonly; /* /dev is to become read-only once it is filled */
+};
+
+int rootfs_build(const struct rootfs_params *params, struct rootfs *ret, struct error *err) _must_check_;
+/* Makes the root read-only if asked for, pivots into it and changes to "/". Closes ret->fd. */
+int rootfs_enter(struct rootfs *rootfs, struct error *err) _must_check_;
+
+#endif

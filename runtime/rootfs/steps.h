@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The steps of rootfs_build(), one file each; rootfs.h says what holds for all of them. Only used inside this folder.
+ */
+#ifndef PODIUM_RUNTIME_ROOTFS_STEPS_H
+#define PODIUM_RUNTIME_ROOTFS_STEPS_H
+
+#include <stdint.h>
+#include <sys/mount.h>
+#include <sys/types.h>
+
+#include "runtime/rootfs/rootfs.h"
+
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+
+/* overlay.c: mounts an overlay at path (made by the caller) in the current namespace. */
+int overlay_mount(const struct overlay_root *overlay, const char *path, struct error *err) _must_check_;
+
+/* mounts.c: the configuration's mounts, in order. */
+int mounts_add(struct rootfs *rootfs, struct error *err) _must_check_;
+/* Opens the place for a mount, made if it does not exist (a folder, or an empty file). Returns an O_PATH descriptor. */
+int mount_target_open(int rootfd, const char *path, bool folder, struct error *err) _must_check_;
+/* Attaches a detached mount; path is for the error text. */
+int mount_attach(int mount_fd, int target_fd, const char *path, struct error *err) _must_check_;
+/* Sets MOUNT_ATTR_* on a mount held by descriptor. */
+int mount_change(int mount_fd, bool recursive, uint64_t set, uint64_t clear, uint64_t propagation) _must_check_;
+
+/* filesystem.c: a new file system of the type as a detached mount; data are "key=value" and "flag" words. */
+int filesystem_new(const char *type, const char *source, const char *const *data, size_t n_data, uint64_t attr,
+                   struct error *err) _must_check_;
+
+/* devices.c: /dev: the nodes every container has, those of the configuration, and the links. */
+int devices_add(struct rootfs *rootfs, struct error *err) _must_check_;
+
+/* masks.c: linux.maskedPaths and linux.readonlyPaths; paths that do not exist are passed over. */
+int masks_add(struct rootfs *rootfs, struct error *err) _must_check_;
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * System call filters: the OCI section compiled to a BPF program by libseccomp, and loaded by the container's child.
+ *
+ * Compiling is the dear part (milliseconds), so it happens in the parent, once for all containers with the same
+ * section; loading is one system call. Architectures: the native one plus those the section lists and libseccomp knows.
+ *
+ * Actions: ALLOW ERRNO KILL KILL_THREAD KILL_PROCESS TRAP LOG TRACE. NOTIFY needs a listener and is refused
+ * (-EOPNOTSUPP). System calls unknown to libseccomp are passed over, as every engine's profile names calls of other
+ * kernels. Flags: LOG SPEC_ALLOW TSYNC.
+ *
+ * Errors: -EINVAL naming the member; -EOPNOTSUPP. Threads: any.
+ * Source: config-linux.md, "Seccomp"; seccomp(2).
+ */
+#ifndef PODIUM_RUNTIME_SECCOMP_H
+#define PODIUM_RUNTIME_SECCOMP_H
+
+#include <stdint.h>
+
+#include "podium/base/error.h"
+#include "podium/base/json.h"
+
+struct seccomp_filter;
+
+int seccomp_compile(const struct json *section, struct seccomp_filter **ret, struct error *err) _must_check_;
+/* Loads it into the calling thread; it needs no_new_privs or CAP_SYS_ADMIN. */
+int seccomp_load_filter(const struct seccomp_filter *filter, struct error *err) _must_check_;
+void seccomp_filter_free(struct seccomp_filter *filter);
+DEFINE_CLEANUP(struct seccomp_filter *, seccomp_filter_free)
+
+/*
+ * The default profile as an OCI section (one reference, the caller's): an allow list; everything else fails with EPERM
+ * (ENOSYS for calls newer than the list, so that C libraries fall back). Calls that need a capability are allowed when
+ * bit n of capabilities has it.
+ */
+struct json *seccomp_default_profile(uint64_t capabilities);
+
+#endif
