@@ -52,19 +52,38 @@ static bool is_meta_kind(const char *kind) {
     return false;
 }
 
+/* Not every type is a kind: PodSpec has no document of its own. */
+static const struct type_info *if_kind(const struct type_info *t) {
+    return type_field(t, "kind") && type_field(t, "apiVersion") ? t : NULL;
+}
+
+/* Groups by their full names only: "core/v1" and "networking/v1" are none. */
+static bool is_group(const char *group, size_t n) {
+    static const char *const others[] = {"meta.k8s.io", "admission.k8s.io", "apidiscovery.k8s.io"};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (strlen(others[i]) == n && strncmp(others[i], group, n) == 0)
+            return true;
+    for (size_t i = 0; n && i < resource_table_len; i++)
+        if (strncmp(resource_table[i].group, group, n) == 0 && !resource_table[i].group[n])
+            return true;
+    return false;
+}
+
 const struct type_info *type_of_kind(const char *api_version, const char *kind) {
     if (!api_version || !kind)
         return NULL;
     char name[256];
     const char *slash = strchr(api_version, '/');
     const char *package = slash ? api_version : "core", *version = slash ? slash + 1 : api_version;
+    if (slash ? !is_group(api_version, (size_t) (slash - api_version)) : strcmp(version, "v1") != 0)
+        return NULL;
     /* The package is the first label of the group: networking.k8s.io -> networking. */
     int n = snprintf(name, sizeof(name), "%.*s.%s.%s", (int) strcspn(package, "./"), package, version, kind);
     if (n < 0 || (size_t) n >= sizeof(name))
         return NULL;
-    const struct type_info *t = type_by_name(name);
+    const struct type_info *t = if_kind(type_by_name(name));
     if (t || (slash && !is_meta_kind(kind)))
         return t;
     n = snprintf(name, sizeof(name), "meta.v1.%s", kind);
-    return n < 0 || (size_t) n >= sizeof(name) ? NULL : type_by_name(name);
+    return n < 0 || (size_t) n >= sizeof(name) ? NULL : if_kind(type_by_name(name));
 }

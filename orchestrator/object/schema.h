@@ -71,7 +71,7 @@ struct type_info {
 /* NULL when unknown. */
 const struct type_info *type_by_name(const char *name);
 const struct field_info *type_field(const struct type_info *t, const char *name);
-/* The type of a kind's document, e.g. ("apps/v1", "Deployment"); NULL when unknown. */
+/* The type of a kind's document, e.g. ("apps/v1", "Deployment"); NULL when unknown or no kind ("v1", "PodSpec"). */
 const struct type_info *type_of_kind(const char *api_version, const char *kind);
 
 /* A list of messages with field paths, in the order found. */
@@ -104,7 +104,8 @@ char *field_errors_message(const struct field_errors *e, const char *kind, const
 int schema_decode(const struct type_info *t, struct json **doc, char ***unknown, struct error *err) _must_check_;
 
 /* Fills in every default of stage "defaulting" and "marker" (defaults.tsv), idempotent. Also adds what Go always writes
- * (creationTimestamp null, status {} …) so that GET output equals upstream's. Old: previous object or NULL. */
+ * (creationTimestamp null, status {} …) so that GET output equals upstream's. Secret.stringData becomes data. The
+ * document must have been decoded. Unknown kinds (custom resources) are left alone. */
 void schema_default(const char *api_version, const char *kind, struct json **doc);
 
 #endif

@@ -105,6 +105,9 @@ static void test_types(void **state) {
     assert_string_equal(type_of_kind("autoscaling/v1", "Scale")->name, "autoscaling.v1.Scale");
     assert_null(type_of_kind("apps/v1", "Pod"));
     assert_null(type_of_kind("", ""));
+    assert_null(type_of_kind("v1", "PodSpec"));
+    assert_null(type_of_kind("", "Status"));
+    assert_null(type_of_kind("core/v1", "Pod"));
     const struct field_info *volumes = type_field(type_by_name("core.v1.PodSpec"), "volumes");
     assert_string_equal(volumes->patch_merge_key, "name");
     assert_true(volumes->patch_merge && volumes->patch_retain_keys);
