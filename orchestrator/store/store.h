@@ -88,6 +88,9 @@ int store_submit(struct store *s, const struct store_write *w, store_done_fn don
 uint64_t store_revision(struct store *s); /* of the newest committed write */
 /* A new reference, or NULL. */
 struct store_item *store_get(struct store *s, const char *resource, const char *ns, const char *name);
+/* The newest submitted state, which may not be durable yet: what a read-modify-write must build on, or it would lose
+ * against every write still on its way to the disk. Never show it to anybody before a write on top of it is acknowledged. */
+struct store_item *store_get_submitted(struct store *s, const char *resource, const char *ns, const char *name);
 
 struct store_list {
     struct store_item **items; /* references */
