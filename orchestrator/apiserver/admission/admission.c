@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/apiserver/admission/admission.h"
+
+/* In the order they run; upstream's names. */
+static const struct plugin {
+    const char *name;
+    bool (*mutate)(struct api_request *req, const struct json *old, struct json **doc);
+    bool (*validate)(struct api_request *req, const struct json *old, const struct json *doc);
+    bool (*delete)(struct api_request *req, const struct json *old);
+} plugins[] = {
+    {"NamespaceLifecycle", NULL, namespace_lifecycle_validate, namespace_lifecycle_delete},
+    {"ServiceAccount", service_account_mutate, NULL, NULL},
+    {"Priority", priority_mutate, NULL, NULL},
+    {"DefaultTolerationSeconds", default_tolerations_mutate, NULL, NULL},
+};
+
+bool admission_mutate(struct api_request *req, const struct json *old, struct json **doc) {
+    for (size_t i = 0; i < ARRAY_LEN(plugins); i++)
+        if (plugins[i].mutate && !plugins[i].mutate(req, old, doc))
+            return false;
+    return true;
+}
+
+bool admission_validate(struct api_request *req, const struct json *old, const struct json *doc) {
+    for (size_t i = 0; i < ARRAY_LEN(plugins); i++)
+        if (plugins[i].validate && !plugins[i].validate(req, old, doc))
+            return false;
+    return true;
+}
+
+bool admission_delete(struct api_request *req, const struct json *old) {
+    for (size_t i = 0; i < ARRAY_LEN(plugins); i++)
+        if (plugins[i].delete && !plugins[i].delete (req, old))
+            return false;
+    return true;
+}

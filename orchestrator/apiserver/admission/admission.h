@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Admission: cluster-wide rules between decoding and the store. Plugins are rows of the table in admission.c; each may
+ * change the object (mutate), refuse it (validate), or refuse a deletion. They see store snapshots and must not block.
+ */
+#ifndef PODIUM_APISERVER_ADMISSION_H
+#define PODIUM_APISERVER_ADMISSION_H
+
+#include "orchestrator/apiserver/request.h"
+
+/* old: NULL for a creation. False: refused, the answer has been made. */
+bool admission_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool admission_validate(struct api_request *req, const struct json *old, const struct json *doc);
+bool admission_delete(struct api_request *req, const struct json *old);
+
+/* --- plugins, one file each --- */
+bool namespace_lifecycle_validate(struct api_request *req, const struct json *old, const struct json *doc);
+bool namespace_lifecycle_delete(struct api_request *req, const struct json *old);
+bool service_account_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool default_tolerations_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool priority_mutate(struct api_request *req, const struct json *old, struct json **doc);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One HTTP request: gather, authenticate, run (suspended while the store writes), answer. */
+#include <string.h>
+
+#include "orchestrator/apiserver/http/encode.h"
+#include "orchestrator/apiserver/http/internal.h"
+#include "orchestrator/apiserver/http/stream_answer.h"
+#include "orchestrator/apiserver/status.h"
+#include "podium/base/alloc.h"
+#include "podium/base/limits.h"
+
+struct exchange {
+    struct http_server *server;
+    struct api_request *req;
+    struct gate gate;
+    bool started;
+};
+
+static void resume(struct api_request *req) {
+    struct exchange *x = req->transport;
+    gate_wake(&x->gate);
+}
+
+static enum MHD_Result add_param(void *cls, enum MHD_ValueKind kind, const char *key, const char *value) {
+    api_request_add_param(cls, xstrdup(key), xstrdup(value ? value : ""));
+    return MHD_YES;
+}
+
+static char *header(struct MHD_Connection *c, const char *name) {
+    const char *v = MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
+    return v ? xstrdup(v) : NULL;
+}
+
+static struct exchange *exchange_new(struct http_server *h, struct MHD_Connection *c, const char *url,
+                                     const char *method) {
+    struct exchange *x = xnew0(struct exchange);
+    struct api_request *req = api_request_new(h->api);
+    x->server = h;
+    x->req = req;
+    x->gate.connection = c;
+    req->transport = x;
+    req->resume = resume;
+    req->watch_allowed = true;
+    req->method = xstrdup(method);
+    req->path = xstrdup(url);
+    req->content_type = header(c, MHD_HTTP_HEADER_CONTENT_TYPE);
+    req->accept = header(c, MHD_HTTP_HEADER_ACCEPT);
+    req->user_agent = header(c, MHD_HTTP_HEADER_USER_AGENT);
+    req->if_none_match = header(c, MHD_HTTP_HEADER_IF_NONE_MATCH);
+    (void) MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, add_param, req);
+    (void) pthread_mutex_lock(&h->lock);
+    h->n_exchanges++;
+    (void) pthread_mutex_unlock(&h->lock);
+    return x;
+}
+
+void exchange_completed(void *cls, struct MHD_Connection *c, void **con_cls, enum MHD_RequestTerminationCode why) {
+    struct exchange *x = *con_cls;
+    struct http_server *h = cls;
+    if (!x)
+        return;
+    *con_cls = NULL;
+    api_request_free(x->req);
+    free(x);
+    (void) pthread_mutex_lock(&h->lock);
+    if (--h->n_exchanges == 0)
+        (void) pthread_cond_signal(&h->idle);
+    (void) pthread_mutex_unlock(&h->lock);
+}
+
+/* --- answering --- */
+
+static void unref_item(void *cls) {
+    store_item_unref(cls);
+}
+
+static void free_text(void *cls) {
+    free(cls);
+}
+
+static struct MHD_Response *response_of(struct encoded *e) {
+    if (e->item) {
+        size_t n;
+        const char *text = store_item_text(e->item, &n);
+        return MHD_create_response_from_buffer_with_free_callback_cls(n, (void *) text, unref_item, steal(&e->item));
+    }
+    size_t n = e->text.len;
+    char *text = strbuf_steal(&e->text);
+    return MHD_create_response_from_buffer_with_free_callback_cls(n, text, free_text, text);
+}
+
+/* Go's quoting for the header (RFC 7234 warn-text): quotes and backslashes escaped, no line ends. */
+static void add_warning(struct MHD_Response *r, const char *text) {
+    _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+    strbuf_adds(&b, "299 - \"");
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            strbuf_addc(&b, '\\');
+        strbuf_addc(&b, (unsigned char) *text < 0x20 ? ' ' : *text);
+    }
+    strbuf_addc(&b, '"');
+    (void) MHD_add_response_header(r, MHD_HTTP_HEADER_WARNING, strbuf_str(&b));
+}
+
+static void add_headers(struct MHD_Response *r, const struct api_request *req, const struct encoded *e) {
+    const struct api_response *out = &req->out;
+    (void) MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, e->content_type);
+    (void) MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL,
+                                   out->immutable ? "public, immutable" : "no-cache, private");
+    if (out->etag) {
+        (void) MHD_add_response_header(r, MHD_HTTP_HEADER_ETAG, out->etag);
+        (void) MHD_add_response_header(r, MHD_HTTP_HEADER_VARY, "Accept");
+    }
+    if (out->location)
+        (void) MHD_add_response_header(r, MHD_HTTP_HEADER_LOCATION, out->location);
+    if (out->retry_after) {
+        char s[16];
+        (void) snprintf(s, sizeof(s), "%u", out->retry_after);
+        (void) MHD_add_response_header(r, MHD_HTTP_HEADER_RETRY_AFTER, s);
+    }
+    for (char **w = out->warnings; w && *w; w++)
+        add_warning(r, *w);
+}
+
+static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c) {
+    struct api_request *req = x->req;
+    _cleanup_(encoded_finish) struct encoded e = {0};
+    if (req->out.kind == API_OUT_WATCH)
+        return watch_stream_queue(x->server, c, req);
+    if (req->out.kind == API_OUT_STREAM)
+        return stream_answer_queue(x->server, c, req);
+    encode_response(req, &e);
+    if (req->out.etag && req->if_none_match && e.code == 200 && strstr(req->if_none_match, req->out.etag)) {
+        e.code = 304;
+        strbuf_reset(&e.text);
+    }
+    unsigned code = e.code;
+    struct MHD_Response *r = response_of(&e);
+    if (!r)
+        return MHD_NO;
+    add_headers(r, req, &e);
+    enum MHD_Result ok = MHD_queue_response(c, code, r);
+    MHD_destroy_response(r);
+    return ok;
+}
+
+/* --- running --- */
+
+static enum api_progress begin(struct exchange *x, struct MHD_Connection *c) {
+    struct api_request *req = x->req;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    x->started = true;
+    if (req->body.overflow)
+        return api_fail(req, 413, "RequestEntityTooLarge", "Request entity too large: limit is %u", OBJECT_BYTES_MAX);
+    if (!info || !info->socket_context || !peer_authenticate(info->socket_context, c, req))
+        return api_fail(req, 401, "Unauthorized", "Unauthorized");
+    if (atomic_load(&x->server->stopping))
+        return api_fail(req, 503, "ServiceUnavailable", "the server is shutting down");
+    return api_request_start(req);
+}
+
+static enum MHD_Result run(struct exchange *x, struct MHD_Connection *c) {
+    for (;;) {
+        gate_arm(&x->gate);
+        enum api_progress p = x->started ? api_request_step(x->req) : begin(x, c);
+        if (p == API_DONE)
+            return answer(x, c);
+        if (gate_close(&x->gate))
+            return MHD_YES;
+    }
+}
+
+enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *c, const char *url, const char *method,
+                                const char *version, const char *upload, size_t *upload_size, void **con_cls) {
+    struct exchange *x = *con_cls;
+    if (!x) { /* answering in this first call would close the connection afterwards */
+        *con_cls = exchange_new(cls, c, url, method);
+        return MHD_YES;
+    }
+    if (*upload_size > 0) {
+        strbuf_add(&x->req->body, upload, *upload_size);
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    return run(x, c);
+}

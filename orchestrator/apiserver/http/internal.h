@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of this folder share. */
+#ifndef PODIUM_APISERVER_HTTP_INTERNAL_H
+#define PODIUM_APISERVER_HTTP_INTERNAL_H
+
+#include <gnutls/gnutls.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "orchestrator/apiserver/http/keeper.h"
+#include "orchestrator/apiserver/request.h"
+#include "orchestrator/apiserver/server.h"
+
+/* Credentials of one reading of the certificate files; connections keep those they started with. */
+struct tls_generation {
+    atomic_int refs;
+    gnutls_certificate_credentials_t cred;
+};
+int tls_generation_load(const char *cert_file, const char *key_file, const char *ca_file, struct tls_generation **ret,
+                        struct error *err) _must_check_;
+struct tls_generation *tls_generation_ref(struct tls_generation *g);
+void tls_generation_unref(struct tls_generation *g);
+
+struct http_server {
+    struct apiserver *api;
+    struct MHD_Daemon *tcp, *local;
+    struct keeper *keeper;
+    pthread_mutex_t lock; /* guards tls, n_exchanges */
+    pthread_cond_t idle;
+    struct tls_generation *tls;
+    size_t n_exchanges;
+    atomic_bool stopping;
+    int port;
+    int local_fd;
+};
+
+/* One connection; MHD's socket context. */
+struct peer {
+    struct http_server *server;
+    struct tls_generation *tls; /* NULL on the unix socket */
+    bool known;                 /* its certificate has been looked at */
+    struct api_user user;       /* name NULL: anonymous */
+};
+void peer_notify(void *cls, struct MHD_Connection *c, void **socket_context, enum MHD_ConnectionNotificationCode what);
+/* Sets req->user (may stay NULL: anonymous). False: a bad token or certificate was shown (401). */
+bool peer_authenticate(struct peer *p, struct MHD_Connection *c, struct api_request *req);
+
+/*
+ * Suspends a connection until woken; wakes may come at any time, from any thread, any number of times. The order
+ * matters: armed before work that may wake it; the connection is suspended before the gate says so, because a wake
+ * that finds it closed resumes at once.
+ */
+struct gate {
+    atomic_int state;
+    struct MHD_Connection *connection;
+};
+enum { GATE_ARMED, GATE_WOKEN, GATE_CLOSED };
+void gate_arm(struct gate *g);
+void gate_wake(struct gate *g);
+/* Suspends, unless a wake has come since arming: then false, and the work is to be tried again. */
+bool gate_close(struct gate *g);
+
+/* MHD's callbacks for requests. */
+enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *c, const char *url, const char *method,
+                                const char *version, const char *upload, size_t *upload_size, void **con_cls);
+void exchange_completed(void *cls, struct MHD_Connection *c, void **con_cls, enum MHD_RequestTerminationCode why);
+
+/* Queues a chunked answer fed by the request's watch. Takes the watch. */
+enum MHD_Result watch_stream_queue(struct http_server *h, struct MHD_Connection *c, struct api_request *req);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/apiserver/request.h"
+
+#include <semaphore.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "orchestrator/apiserver/routes.h"
+#include "orchestrator/apiserver/subresources/stream.h"
+#include "orchestrator/apiserver/verbs/watch.h"
+#include "podium/base/alloc.h"
+#include "podium/base/limits.h"
+
+void api_user_finish(struct api_user *u) {
+    free(u->name);
+    free(u->uid);
+    strv_free(u->groups);
+    *u = (struct api_user){0};
+}
+
+struct api_request *api_request_new(struct apiserver *api) {
+    struct api_request *req = xnew0(struct api_request);
+    req->api = api;
+    req->body.max = OBJECT_BYTES_MAX;
+    req->out.remaining = -1;
+    return req;
+}
+
+static void response_finish(struct api_response *out) {
+    json_unref(out->object);
+    store_item_unref(out->item);
+    for (size_t i = 0; i < out->n_items; i++)
+        store_item_unref(out->items[i]);
+    free(out->items);
+    free(out->continue_token);
+    strbuf_finish(&out->text);
+    free(out->etag);
+    free(out->location);
+    api_watch_free(out->watch);
+    api_stream_free(out->stream);
+    strv_free(out->warnings);
+}
+
+/* Forgets a half-made answer, but not its warnings. */
+static void response_reset(struct api_response *out) {
+    char **warnings = steal(&out->warnings);
+    response_finish(out);
+    *out = (struct api_response){.warnings = warnings, .remaining = -1};
+}
+
+void api_request_free(struct api_request *req) {
+    if (!req)
+        return;
+    for (size_t i = 0; i < req->n_params; i++) {
+        free(req->params[i].key);
+        free(req->params[i].value);
+    }
+    free(req->params);
+    free(req->method);
+    free(req->path);
+    free(req->content_type);
+    free(req->accept);
+    free(req->user_agent);
+    free(req->if_none_match);
+    free(req->group);
+    free(req->version);
+    free(req->plural);
+    free(req->subname);
+    free(req->ns);
+    free(req->name);
+    strbuf_finish(&req->body);
+    json_unref(req->body_doc);
+    json_unref(req->input);
+    store_item_unref(req->write.old);
+    store_item_unref(req->write.item);
+    if (req->scratch_free)
+        req->scratch_free(req->scratch);
+    if (req->user_owned) {
+        struct api_user *u = (struct api_user *) req->user;
+        api_user_finish(u);
+        free(u);
+    }
+    response_finish(&req->out);
+    free(req);
+}
+
+void api_request_add_param(struct api_request *req, char *key, char *value) {
+    xgrow(&req->params, req->n_params, &req->cap_params);
+    req->params[req->n_params++] = (struct api_param){key, value};
+}
+
+const char *api_param(const struct api_request *req, const char *key) {
+    for (size_t i = 0; i < req->n_params; i++)
+        if (strcmp(req->params[i].key, key) == 0)
+            return req->params[i].value;
+    return NULL;
+}
+
+bool api_param_bool(const struct api_request *req, const char *key) {
+    const char *v = api_param(req, key);
+    return v && (!*v || strcmp(v, "1") == 0 || strcasecmp(v, "true") == 0);
+}
+
+void api_param_set(struct api_request *req, const char *key, const char *value) {
+    if (value)
+        api_request_add_param(req, xstrdup(key), xstrdup(value));
+}
+
+void api_warn(struct api_request *req, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    if (!req->out.warnings)
+        req->out.warnings = strv_new();
+    strv_push(&req->out.warnings, xvasprintf(fmt, ap));
+    va_end(ap);
+}
+
+enum api_progress api_reply_object(struct api_request *req, unsigned code, struct json *take) {
+    response_reset(&req->out);
+    req->out.kind = API_OUT_OBJECT;
+    req->out.code = code;
+    req->out.object = take;
+    return API_DONE;
+}
+
+enum api_progress api_reply_item(struct api_request *req, unsigned code, struct store_item *item) {
+    struct store_item *keep = store_item_ref(item);
+    response_reset(&req->out);
+    req->out.kind = API_OUT_OBJECT;
+    req->out.code = code;
+    req->out.item = keep;
+    return API_DONE;
+}
+
+enum api_progress api_reply_text(struct api_request *req, unsigned code, const char *content_type, char *take) {
+    response_reset(&req->out);
+    req->out.kind = API_OUT_TEXT;
+    req->out.code = code;
+    req->out.content_type = content_type;
+    size_t n = strlen(take);
+    req->out.text = (struct strbuf){.data = take, .len = n, .cap = n + 1};
+    return API_DONE;
+}
+
+enum api_progress api_request_start(struct api_request *req) {
+    return route_request(req);
+}
+
+enum api_progress api_request_step(struct api_request *req) {
+    api_step_fn next = req->next;
+    req->next = NULL;
+    return next(req);
+}
+
+static void post(struct api_request *req) {
+    (void) sem_post(req->transport);
+}
+
+void api_request_run(struct api_request *req) {
+    sem_t done;
+    (void) sem_init(&done, 0, 0);
+    req->transport = &done;
+    req->resume = post;
+    enum api_progress p = api_request_start(req);
+    while (p == API_PENDING) {
+        while (sem_wait(&done) < 0)
+            ;
+        p = api_request_step(req);
+    }
+    (void) sem_destroy(&done);
+}

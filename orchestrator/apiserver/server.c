@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/apiserver/server.h"
+
+#include "orchestrator/apiserver/authz/authorize.h"
+#include "orchestrator/apiserver/bootstrap.h"
+#include "orchestrator/apiserver/http/http_server.h"
+#include "orchestrator/apiserver/loop_queue.h"
+#include "orchestrator/apiserver/openapi_routes.h"
+#include "podium/base/alloc.h"
+
+#define BOOKMARK_SECONDS 60
+
+static char *dup_or_null(const char *s) {
+    return s ? xstrdup(s) : NULL;
+}
+
+static int check_options(const struct apiserver_options *o, struct error *err) {
+    if (o->port != -2 && (!o->cert_file || !o->key_file || !o->client_ca_file))
+        return error_set(err, -EINVAL, "an HTTPS port needs a certificate, its key and an authority for clients");
+    return 0;
+}
+
+int apiserver_new(const struct apiserver_options *options, struct apiserver **ret, struct error *err) {
+    int r = check_options(options, err);
+    if (r < 0)
+        return r;
+    struct apiserver *api = xnew0(struct apiserver);
+    api->store = options->store;
+    api->version = xasprintf("v1.32.0+podium-%s", options->version ? options->version : "dev");
+    if (options->n_authenticators > 0)
+        api->authenticators =
+            xmemdup(options->authenticators, options->n_authenticators * sizeof(*options->authenticators));
+    api->n_authenticators = options->n_authenticators;
+    api->bookmark_seconds = options->bookmark_seconds ? options->bookmark_seconds : BOOKMARK_SECONDS;
+    api->listen.address = dup_or_null(options->address);
+    api->listen.cert_file = dup_or_null(options->cert_file);
+    api->listen.key_file = dup_or_null(options->key_file);
+    api->listen.client_ca_file = dup_or_null(options->client_ca_file);
+    api->listen.unix_socket = dup_or_null(options->unix_socket);
+    api->listen.port = options->port ? options->port : APISERVER_DEFAULT_PORT;
+    api->listen.worker_threads = options->worker_threads;
+    api->rbac = rbac_new(api->store);
+    api->openapi = openapi_cache_new(api->version);
+    r = bootstrap_objects(api, err);
+    if (r < 0) {
+        apiserver_free(api);
+        return r;
+    }
+    *ret = api;
+    return 0;
+}
+
+int apiserver_start(struct apiserver *api, struct error *err) {
+    return http_server_start(api, &api->http, err);
+}
+
+int apiserver_port(const struct apiserver *api) {
+    return http_server_port(api->http);
+}
+
+int apiserver_reload_certificates(struct apiserver *api, struct error *err) {
+    return api->http ? http_server_reload(api->http, err) : 0;
+}
+
+int apiserver_set_node_ops(struct apiserver *api, sd_event *loop, const struct node_ops *ops, void *carrier,
+                           struct error *err) {
+    int r = loop_queue_new(loop, &api->node_queue, err);
+    if (r < 0)
+        return r;
+    api->node_ops = ops;
+    api->node_carrier = carrier;
+    return 0;
+}
+
+void apiserver_free(struct apiserver *api) {
+    if (!api)
+        return;
+    http_server_stop(api->http);
+    loop_queue_free(api->node_queue);
+    rbac_free(api->rbac);
+    openapi_cache_free(api->openapi);
+    free(api->authenticators);
+    free(api->version);
+    free(api->listen.address);
+    free(api->listen.cert_file);
+    free(api->listen.key_file);
+    free(api->listen.client_ca_file);
+    free(api->listen.unix_socket);
+    free(api);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The server's insides, for this module only. Everything here is set up by apiserver_new() and then read-only, or has a
+ * lock of its own. */
+#ifndef PODIUM_APISERVER_SERVER_H
+#define PODIUM_APISERVER_SERVER_H
+
+#include "orchestrator/apiserver/apiserver.h"
+
+struct rbac;
+struct service_ips;
+struct discovery;
+struct openapi_cache;
+struct http_server;
+struct loop_queue;
+struct node_ops;
+
+struct apiserver {
+    struct store *store;
+    char *version; /* gitVersion */
+    struct api_token_authenticator *authenticators;
+    size_t n_authenticators;
+    const struct node_ops *node_ops;
+    void *node_carrier;
+    struct loop_queue *node_queue; /* to the loop of node_ops; NULL without */
+    unsigned bookmark_seconds;
+    struct rbac *rbac;
+    struct service_ips *service_ips;
+    struct discovery *discovery;
+    struct openapi_cache *openapi;
+    struct http_server *http;
+    struct {
+        char *address, *cert_file, *key_file, *client_ca_file, *unix_socket;
+        int port;
+        unsigned worker_threads;
+    } listen;
+};
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* pods/log, pods/exec, pods/attach: checks against the pod, and what to ask of its node. */
+#include <string.h>
+
+#include "orchestrator/apiserver/server.h"
+#include "orchestrator/apiserver/status.h"
+#include "orchestrator/apiserver/subresources/stream.h"
+#include "orchestrator/apiserver/subresources/subresources.h"
+#include "orchestrator/object/timestamp.h"
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+
+void api_stream_free(struct api_stream *s) {
+    if (!s)
+        return;
+    free(s->node);
+    free(s->ns);
+    free(s->name);
+    free(s->uid);
+    free(s->container);
+    strv_free(s->argv);
+    free(s);
+}
+
+static const char *const container_lists[] = {"containers", "initContainers", "ephemeralContainers"};
+
+static bool has_container(const struct json *pod, const char *name) {
+    for (size_t i = 0; i < ARRAY_LEN(container_lists); i++) {
+        const struct json *list = json_path(pod, "spec", container_lists[i]);
+        for (size_t j = 0; j < json_len(list); j++)
+            if (strcmp(json_str_or(json_get(json_at(list, j), "name"), ""), name) == 0)
+                return true;
+    }
+    return false;
+}
+
+static bool choose_container(struct api_request *req, const struct json *pod, char **ret) {
+    const char *name = api_param(req, "container");
+    const struct json *list = json_path(pod, "spec", "containers");
+    if (name && *name) {
+        if (!has_container(pod, name)) {
+            (void) api_bad_request(req, "container %s is not valid for pod %s", name, req->name);
+            return false;
+        }
+        *ret = xstrdup(name);
+        return true;
+    }
+    if (json_len(list) == 1) {
+        *ret = xstrdup(json_str_or(json_get(json_at(list, 0), "name"), ""));
+        return true;
+    }
+    _cleanup_strbuf_ struct strbuf names = STRBUF_INIT;
+    for (size_t i = 0; i < json_len(list); i++)
+        strbuf_addf(&names, "%s%s", i ? " " : "", json_str_or(json_get(json_at(list, i), "name"), ""));
+    (void) api_bad_request(req, "a container name must be specified for pod %s, choose one of: [%s]", req->name,
+                           strbuf_str(&names));
+    return false;
+}
+
+/* The pod must exist and be on a node that can be asked. */
+static struct api_stream *stream_new(struct api_request *req) {
+    _cleanup_(store_item_unrefp) struct store_item *item = store_get(req->api->store, "pods", req->ns, req->name);
+    if (!item) {
+        (void) api_not_found(req, req->name);
+        return NULL;
+    }
+    const struct json *pod = store_item_doc(item);
+    const char *node = json_str_or(json_path(pod, "spec", "nodeName"), "");
+    _cleanup_free_ char *container = NULL;
+    if (!choose_container(req, pod, &container))
+        return NULL;
+    if (!*node) {
+        (void) api_bad_request(req, "pod %s does not have a host assigned", req->name);
+        return NULL;
+    }
+    if (!req->api->node_ops || !req->watch_allowed) {
+        (void) api_fail(req, 503, "ServiceUnavailable", "no connection to node \"%s\"", node);
+        return NULL;
+    }
+    struct api_stream *s = xnew0(struct api_stream);
+    s->node = xstrdup(node);
+    s->ns = xstrdup(req->ns);
+    s->name = xstrdup(req->name);
+    s->uid = xstrdup(json_str_or(json_path(pod, "metadata", "uid"), ""));
+    s->container = steal(&container);
+    s->logs.pod = s->exec.pod = (struct node_pod){s->node, s->ns, s->name, s->uid, s->container};
+    return s;
+}
+
+static enum api_progress reply_stream(struct api_request *req, struct api_stream *s) {
+    req->out.kind = API_OUT_STREAM;
+    req->out.code = 200;
+    req->out.stream = s;
+    return API_DONE;
+}
+
+static bool number_param(struct api_request *req, const char *key, int64_t *ret) {
+    const char *v = api_param(req, key);
+    char *end;
+    *ret = -1;
+    if (!v || !*v)
+        return true;
+    *ret = strtoll(v, &end, 10);
+    if (!*end && *ret >= 0)
+        return true;
+    (void) api_fail(req, 422, "Invalid", "PodLogOptions \"%s\" is invalid: %s: Invalid value: \"%s\": must be greater than "
+                                         "or equal to 0",
+                    req->name, key, v);
+    return false;
+}
+
+static bool read_since(struct api_request *req, uint64_t *ret) {
+    const char *since = api_param(req, "sinceTime");
+    int64_t seconds;
+    if (!number_param(req, "sinceSeconds", &seconds))
+        return false;
+    if (seconds >= 0)
+        *ret = now_realtime_usec() - (uint64_t) seconds * USEC_PER_SEC;
+    if (since && *since && timestamp_parse(since, ret) < 0) {
+        (void) api_bad_request(req, "sinceTime \"%s\" is not in RFC 3339 form", since);
+        return false;
+    }
+    return true;
+}
+
+enum api_progress logs_serve(struct api_request *req) {
+    struct node_logs_request l = {0};
+    if (strcmp(req->verb, "get") != 0)
+        return api_method_not_supported(req, req->verb);
+    l.follow = api_param_bool(req, "follow");
+    l.previous = api_param_bool(req, "previous");
+    l.timestamps = api_param_bool(req, "timestamps");
+    if (!number_param(req, "tailLines", &l.tail_lines) || !number_param(req, "limitBytes", &l.limit_bytes) ||
+        !read_since(req, &l.since_usec))
+        return API_DONE;
+    struct api_stream *s = stream_new(req);
+    if (!s)
+        return API_DONE;
+    s->kind = API_STREAM_LOGS;
+    l.pod = s->logs.pod;
+    s->logs = l;
+    return reply_stream(req, s);
+}
+
+static bool channel_wanted(const struct api_request *req, const char *key) {
+    return api_param(req, key) && api_param_bool(req, key);
+}
+
+static enum api_progress open_command(struct api_request *req, bool attach) {
+    struct api_stream *s = stream_new(req);
+    if (!s)
+        return API_DONE;
+    s->kind = API_STREAM_EXEC;
+    s->argv = attach ? NULL : strv_new();
+    for (size_t i = 0; i < req->n_params && !attach; i++)
+        if (strcmp(req->params[i].key, "command") == 0)
+            strv_push_dup(&s->argv, req->params[i].value);
+    s->exec.argv = s->argv;
+    s->exec.tty = channel_wanted(req, "tty");
+    s->exec.in = channel_wanted(req, "stdin");
+    s->exec.out = channel_wanted(req, "stdout");
+    s->exec.err = channel_wanted(req, "stderr") && !s->exec.tty;
+    if ((!attach && !s->argv[0]) || (!s->exec.in && !s->exec.out && !s->exec.err)) {
+        api_stream_free(s);
+        return api_bad_request(req, attach || req->n_params == 0
+                                        ? "you must specify at least 1 of stdin, stdout, stderr"
+                                        : "you must specify at least one command for the container, and at least 1 of "
+                                          "stdin, stdout, stderr");
+    }
+    return reply_stream(req, s);
+}
+
+enum api_progress exec_serve(struct api_request *req) {
+    return open_command(req, false);
+}
+
+enum api_progress attach_serve(struct api_request *req) {
+    return open_command(req, true);
+}

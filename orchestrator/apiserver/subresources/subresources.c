@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/apiserver/subresources/subresources.h"
+
+#include <string.h>
+
+#include "orchestrator/apiserver/status.h"
+
+/* plural "*": any resource with a subresource of that name */
+static const struct {
+    const char *plural, *name;
+    api_step_fn serve;
+} subresources[] = {
+    {"*", "scale", scale_serve},
+    {"pods", "binding", binding_serve},
+    {"pods", "eviction", eviction_serve},
+    {"pods", "log", logs_serve},
+    {"pods", "exec", exec_serve},
+    {"pods", "attach", attach_serve},
+    {"pods", "portforward", not_served},
+    {"*", "proxy", not_served},
+    {"serviceaccounts", "token", not_served},
+};
+
+static const struct {
+    const char *plural;
+    api_step_fn serve;
+} reviews[] = {
+    {"bindings", bindings_serve},
+    {"selfsubjectreviews", self_review_serve},
+    {"selfsubjectaccessreviews", access_review_serve},
+    {"subjectaccessreviews", access_review_serve},
+    {"localsubjectaccessreviews", access_review_serve},
+    {"selfsubjectrulesreviews", rules_review_serve},
+    {"tokenreviews", not_served},
+};
+
+api_step_fn subresource_handler(const struct api_request *req) {
+    for (size_t i = 0; i < ARRAY_LEN(subresources); i++)
+        if (strcmp(subresources[i].name, req->sub->name) == 0 &&
+            (*subresources[i].plural == '*' || strcmp(subresources[i].plural, req->resource->plural) == 0))
+            return subresources[i].serve;
+    return NULL;
+}
+
+api_step_fn review_handler(const struct api_request *req) {
+    for (size_t i = 0; i < ARRAY_LEN(reviews); i++)
+        if (strcmp(reviews[i].plural, req->resource->plural) == 0)
+            return reviews[i].serve;
+    return NULL;
+}
+
+enum api_progress not_served(struct api_request *req) {
+    return api_fail(req, 501, "NotImplemented", "%s%s%s is not served yet", resource_display_name(req->resource),
+                    req->sub ? "/" : "", req->sub ? req->sub->name : "");
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
+#include "orchestrator/apiserver/body.h"
+#include "orchestrator/apiserver/server.h"
+#include "orchestrator/apiserver/status.h"
+#include "orchestrator/apiserver/verbs/prepare.h"
+#include "orchestrator/apiserver/verbs/verbs.h"
+#include "orchestrator/apiserver/write.h"
+#include "podium/base/alloc.h"
+
+/* upstream's RetryGenerateName */
+#define GENERATE_ATTEMPTS 8
+
+static enum api_progress create_step(struct api_request *req);
+
+static bool name_is_generated(const struct api_request *req) {
+    return !*json_str_or(json_path(req->input, "metadata", "name"), "") &&
+        *json_str_or(json_path(req->input, "metadata", "generateName"), "");
+}
+
+static enum api_progress name_taken(struct api_request *req) {
+    if (!name_is_generated(req))
+        return api_already_exists(req, req->name);
+    if (++req->write.attempts < GENERATE_ATTEMPTS)
+        return create_step(req);
+    (void) api_already_exists(req, req->name);
+    json_set(&req->out.object, "message",
+             json_stringf("%s \"%s\" already exists, the server was not able to generate a unique name for the object",
+                          resource_display_name(req->resource), req->name));
+    json_set_path(&req->out.object, json_int(1), "details", "retryAfterSeconds");
+    req->out.retry_after = 1;
+    return API_DONE;
+}
+
+static enum api_progress created(struct api_request *req) {
+    if (req->write.result == -EEXIST)
+        return name_taken(req);
+    if (req->write.result < 0)
+        return api_store_failure(req, req->name, req->write.result);
+    return api_reply_item(req, 201, req->write.item);
+}
+
+/* On the commit thread. */
+static void committed(void *userdata, int result, struct store_item *item) {
+    struct api_request *req = userdata;
+    req->write.result = result;
+    store_item_unref(req->write.item);
+    req->write.item = item ? store_item_ref(item) : NULL;
+    req->resume(req);
+}
+
+static enum api_progress create_step(struct api_request *req) {
+    _cleanup_json_ struct json *doc = json_ref(req->input);
+    free(req->name);
+    req->name = xstrdup("");
+    if (!prepare_create(req, &doc))
+        return API_DONE;
+    if (req->dry_run) {
+        _cleanup_(store_item_unrefp) struct store_item *there =
+            store_get(req->api->store, req->resource->key, req->ns, req->name);
+        if (there)
+            return api_already_exists(req, req->name);
+        return api_reply_object(req, 201, steal(&doc));
+    }
+    struct store_write w = {
+        .op = STORE_CREATE, .resource = req->resource->key, .ns = req->ns, .name = req->name, .doc = doc};
+    req->next = created;
+    int r = store_submit(req->api->store, &w, committed, req);
+    if (r == 0)
+        return API_PENDING;
+    req->write.result = r;
+    return created(req);
+}
+
+enum api_progress verb_create(struct api_request *req) {
+    if (*req->name) /* POST names an object only together with a subresource */
+        return api_method_not_supported(req, "create");
+    if (!body_decode(req, resource_api_version(req->resource), req->resource->kind))
+        return API_DONE;
+    return create_step(req);
+}

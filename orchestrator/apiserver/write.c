@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/apiserver/write.h"
+
+#include "orchestrator/apiserver/server.h"
+#include "orchestrator/apiserver/status.h"
+#include "podium/base/alloc.h"
+
+static enum api_progress attempt(struct api_request *req);
+
+const struct json *api_written_doc(struct api_request *req, struct store_item *item) {
+    return item ? store_item_doc(item) : req->out.object;
+}
+
+static enum api_progress finish(struct api_request *req, struct store_item *item) {
+    enum mutate_action action = req->write.action;
+    if (req->write.done)
+        return req->write.done(req, item, action);
+    unsigned code = action == MUTATE_CREATE ? 201 : 200;
+    if (item)
+        return api_reply_item(req, code, item);
+    struct json *doc = steal(&req->out.object);
+    return api_reply_object(req, code, doc);
+}
+
+/* On the commit thread: only hands over. */
+static void committed(void *userdata, int result, struct store_item *item) {
+    struct api_request *req = userdata;
+    req->write.result = result;
+    store_item_unref(req->write.item);
+    req->write.item = item ? store_item_ref(item) : NULL;
+    req->resume(req);
+}
+
+static bool lost_race(const struct api_request *req, int result) {
+    /* A creation by a plain POST conflicts for good; one by PUT or apply finds the object when it looks again. */
+    return result == -ESTALE || (result == -ENOENT && req->write.action != MUTATE_CREATE) ||
+        (result == -EEXIST && req->write.action == MUTATE_CREATE);
+}
+
+static enum api_progress concluded(struct api_request *req) {
+    int r = req->write.result;
+    if (r == 0)
+        return finish(req, req->write.item);
+    if (lost_race(req, r) && !req->write.conditional && ++req->write.attempts < WRITE_ATTEMPTS_MAX)
+        return attempt(req);
+    return api_store_failure(req, req->name, r);
+}
+
+static enum api_progress submit(struct api_request *req, struct json *doc) {
+    static const enum store_op ops[] = {
+        [MUTATE_WRITE] = STORE_UPDATE, [MUTATE_CREATE] = STORE_CREATE, [MUTATE_DELETE] = STORE_DELETE};
+    struct store_write w = {
+        .op = ops[req->write.action],
+        .resource = req->resource->key,
+        .ns = req->ns,
+        .name = req->name,
+        .doc = doc,
+        .expect_revision = req->write.old ? store_item_revision(req->write.old) : 0,
+    };
+    req->next = concluded;
+    int r = store_submit(req->api->store, &w, committed, req);
+    if (r == 0)
+        return API_PENDING;
+    req->write.result = r;
+    return concluded(req);
+}
+
+static enum api_progress attempt(struct api_request *req) {
+    _cleanup_json_ struct json *doc = NULL;
+    store_item_unref(req->write.old);
+    req->write.old = store_get_submitted(req->api->store, req->resource->key, req->ns, req->name);
+    req->write.action = req->write.fn(req, req->write.old, &doc);
+    if (req->write.action == MUTATE_FAILED)
+        return API_DONE;
+    if (req->write.action != MUTATE_KEEP && !req->dry_run)
+        return submit(req, doc);
+    if (!doc)
+        return finish(req, req->write.old);
+    json_unref(req->out.object);
+    req->out.object = steal(&doc);
+    return finish(req, NULL);
+}
+
+enum api_progress api_mutate(struct api_request *req, mutate_fn fn, written_fn done) {
+    req->write.fn = fn;
+    req->write.done = done;
+    req->write.attempts = 0;
+    return attempt(req);
+}

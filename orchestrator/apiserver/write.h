@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The write loop: read the object, let the verb compute what it shall become, submit, go on when it is durable; start over
+ * when somebody else was faster and the client named no revision.
+ *
+ * The verb's mutate function sees the newest state (NULL when the object does not exist) and returns
+ *   MUTATE_WRITE   *doc replaces it;      MUTATE_CREATE  *doc is new (old was NULL);
+ *   MUTATE_DELETE  the object goes, *doc (or the stored state) being what watchers see last;
+ *   MUTATE_KEEP    nothing changes, the answer shows *doc, or the stored state when *doc is NULL;
+ *   MUTATE_FAILED  the answer has been made.
+ * It may be called several times and must not change anything but *doc and the answer. With dry run nothing is
+ * submitted and the answer is made from *doc.
+ */
+#ifndef PODIUM_APISERVER_WRITE_H
+#define PODIUM_APISERVER_WRITE_H
+
+#include "orchestrator/apiserver/request.h"
+
+#define WRITE_ATTEMPTS_MAX 5
+
+/* The object is req->resource, req->ns, req->name. done makes the answer from the written item; NULL: 200 (201 for a
+ * creation) with the object. For dry runs and MUTATE_KEEP with a document, item is NULL and the document is in
+ * req->out.object. */
+enum api_progress api_mutate(struct api_request *req, mutate_fn fn, written_fn done);
+
+/* The document an answer is made from: the written item's, or that of a dry run. Borrowed. */
+const struct json *api_written_doc(struct api_request *req, struct store_item *item);
+
+#endif
