@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The API server alone, for tests: apiserver_main FOLDER [PORT]. Makes its own authority and an admin certificate in
+ * FOLDER, listens on localhost, writes FOLDER/kubeconfig and prints the port when it is ready. Ends at SIGTERM. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "orchestrator/apiserver/apiserver.h"
+#include "orchestrator/pki/pki.h"
+#include "podium/base/alloc.h"
+#include "podium/base/fd.h"
+#include "podium/base/log.h"
+#include "podium/base/path.h"
+
+static int make_certificates(const char *dir, struct error *err) {
+    char *names[] = {"localhost", NULL}, *ips[] = {"127.0.0.1", NULL}, *masters[] = {"system:masters", NULL};
+    struct pki_request server = {.common_name = "podium-apiserver", .dns_names = names, .ip_addresses = ips, .server = true};
+    struct pki_request admin = {.common_name = "admin", .organizations = masters, .client = true};
+    struct pki_request guest = {.common_name = "guest", .client = true};
+    int r = pki_ca_ensure(dir, "podium-test", err);
+    if (r >= 0)
+        r = pki_ensure(dir, dir, "server", &server, err);
+    if (r >= 0)
+        r = pki_ensure(dir, dir, "admin", &admin, err);
+    if (r >= 0)
+        r = pki_ensure(dir, dir, "guest", &guest, err);
+    return r;
+}
+
+static int write_kubeconfig(const char *dir, const char *user, const char *file, int port, struct error *err) {
+    _cleanup_free_ char *path = path_join(dir, file);
+    _cleanup_free_ char *text = xasprintf(
+        "apiVersion: v1\nkind: Config\ncurrent-context: test\n"
+        "clusters: [{name: test, cluster: {server: 'https://127.0.0.1:%d', certificate-authority: '%s/ca.crt'}}]\n"
+        "users: [{name: test, user: {client-certificate: '%s/%s.crt', client-key: '%s/%s.key'}}]\n"
+        "contexts: [{name: test, context: {cluster: test, user: test}}]\n",
+        port, dir, dir, user, dir, user);
+    return file_write_atomic(path, text, strlen(text), 0600, false, err);
+}
+
+static int serve(const char *dir, int port, struct error *err) {
+    _cleanup_free_ char *db = path_join(dir, "store"), *crt = path_join(dir, "server.crt"),
+                        *key = path_join(dir, "server.key"), *ca = path_join(dir, "ca.crt"),
+                        *sock = path_join(dir, "api.sock");
+    struct store *store = NULL;
+    _cleanup_(apiserver_freep) struct apiserver *api = NULL;
+    struct store_options so = {.path = db, .map_bytes = 1ull << 30};
+    int r = store_open_lmdb(&so, &store, err);
+    if (r < 0)
+        return r;
+    struct apiserver_options o = {.store = store, .address = "127.0.0.1", .port = port, .cert_file = crt,
+                                  .key_file = key, .client_ca_file = ca, .unix_socket = sock};
+    r = apiserver_new(&o, &api, err);
+    if (r >= 0)
+        r = apiserver_start(api, err);
+    if (r >= 0)
+        r = write_kubeconfig(dir, "admin", "kubeconfig", apiserver_port(api), err);
+    if (r >= 0)
+        r = write_kubeconfig(dir, "guest", "kubeconfig-guest", apiserver_port(api), err);
+    if (r >= 0) {
+        sigset_t set;
+        int sig;
+        printf("%d\n", apiserver_port(api));
+        fflush(stdout);
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        (void) sigwait(&set, &sig);
+    }
+    apiserver_free(steal(&api));
+    store_close(store);
+    return r;
+}
+
+int main(int argc, char **argv) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    sigset_t set;
+    if (argc < 2)
+        return fprintf(stderr, "usage: apiserver_main FOLDER [PORT]\n"), 2;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    (void) sigprocmask(SIG_BLOCK, &set, NULL); /* before any thread exists: sigwait() gets them */
+    (void) signal(SIGPIPE, SIG_IGN);
+    int r = mkdir_parents(argv[1], 0700, &err);
+    if (r >= 0)
+        r = make_certificates(argv[1], &err);
+    if (r >= 0)
+        r = serve(argv[1], argc > 2 ? atoi(argv[2]) : -1, &err);
+    if (r < 0)
+        (void) log_errno(r, "%s", error_text(&err, r));
+    return r < 0;
+}
