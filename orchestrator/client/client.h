@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The client interface: how every component speaks to the API, in-process or over HTTP, through the same doors
- * (authentication, authorization, admission) as everybody else. Asynchronous on one sd-event loop: all functions and all
- * callbacks belong to the loop's thread. A callback is never called before client_start() has returned.
+ * (authentication, authorization, admission) as everybody else. Asynchronous on one sd-event loop: all functions and
+ * all callbacks belong to the loop's thread. A callback is never called before client_start() has returned.
  */
 #ifndef PODIUM_CLIENT_CLIENT_H
 #define PODIUM_CLIENT_CLIENT_H
@@ -48,7 +48,8 @@ struct client_request {
     bool allow_bookmarks;
 };
 
-/* code: HTTP status (200…); 0 when no answer came (transport): then text says why. object: the object, list or Status. */
+/* code: HTTP status (200…); 0 when no answer came (transport): then text says why. object: the object, list or Status.
+ */
 struct client_result {
     int code;
     struct json *object;
@@ -59,6 +60,10 @@ static inline bool client_ok(const struct client_result *r) {
     return r->code >= 200 && r->code < 300;
 }
 
+/* A failed result as -errno: -ENOENT (404), -EEXIST (AlreadyExists), -EAGAIN (Conflict, 429), -EACCES (401, 403),
+ * -EINVAL (400, 422), -ENOTCONN (no answer), -EIO (the rest); 0 when it is good. */
+int client_errno(const struct client_result *r);
+
 typedef void (*client_done_fn)(void *userdata, const struct client_result *result);
 /* type: "ADDED", "MODIFIED", "DELETED", "BOOKMARK", or "ERROR" (object: a Status; the watch has ended and the handle is
  * freed after the callback), or "CLOSED" (ended cleanly; object NULL; handle freed likewise). */
@@ -67,7 +72,8 @@ typedef void (*client_event_fn)(void *userdata, const char *type, struct json *o
 struct client_ops {
     struct client_call *(*start)(struct client *c, const struct client_request *r, client_done_fn done, void *userdata);
     void (*cancel)(struct client *c, struct client_call *call);
-    struct client_watch *(*watch)(struct client *c, const struct client_request *r, client_event_fn event, void *userdata);
+    struct client_watch *(*watch)(struct client *c, const struct client_request *r, client_event_fn event,
+                                  void *userdata);
     void (*watch_cancel)(struct client *c, struct client_watch *w);
     void (*free)(struct client *c);
 };
@@ -78,7 +84,8 @@ struct client {
 
 struct client_call *client_start(struct client *c, const struct client_request *r, client_done_fn done, void *userdata);
 void client_cancel(struct client *c, struct client_call *call); /* done is not called any more */
-struct client_watch *client_watch(struct client *c, const struct client_request *r, client_event_fn event, void *userdata);
+struct client_watch *client_watch(struct client *c, const struct client_request *r, client_event_fn event,
+                                  void *userdata);
 void client_watch_cancel(struct client *c, struct client_watch *w);
 void client_free(struct client *c);
 DEFINE_CLEANUP(struct client *, client_free)

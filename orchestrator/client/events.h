@@ -14,7 +14,7 @@
 
 #include "orchestrator/client/client.h"
 
-#define EVENT_NORMAL "Normal"
+#define EVENT_NORMAL  "Normal"
 #define EVENT_WARNING "Warning"
 
 struct event_recorder;
@@ -24,8 +24,8 @@ struct event_recorder *event_recorder_new(sd_event *loop, struct client *client,
 /* Cancels what is under way. */
 void event_recorder_free(struct event_recorder *rec);
 DEFINE_CLEANUP(struct event_recorder *, event_recorder_free)
-/* object: a whole object with kind, apiVersion and metadata. type: EVENT_NORMAL or EVENT_WARNING. Messages are cut at 1024
- * bytes, the API's limit. */
+/* object: a whole object with kind, apiVersion and metadata. type: EVENT_NORMAL or EVENT_WARNING. Messages are cut at
+ * 1024 bytes, the API's limit. */
 void event_record(struct event_recorder *rec, const struct json *object, const char *type, const char *reason,
                   const char *fmt, ...) _printf_(5, 6);
 /* source.host, for what happens on a node; NULL clears. */

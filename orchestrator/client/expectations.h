@@ -4,8 +4,8 @@
  * caught up would create or delete a second time; it asks expectations_satisfied() first. As upstream's
  * controller.ControllerExpectations with its UID-tracking wrapper for deletions (pkg/controller/controller_utils.go).
  *
- * Keys are work queue keys. Deletions are known by uid, so that a pod seen as "deletion began" and then as "gone" counts
- * once. Expectations that are never seen (an event lost) expire after five minutes.
+ * Keys are work queue keys. Deletions are known by uid, so that a pod seen as "deletion began" and then as "gone"
+ * counts once. Expectations that are never seen (an event lost) expire after five minutes.
  */
 #ifndef PODIUM_CLIENT_EXPECTATIONS_H
 #define PODIUM_CLIENT_EXPECTATIONS_H

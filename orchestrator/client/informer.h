@@ -5,8 +5,8 @@
  *
  * Invariants. The copy and its indexes are changed before handlers are called. The first list is applied as a whole:
  * until informer_synced() the copy is empty or being filled, and "absent" means nothing. A re-list reports only what
- * really differs. Objects have apiVersion and kind even where the list left them out, are shared and must not be written
- * (take a json_ref() and write that: copy on write).
+ * really differs. Objects have apiVersion and kind even where the list left them out, are shared and must not be
+ * written (take a json_ref() and write that: copy on write).
  *
  * Ownership. Handlers and lists lend objects; json_ref() what is kept. An informer must not be freed from inside a
  * handler. The client must outlive its informers.
@@ -26,7 +26,7 @@ struct informer_handlers {
 };
 struct informer_options {
     const struct resource *resource;
-    const char *ns;             /* NULL: all */
+    const char *ns; /* NULL: all */
     const char *label_selector, *field_selector;
 };
 struct informer *informer_new(sd_event *loop, struct client *c, const struct informer_options *options);
@@ -34,7 +34,8 @@ void informer_free(struct informer *i);
 DEFINE_CLEANUP(struct informer *, informer_free)
 /* Several sets of handlers may be added; a set added after the sync gets an "added" for everything at once. */
 void informer_add_handlers(struct informer *i, const struct informer_handlers *h);
-/* Removes all sets with this userdata: what a component does that ends before its shared informers. Not from a handler. */
+/* Removes all sets with this userdata: what a component does that ends before its shared informers. Not from a handler.
+ */
 void informer_remove_handlers(struct informer *i, const void *userdata);
 /* A secondary index: key_fn appends the keys of an object (strv_push_dup). Of two with one name the first stays: a name
  * stands for one meaning ("node", "owner"). */
@@ -46,8 +47,8 @@ struct json *informer_get(const struct informer *i, const char *ns, const char *
 /* The same by work queue key: "ns/name", or "/name" or "name" for cluster scope. */
 struct json *informer_get_key(const struct informer *i, const char *key);
 size_t informer_len(const struct informer *i);
-/* Objects under a key of an index, or all (index NULL). A fresh array of borrowed pointers (NULL at its end); the caller
- * frees the array only. Valid until the loop runs again. */
+/* Objects under a key of an index, or all (index NULL). A fresh array of borrowed pointers (NULL at its end); the
+ * caller frees the array only. Valid until the loop runs again. */
 struct json **informer_list(const struct informer *i, const char *index_name, const char *key, size_t *ret_n);
 
 /* Shared informers of one process: one list and watch per resource for all who ask. */

@@ -34,12 +34,12 @@ static void on_adopted(struct task *t, const struct client_result *result, void 
     struct claim *c = arg;
     if (client_ok(result))
         json_append(&c->mine, json_ref(result->object));
-    int r = task_errno(result);
+    int r = client_errno(result);
     settle(t, c, r == -ENOENT ? 0 : r); /* vanished: nothing to adopt */
 }
 
 static void on_released(struct task *t, const struct client_result *result, void *arg) {
-    int r = task_errno(result);
+    int r = client_errno(result);
     /* Vanished, or replaced by another of the same name (the patch is guarded by uid): released either way. */
     settle(t, arg, r == -ENOENT || r == -EINVAL ? 0 : r);
 }
@@ -84,7 +84,7 @@ static void perform(struct task *t, struct claim *c) {
 static void on_owner(struct task *t, const struct client_result *result, void *arg) {
     struct claim *c = arg;
     if (!client_ok(result))
-        c->done(t, task_errno(result));
+        c->done(t, client_errno(result));
     else if (strcmp(meta_uid(result->object), meta_uid(c->owner)) != 0 || meta_is_deleting(result->object))
         c->done(t, -EAGAIN); /* our copy is behind */
     else

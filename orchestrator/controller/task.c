@@ -100,24 +100,6 @@ void task_again_after(struct task *t, uint64_t usec) {
     workqueue_add_after(t->tasks->queue, t->key, usec > 0 ? usec : 1);
 }
 
-int task_errno(const struct client_result *r) {
-    if (client_ok(r))
-        return 0;
-    switch (r->code) {
-    case 404:
-        return -ENOENT;
-    case 409:
-        return strcmp(r->reason, "AlreadyExists") == 0 ? -EEXIST : -EAGAIN;
-    case 401:
-    case 403:
-        return -EACCES;
-    case 400:
-    case 422:
-        return -EINVAL;
-    }
-    return -EIO;
-}
-
 bool task_namespace_is_ending(const struct client_result *r) {
     if (r->code != 403)
         return false;

@@ -54,8 +54,6 @@ void task_call(struct task *t, const struct client_request *r, task_answer_fn an
 void task_done(struct task *t, int result);
 /* The key again after this time (microseconds), whatever else happens. */
 void task_again_after(struct task *t, uint64_t usec);
-/* A failed result as -errno: -ENOENT, -EEXIST, -EAGAIN (conflict), -EACCES, -EINVAL, -EIO …; 0 when it is good. */
-int task_errno(const struct client_result *r);
 /* True when the write was refused because its namespace is being deleted: no error, the end. */
 bool task_namespace_is_ending(const struct client_result *r);
 

@@ -37,7 +37,7 @@ static struct controller *controller_of(struct task *t) {
 
 static void on_removed(struct task *t, const struct client_result *result, void *arg) {
     struct sync *s = (struct sync *) t;
-    int r = task_errno(result);
+    int r = client_errno(result);
     if (r < 0 && r != -ENOENT)
         s->result = r;
     if (t->pending == 0)
@@ -66,7 +66,7 @@ static void remove_old(struct task *t) {
 
 static void on_status(struct task *t, const struct client_result *result, void *arg) {
     struct sync *s = (struct sync *) t;
-    int r = task_errno(result);
+    int r = client_errno(result);
     if (r < 0)
         task_done(t, r == -ENOENT ? 0 : s->result < 0 ? s->result : r);
     else
@@ -96,7 +96,7 @@ static void write_status(struct task *t) {
 
 static void on_revision(struct task *t, const struct client_result *result, void *arg) {
     struct sync *s = (struct sync *) t;
-    int r = task_errno(result);
+    int r = client_errno(result);
     if (r < 0) {
         task_done(t, r == -ENOENT ? 0 : r);
         return;
@@ -137,7 +137,7 @@ static void replace_status(struct sync *s, struct json *take_status) {
 static void on_namesake(struct task *t, const struct client_result *result, void *arg) {
     struct sync *s = (struct sync *) t;
     if (!client_ok(result)) {
-        task_done(t, task_errno(result) == -ENOENT ? -EAGAIN : task_errno(result));
+        task_done(t, client_errno(result) == -ENOENT ? -EAGAIN : client_errno(result));
         return;
     }
     bool ours =
@@ -161,7 +161,7 @@ static void record_scaling(struct task *t, const struct json *rs, int64_t from, 
 
 static void on_created(struct task *t, const struct client_result *result, void *arg) {
     struct sync *s = (struct sync *) t;
-    int r = task_errno(result);
+    int r = client_errno(result);
     if (r == 0) {
         record_scaling(t, result->object, 0, json_int_or(json_path(result->object, "spec", "replicas"), 0));
         write_revision(t);
@@ -187,7 +187,7 @@ static void on_created(struct task *t, const struct client_result *result, void 
 static void on_updated(struct task *t, const struct client_result *result, void *arg) {
     struct sync *s = (struct sync *) t;
     const struct rs_update *u = arg;
-    int r = task_errno(result);
+    int r = client_errno(result);
     if (r == 0)
         record_scaling(t, u->object, u->from, u->to);
     else

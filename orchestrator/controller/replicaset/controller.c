@@ -87,7 +87,7 @@ static void on_claimed(struct task *t, int result) {
 }
 
 static void note_failure(struct sync *s, const struct client_result *result) {
-    s->result = task_errno(result);
+    s->result = client_errno(result);
     if (!s->failure)
         s->failure = xstrdup(result->message && *result->message ? result->message : "no answer");
 }
@@ -137,7 +137,7 @@ static void on_removed(struct task *t, const struct client_result *result, void 
     struct sync *s = (struct sync *) t;
     struct controller *c = controller_of(t);
     struct json *pod = arg; /* held by s->pods */
-    int r = task_errno(result);
+    int r = client_errno(result);
     if (r == 0) {
         event_record(c->events, s->owner, EVENT_NORMAL, "SuccessfulDelete", "Deleted pod: %s", meta_name(pod));
     } else {
@@ -215,7 +215,7 @@ static void manage(struct task *t) {
 
 static void on_status(struct task *t, const struct client_result *result, void *arg) {
     struct sync *s = (struct sync *) t;
-    int r = task_errno(result);
+    int r = client_errno(result);
     task_done(t, s->result < 0 ? s->result : r == -ENOENT ? 0 : r);
 }
 
