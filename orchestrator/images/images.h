@@ -7,6 +7,7 @@
  *     layers/<hex of diff_id>/   one unpacked layer, whiteouts in overlayfs form (character device 0:0;
  *                                trusted.overlay.opaque=y on opaque folders)
  *     images/<hex of digest>.json  one record per image: names, config, its layers
+ *     layers/<hex>.size          its unpacked bytes; layers/<hex>.orphan: a hint that only pins keep it
  *     pins/<owner>               layers a pod uses, one hex digest a line
  *     tmp/                       imports in progress, each flock()ed by its process; swept at open
  *     lock                       flock(): held for the short moments that change what is above
@@ -37,7 +38,8 @@
  *
  * Threads and processes. Several processes may use one store (agent and `podium image`); within a process one
  * image_store belongs to one thread at a time. Importing takes seconds: not for an event loop, fork or use a thread
- * with a store of its own. Everything else takes milliseconds. No forks, no chdir, umask untouched.
+ * with a store opened there (locks
+ * are shared with a forked child otherwise). Everything else takes milliseconds. No forks, no chdir, umask untouched.
  */
 #ifndef PODIUM_IMAGES_H
 #define PODIUM_IMAGES_H
@@ -49,11 +51,12 @@
 #include "podium/base/error.h"
 #include "podium/base/json.h"
 
-#define IMAGE_STORE_DEFAULT      "/var/lib/podium/images"
-#define IMAGE_MANIFEST_BYTES_MAX (4u * 1024u * 1024u) /* a manifest, index or config (registries refuse above 4 MiB)   \
-                                                       */
-#define IMAGE_LAYERS_MAX          500u                /* overlayfs takes 500 lower folders (OVL_MAX_STACK) */
-#define IMAGE_INDEX_DEPTH_MAX     4u                  /* indexes naming indexes */
+#define IMAGE_STORE_DEFAULT "/var/lib/podium/images"
+#define IMAGE_MANIFEST_BYTES_MAX                                                                                       \
+    (4u * 1024u * 1024u)               /* a manifest, index or config (registries refuse above 4 MiB)                  \
+                                        */
+#define IMAGE_LAYERS_MAX          500u /* overlayfs takes 500 lower folders (OVL_MAX_STACK) */
+#define IMAGE_INDEX_DEPTH_MAX     4u   /* indexes naming indexes */
 #define IMAGE_REFERENCE_BYTES_MAX 512u
 #define IMAGE_DIGEST_SIZE         72 /* "sha256:" + 64 hex + NUL */
 
@@ -99,8 +102,8 @@ void image_list_finish(struct image_list *list); /* usable with _cleanup_ */
 
 /* What image_import() tells while it works. Bytes are those of the compressed source. */
 struct image_progress {
-    const char *what;          /* "reading archive", "unpacking layer", "layer is there already", "done" */
-    const char *digest;        /* of the layer; NULL when not about one */
+    const char *what;   /* "reading archive", "unpacking layer", "layer is there already", "writing to disk", "done" */
+    const char *digest; /* of the layer; NULL when not about one */
     size_t layer, layers;      /* 1-based number of the layer and how many there are; 0 when not about one */
     uint64_t bytes, bytes_all; /* bytes_all 0: unknown */
 };
