@@ -95,10 +95,10 @@ ALL_LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 
 # --- modules: objects and archives ----------------------------------------------------------------------------------
-# controller and scheduler have one level of sub-folders, as have others that grow them
-srcs = $(if $(DIR_$(1)),$(filter-out %_main.c %/gen/typegen.c,$(wildcard $(DIR_$(1))/*.c $(DIR_$(1))/*/*.c)))
 MAIN_cmd := orchestrator/cmd/podium_main.c
 MAIN_verbs := runtime/verbs/baton_main.c
+# controller and scheduler have one level of sub-folders, as have others that grow them
+srcs = $(if $(DIR_$(1)),$(filter-out $(MAIN_cmd) $(MAIN_verbs) %/gen/typegen.c,$(wildcard $(DIR_$(1))/*.c $(DIR_$(1))/*/*.c)))
 
 define module_rules
 OBJS_$(1) := $(patsubst %.c,$(BUILD)/o/%.o,$(call srcs,$(1))) $(GEN_OBJS_$(1))
