@@ -74,6 +74,9 @@ struct json *agent_node_status(struct agent *agent);
 /* The last status told for the pod; NULL when unknown. The caller unrefs. */
 struct json *agent_pod_status(struct agent *agent, const char *uid);
 
+/* [{namespace, name, uid, phase, unit}] of the pods known here, for org.podium.Node1.ListPods. The caller unrefs. */
+struct json *agent_list_pods(struct agent *agent);
+
 /* --- logs --- */
 
 struct agent_log;

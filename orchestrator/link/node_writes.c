@@ -86,10 +86,10 @@ static char *free_range(struct node_writes *w) {
     uint32_t first = ntohl(a.s_addr) & ~((1u << (32 - bits)) - 1);
     for (uint32_t i = 1; i < 1u << (NODE_PREFIX_BITS - bits); i++) { /* the first range is left alone: easy to read */
         struct in_addr range = {htonl(first + (i << (32 - NODE_PREFIX_BITS)))};
-        char text[INET_ADDRSTRLEN + 4];
-        if (!inet_ntop(AF_INET, &range, text, INET_ADDRSTRLEN))
+        char address[INET_ADDRSTRLEN], text[INET_ADDRSTRLEN + 4];
+        if (!inet_ntop(AF_INET, &range, address, sizeof(address)))
             return NULL;
-        strcat(text, "/24");
+        snprintf(text, sizeof(text), "%s/%d", address, NODE_PREFIX_BITS);
         if (!hashmap_has(used, text) && !hashmap_has(w->cidrs, text)) {
             hashmap_put(w->cidrs, text, NULL);
             return xstrdup(text);

@@ -23,7 +23,7 @@ struct link_stream {
     void *userdata;
     size_t under_way;  /* sent, not acknowledged */
     size_t to_ack;     /* received while paused */
-    bool paused, full; /* full: the writer was told to stop */
+    bool paused;
     bool dispatching, gone;
 };
 
@@ -76,6 +76,11 @@ static void send_ack(struct link_stream *s, size_t n) {
     send_and_unref(s->table, m);
 }
 
+/* Control messages are few and small: they do not take part in flow control. */
+static bool counts(enum link_channel channel) {
+    return channel == LINK_STDIN || channel == LINK_STDOUT || channel == LINK_STDERR;
+}
+
 static int on_data(sd_bus_message *m, void *userdata, sd_bus_error *error) {
     struct stream_table *t = userdata;
     const void *p;
@@ -96,6 +101,8 @@ static int on_data(sd_bus_message *m, void *userdata, sd_bus_error *error) {
     s->dispatching = false;
     if (s->gone)
         free(s);
+    else if (!counts((enum link_channel) channel))
+        return 0;
     else if (s->paused)
         s->to_ack += n;
     else
@@ -115,10 +122,9 @@ static int on_ack(sd_bus_message *m, void *userdata, sd_bus_error *error) {
     if (!s)
         return 0;
     s->under_way -= n < s->under_way ? n : s->under_way;
-    if (s->full && s->under_way < LINK_STREAM_WINDOW / 2) {
-        s->full = false;
+    if (s->ops->acked) {
         s->dispatching = true;
-        s->ops->writable(s->userdata);
+        s->ops->acked(s->userdata, n);
         s->dispatching = false;
         if (s->gone)
             free(s);
@@ -228,12 +234,15 @@ size_t link_stream_write(struct link_stream *s, enum link_channel channel, const
         (void) sd_bus_message_append(m, "ty", s->id, (uint8_t) channel);
         (void) sd_bus_message_append_array(m, 'y', at, k);
         send_and_unref(s->table, m);
-        s->under_way += k;
+        if (counts(channel))
+            s->under_way += k;
         at += k;
         n -= k;
     } while (n > 0);
-    if (s->under_way >= LINK_STREAM_WINDOW)
-        s->full = true;
+    return s->under_way;
+}
+
+size_t link_stream_under_way(const struct link_stream *s) {
     return s->under_way;
 }
 

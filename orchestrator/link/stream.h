@@ -23,9 +23,10 @@ struct link_stream;
 
 struct link_stream_ops {
     void (*data)(void *userdata, enum link_channel channel, const void *p, size_t n);
-    /* What was sent has been taken: link_stream_write() may go on. */
-    void (*writable)(void *userdata);
-    /* Once. code: exit code, 0 for logs; < 0 with error text when it failed. The stream is freed afterwards. */
+    /* The other side has taken n more bytes of what was sent. NULL: not of interest. */
+    void (*acked)(void *userdata, size_t n);
+    /* Once. code: exit code, 0 for logs; a negative errno with error text when it failed. The stream is freed
+     * afterwards. */
     void (*end)(void *userdata, int code, const char *error);
 };
 
@@ -40,8 +41,10 @@ int link_stream_new(struct stream_table *t, uint64_t id, const struct link_strea
 uint64_t link_stream_id(const struct link_stream *s);
 /* For handlers that make their state while the stream is being opened. */
 void link_stream_set_userdata(struct link_stream *s, void *userdata);
-/* Sends in chunks; always takes everything. Returns the bytes under way: from LINK_STREAM_WINDOW on, stop until writable(). */
+/* Sends in chunks; always takes everything. Returns the bytes under way: from LINK_STREAM_WINDOW on, stop until acked() has
+ * brought them down. Only LINK_STDIN, LINK_STDOUT and LINK_STDERR count. */
 size_t link_stream_write(struct link_stream *s, enum link_channel channel, const void *p, size_t n);
+size_t link_stream_under_way(const struct link_stream *s);
 /* While paused, data received is not acknowledged, so that the sender stops; resuming acknowledges it. */
 void link_stream_pause(struct link_stream *s, bool paused);
 /* Tells the other side the end and frees the stream; `end` is not called here. */

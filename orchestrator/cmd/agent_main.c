@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* `podium agent`: the node agent, wired: system bus, units, agent, link. */
+#include <getopt.h>
+#include <signal.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <sys/utsname.h>
+
+#include "orchestrator/agent/agent.h"
+#include "orchestrator/agent/node_api.h"
+#include "orchestrator/cmd/agent_streams.h"
+#include "orchestrator/cmd/verbs.h"
+#include "orchestrator/link/agent_link.h"
+#include "orchestrator/systemd/units.h"
+#include "podium/base/alloc.h"
+#include "podium/base/fd.h"
+#include "podium/base/log.h"
+#include "podium/base/path.h"
+
+struct agent_settings {
+    const char *server, *node_name, *node_address, *token_file, *ca_file, *ca_hash, *baton, *state_dir, *run_dir;
+    bool controllers_required;
+};
+
+struct agent_process {
+    struct agent_settings settings;
+    char *host_name;
+    sd_event *loop;
+    sd_bus *bus;
+    struct unit_manager *units;
+    struct agent *agent;
+    struct agent_link *link;
+};
+
+static const char usage[] =
+    "Usage: podium agent --server HOST:PORT|unix:PATH [OPTIONS]\n"
+    "\n"
+    "Runs this node's agent: makes the pods the control plane wants, as transient systemd units.\n"
+    "\n"
+    "  --server HOST:PORT       the control plane's link (default unix:/run/podium-server/link.sock)\n"
+    "  --node-name NAME         (default: the host name)\n"
+    "  --node-address IP        address other nodes reach this one by (default: the default route's)\n"
+    "  --token-file FILE        join token, for the first start\n"
+    "  --ca-file FILE           authority of the control plane (default STATE_DIR/ca.crt)\n"
+    "  --ca-hash sha256:HEX     trust the authority with this hash at the first start\n"
+    "  --baton PATH             the runtime (default: beside this program)\n"
+    "  --state-dir DIR          (default /var/lib/podium)\n"
+    "  --run-dir DIR            (default /run/podium)\n"
+    "  --cgroup-controllers preferred|required\n"
+    "                           what to do about limits that this host cannot set (default preferred)\n"
+    "  --log-level LEVEL        error, warning, info (default), debug\n";
+
+static int parse(int argc, char **argv, struct agent_settings *s) {
+    static const struct option options[] = {
+        {"server", required_argument, NULL, 's'},    {"node-name", required_argument, NULL, 'n'},
+        {"node-address", required_argument, NULL, 'a'}, {"token-file", required_argument, NULL, 't'},
+        {"ca-file", required_argument, NULL, 'c'},   {"ca-hash", required_argument, NULL, 'H'},
+        {"baton", required_argument, NULL, 'b'},     {"state-dir", required_argument, NULL, 'd'},
+        {"run-dir", required_argument, NULL, 'r'},   {"cgroup-controllers", required_argument, NULL, 'C'},
+        {"log-level", required_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    enum log_level level;
+    int c;
+
+    *s = (struct agent_settings){
+        .server = "unix:/run/podium-server/link.sock", .state_dir = "/var/lib/podium", .run_dir = "/run/podium"};
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        const char **texts[] = {['s'] = &s->server, ['n'] = &s->node_name, ['a'] = &s->node_address,
+                                ['t'] = &s->token_file, ['c'] = &s->ca_file, ['H'] = &s->ca_hash,
+                                ['b'] = &s->baton, ['d'] = &s->state_dir, ['r'] = &s->run_dir};
+        if (c == 'h') {
+            fputs(usage, stdout);
+            return 1;
+        }
+        if (c == 'l' && log_parse_level(optarg, &level) == 0) {
+            log_set_level(level);
+        } else if (c == 'C' && (strcmp(optarg, "required") == 0 || strcmp(optarg, "preferred") == 0)) {
+            s->controllers_required = strcmp(optarg, "required") == 0;
+        } else if (c != '?' && (size_t) c < ARRAY_LEN(texts) && texts[c]) {
+            *texts[c] = optarg;
+        } else {
+            if (c != '?')
+                fprintf(stderr, "podium agent: \"%s\" is no value for that option\n", optarg);
+            fputs("Try: podium agent --help\n", stderr);
+            return 3;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "podium agent: unexpected argument \"%s\"\nTry: podium agent --help\n", argv[optind]);
+        return 3;
+    }
+    return 0;
+}
+
+/* --- link → agent --- */
+
+static void on_connected(void *userdata, bool connected);
+
+static void on_sync_begin(void *userdata) {
+    agent_sync_begin(((struct agent_process *) userdata)->agent);
+}
+
+static void on_sync_end(void *userdata) {
+    agent_sync_end(((struct agent_process *) userdata)->agent);
+}
+
+static int on_apply_pod(void *userdata, const struct json *pod, struct error *err) {
+    return agent_apply_pod(((struct agent_process *) userdata)->agent, pod, err);
+}
+
+static void on_remove_pod(void *userdata, const char *uid) {
+    agent_remove_pod(((struct agent_process *) userdata)->agent, uid);
+}
+
+static void on_apply_object(void *userdata, const struct json *object) {
+    agent_apply_object(((struct agent_process *) userdata)->agent, object);
+}
+
+static void on_remove_object(void *userdata, const char *kind, const char *ns, const char *name) {
+    agent_remove_object(((struct agent_process *) userdata)->agent, kind, ns, name);
+}
+
+static int on_set_network(void *userdata, const struct json *network, struct error *err) {
+    return agent_set_network(((struct agent_process *) userdata)->agent, network, err);
+}
+
+static struct json *get_node_status(void *userdata) {
+    return agent_node_status(((struct agent_process *) userdata)->agent);
+}
+
+static struct json *get_node_labels(void *userdata) {
+    const struct agent_process *p = userdata;
+    struct json *labels = json_object();
+    struct utsname u;
+
+    json_set(&labels, "kubernetes.io/hostname", json_string(p->settings.node_name));
+    json_set(&labels, "kubernetes.io/os", json_string("linux"));
+    if (uname(&u) == 0) { /* Kubernetes names architectures as Go does */
+        const char *arch = strcmp(u.machine, "x86_64") == 0    ? "amd64"
+                           : strcmp(u.machine, "aarch64") == 0 ? "arm64"
+                                                               : u.machine;
+        json_set(&labels, "kubernetes.io/arch", json_string(arch));
+    }
+    return labels;
+}
+
+static int on_open_log(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
+                       struct error *err) {
+    return agent_streams_open_log(((struct agent_process *) userdata)->agent, stream, options, ret_userdata, err);
+}
+
+static int on_open_exec(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
+                        struct error *err) {
+    return agent_streams_open_exec(((struct agent_process *) userdata)->agent, stream, options, ret_userdata, err);
+}
+
+static struct json *get_pods(void *userdata) {
+    return agent_list_pods(((struct agent_process *) userdata)->agent);
+}
+
+static const struct agent_link_handler link_handler = {
+    .connected = on_connected,
+    .sync_begin = on_sync_begin,
+    .sync_end = on_sync_end,
+    .apply_pod = on_apply_pod,
+    .remove_pod = on_remove_pod,
+    .apply_object = on_apply_object,
+    .remove_object = on_remove_object,
+    .set_network = on_set_network,
+    .node_status = get_node_status,
+    .node_labels = get_node_labels,
+    .open_log = on_open_log,
+    .open_exec = on_open_exec,
+    .log_ops = &agent_log_stream_ops,
+    .exec_ops = &agent_exec_stream_ops,
+    .list_pods = get_pods,
+};
+
+/* --- agent → link --- */
+
+static void on_pod_status(void *userdata, const char *ns, const char *name, const char *uid, const struct json *status) {
+    agent_link_pod_status(((struct agent_process *) userdata)->link, ns, name, uid, status);
+}
+
+static void on_pod_finished(void *userdata, const char *ns, const char *name, const char *uid) {
+    agent_link_pod_finished(((struct agent_process *) userdata)->link, ns, name, uid);
+}
+
+static void on_event(void *userdata, const struct json *involved, const char *type, const char *reason,
+                     const char *message) {
+    agent_link_event(((struct agent_process *) userdata)->link, involved, type, reason, message);
+}
+
+static void on_node_status(void *userdata) {
+    agent_link_node_status(((struct agent_process *) userdata)->link);
+}
+
+static const struct agent_callbacks agent_callbacks = {
+    .pod_status = on_pod_status, .pod_finished = on_pod_finished, .event = on_event, .node_status = on_node_status};
+
+static void on_connected(void *userdata, bool connected) {
+    struct agent_process *p = userdata;
+
+    /* setting them again makes the agent tell every status once more: what was said meanwhile is lost */
+    agent_set_callbacks(p->agent, connected ? &agent_callbacks : NULL, p);
+    (void) sd_notifyf(0, "STATUS=%s", connected ? "Connected to the control plane." : "Waiting for the control plane.");
+}
+
+/* --- life --- */
+
+static int start_agent(struct agent_process *p, struct error *err) {
+    const struct agent_options o = {
+        .node_name = p->settings.node_name,
+        .run_dir = p->settings.run_dir,
+        .state_dir = p->settings.state_dir,
+        .baton = p->settings.baton,
+        .node_address = p->settings.node_address,
+        .controllers = p->settings.controllers_required ? AGENT_CONTROLLERS_REQUIRED : AGENT_CONTROLLERS_PREFERRED,
+        .units = p->units,
+    };
+
+    return agent_new(p->loop, &o, &p->agent, err);
+}
+
+static int start_link(struct agent_process *p, struct error *err) {
+    _cleanup_strbuf_ struct strbuf token = STRBUF_INIT;
+    _cleanup_free_ char *cert_dir = path_join(p->settings.state_dir, "agent");
+    _cleanup_free_ char *ca_file = p->settings.ca_file ? xstrdup(p->settings.ca_file)
+                                                       : path_join(p->settings.state_dir, "ca.crt");
+
+    if (p->settings.token_file) {
+        int r = file_read(p->settings.token_file, 4096, &token, err);
+        if (r < 0)
+            return r;
+        token.data[strcspn(token.data, "\r\n")] = 0;
+    }
+    const struct agent_link_options o = {
+        .server = p->settings.server,
+        .node_name = p->settings.node_name,
+        .cert_dir = cert_dir,
+        .ca_file = ca_file,
+        .ca_hash = p->settings.ca_hash,
+        .token = token.len ? token.data : NULL,
+        .version = PODIUM_VERSION,
+        .system_bus = p->bus,
+    };
+    return agent_link_new(p->loop, &o, &link_handler, p, &p->link, err);
+}
+
+static int start(struct agent_process *p, struct error *err) {
+    int r = sd_event_default(&p->loop);
+
+    if (r < 0)
+        return error_set_errno(err, r, "cannot make an event loop");
+    (void) sd_event_add_signal(p->loop, NULL, SIGTERM | SD_EVENT_SIGNAL_PROCMASK, NULL, NULL);
+    (void) sd_event_add_signal(p->loop, NULL, SIGINT | SD_EVENT_SIGNAL_PROCMASK, NULL, NULL);
+    (void) signal(SIGPIPE, SIG_IGN);
+    (void) sd_event_set_watchdog(p->loop, 1);
+    r = sd_bus_open_system(&p->bus);
+    if (r >= 0)
+        r = sd_bus_attach_event(p->bus, p->loop, SD_EVENT_PRIORITY_NORMAL);
+    if (r < 0)
+        return error_set_errno(err, r, "cannot connect to the system bus");
+    (void) sd_bus_set_exit_on_disconnect(p->bus, 1); /* systemd starts us again, and the bus with it */
+    r = unit_manager_new_systemd(p->bus, 0, &p->units, err);
+    if (r >= 0)
+        r = start_agent(p, err);
+    if (r >= 0)
+        r = start_link(p, err);
+    return r;
+}
+
+static void finish(struct agent_process *p) {
+    agent_link_free(p->link);
+    agent_free(p->agent);
+    unit_manager_free(p->units);
+    if (p->bus)
+        sd_bus_flush_close_unref(p->bus);
+    sd_event_unref(p->loop);
+    free(p->host_name);
+}
+
+int agent_main(int argc, char **argv) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    struct agent_process p = {0};
+    struct utsname u;
+
+    int r = parse(argc, argv, &p.settings);
+    if (r != 0)
+        return r - 1;
+    if (!p.settings.node_name && uname(&u) == 0)
+        p.settings.node_name = p.host_name = xstrdup(u.nodename);
+    r = start(&p, &err);
+    if (r < 0) {
+        log_errno(r, "podium agent: %s", error_text(&err, r));
+    } else {
+        (void) sd_notify(0, "READY=1\nSTATUS=Waiting for the control plane.");
+        r = sd_event_loop(p.loop);
+        (void) sd_notify(0, "STOPPING=1");
+    }
+    finish(&p);
+    return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/cmd/server_options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "podium/base/clock.h"
+#include "podium/base/log.h"
+
+static const char usage[] =
+    "Usage: podium server [OPTIONS]\n"
+    "\n"
+    "Runs the control plane: API server, store, controllers, scheduler, and the link to the node agents.\n"
+    "\n"
+    "  --data-dir DIR            store, authority and certificates (default /var/lib/podium/server)\n"
+    "  --bind-address ADDRESS    where to listen (default: everywhere)\n"
+    "  --advertise-address IP    the address clients and agents use (default: the default route's)\n"
+    "  --port N                  HTTPS port of the API (default 6443)\n"
+    "  --link-port N             port agents dial (default 6444)\n"
+    "  --socket PATH             root-only API socket (default /run/podium-server/api.sock)\n"
+    "  --link-socket PATH        socket for the agent of this host (default /run/podium-server/link.sock)\n"
+    "  --manifests DIR           folder of YAML files to watch (default /etc/podium/manifests; \"\": none)\n"
+    "  --cluster-cidr CIDR       range of pod addresses (default 10.244.0.0/16)\n"
+    "  --service-cidr CIDR       range of service addresses (default 10.96.0.0/16)\n"
+    "  --token-file FILE         join token of nodes\n"
+    "  --node-heartbeat SECONDS  how often agents report (default 10)\n"
+    "  --node-grace SECONDS      silence after which a node counts as lost (default 40)\n"
+    "  --eviction SECONDS        how long pods stay bound to a lost node (default 300)\n"
+    "  --workers N               HTTP threads (default: one per processor, at most 4)\n"
+    "  --local-cluster           short node times: heartbeat 1 s, grace 4 s, eviction 1 s\n"
+    "  --no-sync                 do not wait for the disk (benchmarks only: a power loss loses writes)\n"
+    "  --log-level LEVEL         error, warning, info (default), debug\n";
+
+enum {
+    OPT_DATA = 256,
+    OPT_BIND,
+    OPT_ADVERTISE,
+    OPT_PORT,
+    OPT_LINK_PORT,
+    OPT_SOCKET,
+    OPT_LINK_SOCKET,
+    OPT_MANIFESTS,
+    OPT_CLUSTER,
+    OPT_SERVICE,
+    OPT_TOKEN,
+    OPT_HEARTBEAT,
+    OPT_GRACE,
+    OPT_EVICTION,
+    OPT_WORKERS,
+    OPT_LOCAL,
+    OPT_NO_SYNC,
+    OPT_LOG,
+    OPT_HELP,
+};
+
+static const struct option long_options[] = {
+    {"data-dir", required_argument, NULL, OPT_DATA},
+    {"bind-address", required_argument, NULL, OPT_BIND},
+    {"advertise-address", required_argument, NULL, OPT_ADVERTISE},
+    {"port", required_argument, NULL, OPT_PORT},
+    {"link-port", required_argument, NULL, OPT_LINK_PORT},
+    {"socket", required_argument, NULL, OPT_SOCKET},
+    {"link-socket", required_argument, NULL, OPT_LINK_SOCKET},
+    {"manifests", required_argument, NULL, OPT_MANIFESTS},
+    {"cluster-cidr", required_argument, NULL, OPT_CLUSTER},
+    {"service-cidr", required_argument, NULL, OPT_SERVICE},
+    {"token-file", required_argument, NULL, OPT_TOKEN},
+    {"node-heartbeat", required_argument, NULL, OPT_HEARTBEAT},
+    {"node-grace", required_argument, NULL, OPT_GRACE},
+    {"eviction", required_argument, NULL, OPT_EVICTION},
+    {"workers", required_argument, NULL, OPT_WORKERS},
+    {"local-cluster", no_argument, NULL, OPT_LOCAL},
+    {"no-sync", no_argument, NULL, OPT_NO_SYNC},
+    {"log-level", required_argument, NULL, OPT_LOG},
+    {"help", no_argument, NULL, OPT_HELP},
+    {0},
+};
+
+/* A number in [min, max], or a message and false. */
+static bool number(const char *option, unsigned long min, unsigned long max, unsigned long *ret) {
+    char *end;
+
+    *ret = strtoul(optarg, &end, 10);
+    if (*end == 0 && *optarg >= '0' && *optarg <= '9' && *ret >= min && *ret <= max)
+        return true;
+    fprintf(stderr, "podium server: %s wants a number from %lu to %lu, not \"%s\"\n", option, min, max, optarg);
+    return false;
+}
+
+static bool take_number(int c, struct server_options *o) {
+    unsigned long n;
+
+    switch (c) {
+    case OPT_PORT:
+    case OPT_LINK_PORT:
+        if (!number("a port", 1, 65535, &n))
+            return false;
+        *(c == OPT_PORT ? &o->port : &o->link_port) = (int) n;
+        return true;
+    case OPT_HEARTBEAT:
+    case OPT_GRACE:
+        if (!number("a node time", 1, 86400, &n))
+            return false;
+        *(c == OPT_HEARTBEAT ? &o->heartbeat_usec : &o->node_grace_usec) = n * USEC_PER_SEC;
+        return true;
+    case OPT_EVICTION:
+        if (!number("--eviction", 0, 86400, &n))
+            return false;
+        o->eviction_seconds = (unsigned) n;
+        return true;
+    default:
+        if (!number("--workers", 1, 64, &n))
+            return false;
+        o->workers = (unsigned) n;
+        return true;
+    }
+}
+
+static const char **text_option(int c, struct server_options *o) {
+    switch (c) {
+    case OPT_DATA:
+        return &o->data_dir;
+    case OPT_BIND:
+        return &o->bind_address;
+    case OPT_ADVERTISE:
+        return &o->advertise_address;
+    case OPT_SOCKET:
+        return &o->socket;
+    case OPT_LINK_SOCKET:
+        return &o->link_socket;
+    case OPT_MANIFESTS:
+        return &o->manifests;
+    case OPT_CLUSTER:
+        return &o->cluster_cidr;
+    case OPT_SERVICE:
+        return &o->service_cidr;
+    case OPT_TOKEN:
+        return &o->token_file;
+    default:
+        return NULL;
+    }
+}
+
+static int take_option(int c, struct server_options *o) {
+    enum log_level level;
+
+    switch (c) {
+    case OPT_LOCAL:
+        o->heartbeat_usec = USEC_PER_SEC;
+        o->node_grace_usec = 4 * USEC_PER_SEC;
+        o->eviction_seconds = 1;
+        return 0;
+    case OPT_NO_SYNC:
+        o->no_sync = true;
+        return 0;
+    case OPT_LOG:
+        if (log_parse_level(optarg, &level) < 0) {
+            fprintf(stderr, "podium server: unknown log level \"%s\"\n", optarg);
+            return 3;
+        }
+        log_set_level(level);
+        return 0;
+    case OPT_HELP:
+        fputs(usage, stdout);
+        return 1;
+    case '?':
+        fputs("Try: podium server --help\n", stderr);
+        return 3;
+    default: {
+        const char **text = text_option(c, o);
+        if (text)
+            *text = optarg;
+        else if (!take_number(c, o))
+            return 3;
+        return 0;
+    }
+    }
+}
+
+int server_options_parse(int argc, char **argv, struct server_options *o) {
+    int c, r;
+
+    *o = (struct server_options){
+        .data_dir = "/var/lib/podium/server",
+        .port = 6443,
+        .link_port = 6444,
+        .socket = "/run/podium-server/api.sock",
+        .link_socket = "/run/podium-server/link.sock",
+        .manifests = "/etc/podium/manifests",
+        .cluster_cidr = "10.244.0.0/16",
+        .service_cidr = "10.96.0.0/16",
+        .heartbeat_usec = 10 * USEC_PER_SEC,
+        .node_grace_usec = 40 * USEC_PER_SEC,
+        .eviction_seconds = 300,
+    };
+    while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+        if ((r = take_option(c, o)) != 0)
+            return r;
+    if (optind < argc) {
+        fprintf(stderr, "podium server: unexpected argument \"%s\"\nTry: podium server --help\n", argv[optind]);
+        return 3;
+    }
+    if (o->manifests && !*o->manifests)
+        o->manifests = NULL;
+    return 0;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/cmd/server_pki.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "orchestrator/pki/pki.h"
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+#include "podium/base/log.h"
+#include "podium/base/path.h"
+#include "podium/netns.h"
+
+#define SERVER_NAME    "server"
+#define RENEW_MIN_USEC (60 * USEC_PER_SEC)
+#define RENEW_ACCURACY (10 * USEC_PER_SEC)
+
+struct server_pki {
+    sd_event *loop;
+    sd_event_source *timer;
+    char *dir, *ca, *cert, *key;
+    char **dns, **ips;
+    void (*renewed)(void *userdata);
+    void *userdata;
+};
+
+/* The first address of the service range: what the `kubernetes` Service gets. */
+static char *first_service_address(const char *cidr) {
+    _cleanup_free_ char *base = xstrndup(cidr, strcspn(cidr, "/"));
+    char text[INET_ADDRSTRLEN];
+    struct in_addr a;
+
+    if (inet_pton(AF_INET, base, &a) != 1)
+        return NULL;
+    a.s_addr = htonl(ntohl(a.s_addr) + 1);
+    return inet_ntop(AF_INET, &a, text, sizeof(text)) ? xstrdup(text) : NULL;
+}
+
+static void collect_names(struct server_pki *p, const struct server_options *o) {
+    static const char *const names[] = {"localhost", "podium", "kubernetes", "kubernetes.default",
+                                        "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"};
+    char host[256] = "", address[NETNS_ADDRESS_SIZE];
+
+    p->dns = strv_new();
+    p->ips = strv_new();
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        strv_push_dup(&p->dns, names[i]);
+    if (gethostname(host, sizeof(host) - 1) == 0 && *host)
+        strv_push_dup(&p->dns, host);
+    strv_push_dup(&p->ips, "127.0.0.1");
+    strv_push_dup(&p->ips, "::1");
+    if (o->advertise_address)
+        strv_push_dup(&p->ips, o->advertise_address);
+    else if (netns_source_address(NULL, address, NULL) >= 0)
+        strv_push_dup(&p->ips, address);
+    char *service = first_service_address(o->service_cidr);
+    if (service)
+        strv_push(&p->ips, service);
+}
+
+static int ensure(struct server_pki *p, struct error *err) {
+    const struct pki_request request = {
+        .common_name = "podium-server", .dns_names = p->dns, .ip_addresses = p->ips, .server = true};
+
+    return pki_ensure(p->dir, p->dir, SERVER_NAME, &request, err);
+}
+
+static int arm(struct server_pki *p, uint64_t usec, struct error *err);
+
+static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
+    struct server_pki *p = userdata;
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+
+    int r = ensure(p, &err);
+    if (r < 0)
+        log_errno(r, "cannot renew the server's certificate: %s", error_text(&err, r));
+    else if (r == 1)
+        p->renewed(p->userdata);
+    (void) arm(p, pki_renew_in_sec(p->cert) * USEC_PER_SEC, NULL);
+    return 0;
+}
+
+static int arm(struct server_pki *p, uint64_t usec, struct error *err) {
+    sd_event_source_disable_unref(p->timer);
+    p->timer = NULL;
+    int r = sd_event_add_time_relative(p->loop, &p->timer, CLOCK_MONOTONIC,
+                                       usec < RENEW_MIN_USEC ? RENEW_MIN_USEC : usec, RENEW_ACCURACY, on_timer, p);
+    return r < 0 ? error_set_errno(err, r, "cannot set a timer") : 0;
+}
+
+int server_pki_new(sd_event *loop, const struct server_options *o, void (*renewed)(void *userdata), void *userdata,
+                   struct server_pki **ret, struct error *err) {
+    struct server_pki *p = xnew0(struct server_pki);
+
+    p->loop = loop;
+    p->renewed = renewed;
+    p->userdata = userdata;
+    p->dir = path_join(o->data_dir, "pki");
+    p->ca = path_join(p->dir, "ca.crt");
+    p->cert = path_join(p->dir, SERVER_NAME ".crt");
+    p->key = path_join(p->dir, SERVER_NAME ".key");
+    collect_names(p, o);
+    int r = pki_ca_ensure(p->dir, "podium-ca", err);
+    if (r >= 0)
+        r = ensure(p, err);
+    if (r >= 0)
+        r = arm(p, pki_renew_in_sec(p->cert) * USEC_PER_SEC, err);
+    if (r < 0) {
+        server_pki_free(p);
+        return r;
+    }
+    *ret = p;
+    return 0;
+}
+
+void server_pki_free(struct server_pki *p) {
+    if (!p)
+        return;
+    sd_event_source_disable_unref(p->timer);
+    free(p->dir);
+    free(p->ca);
+    free(p->cert);
+    free(p->key);
+    strv_free(p->dns);
+    strv_free(p->ips);
+    free(p);
+}
+
+const char *server_pki_dir(const struct server_pki *p) {
+    return p->dir;
+}
+
+const char *server_pki_ca(const struct server_pki *p) {
+    return p->ca;
+}
+
+const char *server_pki_cert(const struct server_pki *p) {
+    return p->cert;
+}
+
+const char *server_pki_key(const struct server_pki *p) {
+    return p->key;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Verbs that run a daemon. argv[0] is the verb; returns an exit code. */
+#ifndef PODIUM_CMD_VERBS_H
+#define PODIUM_CMD_VERBS_H
+
+#ifndef PODIUM_VERSION
+#define PODIUM_VERSION "0.1.0"
+#endif
+
+int server_main(int argc, char **argv);
+int agent_main(int argc, char **argv);
+
+#endif

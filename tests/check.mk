@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Targets for tests, demo and installation.
+
+.PHONY: unit-bins list-unit-bins
+unit-bins: $(UNIT_BINS)
+list-unit-bins:
+	@echo $(UNIT_BINS)
+
+deps:
+	@BUILD=$(BUILD) .ci/deps all
+check: deps
+	@BUILD=$(BUILD) tests/check
+check-asan:
+	@BUILD=$(BUILD) CHECK_STEPS=asan tests/check
+check-system:
+	@BUILD=$(BUILD) CHECK_STEPS=system tests/check
+lint:
+	@BUILD=$(BUILD) CHECK_STEPS=lint tests/check
+
+demo:
+	@BUILD=$(BUILD) .ci/deps demo
+	@$(MAKE) -s -j$$(nproc) BUILD=$(BUILD) all
+	@BUILD=$(BUILD) tests/demo/demo
+demo-down:
+	@BUILD=$(BUILD) tests/demo/demo-down
+bench: all
+	@BUILD=$(BUILD) tests/bench/run
+
+# --- fuzzing: make fuzz FUZZ_SECONDS=30 runs every target -------------------------------------------------------------
+FUZZ_SECONDS ?= 20
+FUZZ_BUILD := $(BUILD)/fuzz
+FUZZ_BINS := $(patsubst tests/fuzz/%.c,$(FUZZ_BUILD)/bin/%,$(FUZZ_SRCS))
+fuzz:
+	$(Q)$(MAKE) -s -j$$(nproc) BUILD=$(FUZZ_BUILD) CC=clang-14 HOSTCC=gcc SANITIZE=address,undefined,fuzzer-no-link CFLAGS='-O1 -g' fuzz-bins
+	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $(patsubst $(FUZZ_BUILD)/bin/%,$(FUZZ_BUILD)/fuzz/%,$(FUZZ_BINS))
+.PHONY: fuzz-bins
+fuzz_module = $(patsubst tests/fuzz/%/,%,$(dir $(1)))
+define fuzz_rules
+$(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(1)): $(patsubst %.c,$(BUILD)/o/%.o,$(1)) $(call link_libs,$(call fuzz_module,$(1)))
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	$(Q)$(call do_link,$$@,$$<,$(call fuzz_module,$(1))) -fsanitize=fuzzer
+fuzz-bins: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(1))
+endef
+$(foreach s,$(FUZZ_SRCS),$(eval $(call fuzz_rules,$(s))))
+
+# --- installation ------------------------------------------------------------------------------------------------------
+BINDIR := $(PREFIX)/bin
+UNITDIR := $(PREFIX)/lib/systemd/system
+DBUSDIR := $(PREFIX)/share/dbus-1/system.d
+MANDIR := $(PREFIX)/share/man/man8
+INSTALLED_UNITS := $(filter-out %/podium-node.target,$(UNIT_FILES))
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DBUSDIR) $(DESTDIR)$(MANDIR)
+	install -m 755 $(BUILD)/podium $(BUILD)/baton $(DESTDIR)$(BINDIR)/
+	for f in $(INSTALLED_UNITS); do sed 's|@BINDIR@|$(BINDIR)|g' $$f >$(DESTDIR)$(UNITDIR)/$$(basename $$f); done
+	install -m 644 manifests/systemd/org.podium.Node1.conf $(DESTDIR)$(DBUSDIR)/
+	install -m 644 manifests/man/*.8 $(DESTDIR)$(MANDIR)/
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/podium $(DESTDIR)$(BINDIR)/baton $(DESTDIR)$(DBUSDIR)/org.podium.Node1.conf
+	rm -f $(foreach f,$(notdir $(INSTALLED_UNITS)),$(DESTDIR)$(UNITDIR)/$(f)) $(foreach f,$(notdir $(wildcard manifests/man/*.8)),$(DESTDIR)$(MANDIR)/$(f))
