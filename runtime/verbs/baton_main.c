@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* baton: the container runtime. Options, then a verb; the verbs are a table. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "podium/base/cleanup.h"
+#include "podium/runtime.h"
+#include "runtime/spec/spec.h"
+#include "runtime/state/state.h"
+#include "runtime/verbs/verbs.h"
+
+static const struct verb {
+    const char *name;
+    int (*run)(const struct baton *b, int argc, char **argv);
+    const char *help;
+} verbs[] = {
+    {"create", verb_create, "create a container from a bundle; it waits for start"},
+    {"start", verb_start, "start a created container"},
+    {"run", verb_run, "create and start a container, and wait for it"},
+    {"exec", verb_exec, "run one more process in a container"},
+    {"kill", verb_kill, "send a signal to a container"},
+    {"delete", verb_delete, "remove a stopped container (--force: any)"},
+    {"state", verb_state, "print a container's state as JSON"},
+    {"list", verb_list, "list containers"},
+    {"ps", verb_ps, "list a container's processes"},
+    {"pause", verb_pause, "freeze a container's processes"},
+    {"resume", verb_resume, "thaw them"},
+    {"spec", verb_spec, "write a config.json to start from"},
+    {"features", verb_features, "print what this runtime can as JSON"},
+};
+
+static void print_help(FILE *to) {
+    fprintf(to, "usage: baton [options] VERB [arguments]\n\nverbs:\n");
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].help);
+    fprintf(to, "\noptions:\n"
+                "  --root DIR                             state folder (default " STATE_ROOT_DEFAULT ")\n"
+                "  --log FILE, --log-format text|json     also write errors there\n"
+                "  --log-level LEVEL, --debug\n"
+                "  --cgroup-controllers required|optional limits whose controller is missing: fail, or warn\n"
+                "  --version, --help\n");
+}
+
+enum {
+    OPTION_ROOT = 256,
+    OPTION_LOG,
+    OPTION_LOG_FORMAT,
+    OPTION_LOG_LEVEL,
+    OPTION_DEBUG,
+    OPTION_SYSTEMD,
+    OPTION_CONTROLLERS
+};
+
+static const struct option options[] = {{"root", required_argument, NULL, OPTION_ROOT},
+                                        {"log", required_argument, NULL, OPTION_LOG},
+                                        {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
+                                        {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+                                        {"debug", no_argument, NULL, OPTION_DEBUG},
+                                        {"systemd-cgroup", no_argument, NULL, OPTION_SYSTEMD},
+                                        {"cgroup-controllers", required_argument, NULL, OPTION_CONTROLLERS},
+                                        {"version", no_argument, NULL, 'v'},
+                                        {"help", no_argument, NULL, 'h'},
+                                        {NULL, 0, NULL, 0}};
+
+/* Returns -1 to go on, else the exit status. */
+static int set_option(struct baton *b, int c, const char *value) {
+    switch (c) {
+    case OPTION_ROOT:
+        b->root = value;
+        return -1;
+    case OPTION_LOG:
+        b->log = strcmp(value, "/dev/stderr") == 0 ? NULL : value; /* errors go there anyway */
+        return -1;
+    case OPTION_LOG_FORMAT:
+        b->log_json = strcmp(value, "json") == 0;
+        return b->log_json || strcmp(value, "text") == 0 ? -1
+                                                         : baton_usage(b, "VERB", "the log format is text or json");
+    case OPTION_LOG_LEVEL:
+        b->debug = strcmp(value, "debug") == 0;
+        return -1;
+    case OPTION_DEBUG:
+        b->debug = true;
+        return -1;
+    case OPTION_SYSTEMD:
+        return baton_usage(b, "VERB", "--systemd-cgroup is not supported: baton manages cgroups itself (cgroupfs)");
+    case OPTION_CONTROLLERS:
+        b->controllers_optional = strcmp(value, "optional") == 0;
+        return b->controllers_optional || strcmp(value, "required") == 0
+                   ? -1
+                   : baton_usage(b, "VERB", "--cgroup-controllers is required or optional");
+    case 'v':
+        printf("baton version " BATON_VERSION "\nspec: " SPEC_OCI_VERSION "\n");
+        return 0;
+    case 'h':
+        print_help(stdout);
+        return 0;
+    default:
+        return 1;
+    }
+}
+
+int main(int argc, char **argv) {
+    struct baton b = {.root = STATE_ROOT_DEFAULT};
+    int c, status;
+
+    while ((c = getopt_long(argc, argv, "+vh", options, NULL)) >= 0)
+        if ((status = set_option(&b, c, optarg)) >= 0)
+            return status;
+    if (optind >= argc) {
+        print_help(stderr);
+        return 1;
+    }
+    const char *name = argv[optind];
+    argc -= optind;
+    argv += optind;
+    optind = 0; /* glibc: start anew */
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return verbs[i].run(&b, argc, argv);
+    fprintf(stderr, "baton: unknown verb \"%s\"; see baton --help\n", name);
+    return 1;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "runtime/verbs/creation.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "podium/base/alloc.h"
+#include "podium/base/fd.h"
+#include "podium/base/limits.h"
+#include "podium/base/path.h"
+
+#define EMPTY_TIMEOUT_MSEC 10000
+#define PRESERVE_FDS_MAX   1024
+
+bool creation_option(struct creation_options *o, int option, const char *value) {
+    switch (option) {
+    case 'b':
+        o->bundle = value;
+        return true;
+    case CREATION_PID_FILE:
+        o->pid_file = value;
+        return true;
+    case CREATION_CONSOLE_SOCKET:
+        o->console_socket = value;
+        return true;
+    case CREATION_PRESERVE_FDS:
+        o->preserve_fds = atoi(value);
+        return o->preserve_fds >= 0 && o->preserve_fds <= PRESERVE_FDS_MAX;
+    case CREATION_NO_PIVOT:
+        o->no_pivot = true;
+        return true;
+    case CREATION_NO_NEW_KEYRING: /* the session keyring is never replaced */
+        return true;
+    default:
+        return false;
+    }
+}
+
+static char *now_text(void) {
+    struct timespec ts;
+    struct tm tm;
+    char text[32];
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+    (void) gmtime_r(&ts.tv_sec, &tm);
+    (void) strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+    return xasprintf("%s.%09ldZ", text, ts.tv_nsec);
+}
+
+static char *absolute(const char *path) {
+    if (path[0] == '/')
+        return xstrdup(path);
+    _cleanup_free_ char *here = getcwd(NULL, 0);
+    return strcmp(path, ".") == 0 ? xstrdup(here ? here : "/") : path_join(here ? here : "/", path);
+}
+
+static int load_config(const struct creation_options *o, struct creation *c, struct error *err) {
+    c->state.bundle = absolute(o->bundle ? o->bundle : ".");
+    _cleanup_free_ char *file = path_join(c->state.bundle, "config.json");
+    int r = json_parse_file(file, CONFIG_JSON_BYTES_MAX, &c->state.config, err);
+
+    if (r < 0)
+        return r;
+    if ((r = spec_parse(c->state.config, &c->spec, err)) < 0)
+        return error_prefix(err, r, "%s", file);
+    if (!c->spec->process)
+        return error_set(err, -EINVAL, "%s: process is missing", file);
+    if (!c->spec->root_path)
+        return error_set(err, -EINVAL, "%s: root is missing", file);
+    c->state.rootfs =
+        c->spec->root_path[0] == '/' ? xstrdup(c->spec->root_path) : path_join(c->state.bundle, c->spec->root_path);
+    if (c->spec->process->terminal && o->detached && !o->console_socket)
+        return error_set(err, -EINVAL, "process.terminal needs --console-socket when detached");
+    if (o->console_socket && !c->spec->process->terminal)
+        return error_set(err, -EINVAL, "--console-socket needs process.terminal");
+    return 0;
+}
+
+/* Limits that cannot be set are an error, or with --cgroup-controllers=optional a warning each. */
+static int apply_limits(const struct baton *b, struct creation *c, struct error *err) {
+    unsigned missing = 0, needed = cgroup_resources_controllers(c->spec->resources);
+    _cleanup_strv_ char **skipped = strv_new();
+    int r = needed ? cgroup_enable_above(&c->hierarchy, c->cgroup.path, needed, &missing, err) : 0;
+
+    if (r == -EBUSY && b->controllers_optional) {
+        baton_warn(b, error_text(err, r));
+        error_clear(err);
+        r = 0;
+    }
+    if (r < 0)
+        return r;
+    r = cgroup_apply(&c->cgroup, c->spec->resources, b->controllers_optional ? &skipped : NULL, err);
+    for (size_t i = 0; skipped[i]; i++)
+        baton_warn(b, skipped[i]);
+    if (r < 0)
+        return r;
+    return cgroup_device_filter(&c->cgroup, json_get(c->spec->resources, "devices"), err);
+}
+
+static int make_cgroup(const struct baton *b, const char *id, struct creation *c, struct error *err) {
+    const char *wanted = c->spec->cgroups_path;
+    int r;
+
+    if (wanted && strchr(wanted, ':'))
+        return error_set(err, -EOPNOTSUPP,
+                         "config: linux.cgroupsPath: \"%s\" is systemd's form, which is not supported", wanted);
+    if ((r = cgroup_hierarchy_open(&c->hierarchy, err)) < 0)
+        return r;
+    _cleanup_free_ char *path = wanted ? path_join("/", wanted) : xasprintf("/baton-%s", id);
+    c->state.cgroup = steal(&path);
+    if ((r = cgroup_create(&c->hierarchy, c->state.cgroup, &c->cgroup, &c->cgroup_created, err)) < 0)
+        return r;
+    return c->spec->resources ? apply_limits(b, c, err) : 0;
+}
+
+static int listen_for_start(const struct state_dir *dir, int *ret, struct error *err) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+    /* by descriptor, for the path may be longer than an address can be */
+    (void) snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" STATE_START_SOCKET, dir->fd);
+    if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 || listen(fd, 1) < 0)
+        return error_set_errno(err, -errno, "cannot make the start socket");
+    *ret = steal_fd(&fd);
+    return 0;
+}
+
+static int connect_console(const char *path, int *ret, struct error *err) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (strlen(path) >= sizeof(address.sun_path))
+        return error_set(err, -ENAMETOOLONG, "the console socket's path %s is too long", path);
+    memcpy(address.sun_path, path, strlen(path));
+    if (fd < 0 || connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
+        return error_set_errno(err, -errno, "cannot connect to the console socket %s", path);
+    *ret = steal_fd(&fd);
+    return 0;
+}
+
+/* prestart and createRuntime hooks, when the namespaces exist. */
+static int run_early_hooks(void *userdata, pid_t pid, struct error *err) {
+    struct creation *c = userdata;
+    int r;
+
+    c->state.pid = pid;
+    _cleanup_json_ struct json *doc = state_document(&c->dir, &c->state, STATE_CREATING);
+    if ((r = container_run_hooks(c->spec, SPEC_HOOK_PRESTART, doc, err)) < 0)
+        return r;
+    return container_run_hooks(c->spec, SPEC_HOOK_CREATE_RUNTIME, doc, err);
+}
+
+static int make_process(const struct creation_options *o, struct creation *c, struct error *err) {
+    _cleanup_close_ int listen_fd = -1, console_fd = -1;
+    _cleanup_json_ struct json *doc = state_document(&c->dir, &c->state, STATE_CREATING);
+    int preserved[PRESERVE_FDS_MAX];
+    struct container_params p = CONTAINER_PARAMS_INIT;
+    int r;
+
+    if ((o->start_later && (r = listen_for_start(&c->dir, &listen_fd, err)) < 0) ||
+        (o->console_socket && (r = connect_console(o->console_socket, &console_fd, err)) < 0))
+        return r;
+    for (int i = 0; i < o->preserve_fds; i++) {
+        preserved[i] = 3 + i;
+        if (fcntl(3 + i, F_GETFD) < 0)
+            return error_set(err, -EBADF, "--preserve-fds=%d: descriptor %d is not open", o->preserve_fds, 3 + i);
+    }
+    p.spec = c->spec;
+    p.id = o->id;
+    p.bundle = c->state.bundle;
+    p.cgroup_fd = c->cgroup.fd;
+    p.console_socket_fd = console_fd;
+    p.extra_fds = preserved;
+    p.n_extra_fds = (size_t) o->preserve_fds;
+    p.new_session = true;
+    p.no_pivot = o->no_pivot;
+    p.start_listen_fd = listen_fd;
+    p.state = doc;
+    p.userdata = c;
+    if (c->spec->hooks[SPEC_HOOK_PRESTART].n > 0 || c->spec->hooks[SPEC_HOOK_CREATE_RUNTIME].n > 0)
+        p.namespaces_ready = run_early_hooks;
+    return container_create(&p, &c->process, err);
+}
+
+static int record(const struct creation_options *o, struct creation *c, struct error *err) {
+    int r;
+
+    c->state.pid = c->process.pid;
+    c->state.created = now_text();
+    if (state_pid_start(c->process.pid, &c->state.pid_start) < 0)
+        return error_set(err, -ESRCH, "the container's process ended");
+    if ((r = state_write(&c->dir, &c->state, err)) < 0)
+        return r;
+    if (!o->pid_file)
+        return 0;
+    char text[16];
+    int n = snprintf(text, sizeof(text), "%d", (int) c->process.pid);
+    return file_write_atomic(o->pid_file, text, (size_t) n, 0644, false, err);
+}
+
+static void undo(struct creation *c) {
+    container_abort(&c->process);
+    if (c->cgroup_created && cgroup_wait_empty(&c->cgroup, EMPTY_TIMEOUT_MSEC, NULL) == 0) {
+        int r = cgroup_remove(&c->hierarchy, c->state.cgroup, NULL);
+        (void) r; /* the first error is the one to tell */
+    }
+    if (c->dir.fd >= 0) {
+        int r = state_dir_remove(&c->dir, NULL);
+        (void) r;
+    }
+}
+
+int creation_make(const struct baton *b, const struct creation_options *o, struct creation *c, struct error *err) {
+    int r;
+
+    *c = (struct creation) CREATION_INIT;
+    if ((r = load_config(o, c, err)) == 0 && (r = state_dir_create(b->root, o->id, &c->dir, err)) == 0 &&
+        (r = make_cgroup(b, o->id, c, err)) == 0 && (r = make_process(o, c, err)) == 0)
+        r = record(o, c, err);
+    if (r < 0) {
+        undo(c);
+        creation_finish(c);
+    }
+    return r;
+}
+
+void creation_finish(struct creation *c) {
+    container_process_finish(&c->process);
+    cgroup_finish(&c->cgroup);
+    cgroup_hierarchy_finish(&c->hierarchy);
+    spec_free(c->spec);
+    c->spec = NULL;
+    state_finish(&c->state);
+    state_dir_finish(&c->dir);
+}
+
+static int destroy_cgroup(const char *path, struct error *err) {
+    _cleanup_(cgroup_hierarchy_finish) struct cgroup_hierarchy h = CGROUP_HIERARCHY_INIT;
+    _cleanup_(cgroup_finish) struct cgroup cg = CGROUP_INIT;
+    int r = cgroup_hierarchy_open(&h, err);
+
+    if (r < 0)
+        return r;
+    r = cgroup_remove(&h, path, err);
+    if (r != -EBUSY)
+        return r;
+    error_clear(err); /* processes outlived the container's first one, or the last is on its way out */
+    if ((r = cgroup_open(&h, path, &cg, err)) < 0 || (r = cgroup_kill(&cg, err)) < 0 ||
+        (r = cgroup_wait_empty(&cg, EMPTY_TIMEOUT_MSEC, err)) < 0)
+        return r == -ENOENT ? 0 : r;
+    return cgroup_remove(&h, path, err);
+}
+
+int creation_destroy(const struct baton *b, struct state_dir *dir, const struct state *state, struct error *err) {
+    _cleanup_(spec_freep) struct spec *spec = NULL;
+    const struct json *hooks = json_path(state->config, "hooks", "poststop");
+    int r = state->cgroup ? destroy_cgroup(state->cgroup, err) : 0;
+
+    if (r < 0)
+        return r;
+    if ((r = state_dir_remove(dir, err)) < 0)
+        return r;
+    if (json_len(hooks) == 0 || (r = spec_parse(state->config, &spec, err)) < 0)
+        return r;
+    _cleanup_json_ struct json *doc = state_document(dir, state, STATE_STOPPED);
+    r = container_run_hooks(spec, SPEC_HOOK_POSTSTOP, doc, err);
+    if (r < 0) { /* a failing poststop hook is to be logged, not to fail the deletion */
+        baton_warn(b, error_text(err, r));
+        error_clear(err);
+    }
+    return 0;
+}

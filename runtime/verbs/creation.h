@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Creating and destroying a container as the OCI verbs do it: state folder, cgroup, process. A creation that fails
+ * removes all it made.
+ */
+#ifndef PODIUM_RUNTIME_VERBS_CREATION_H
+#define PODIUM_RUNTIME_VERBS_CREATION_H
+
+#include "podium/cgroups.h"
+#include "runtime/process/container.h"
+#include "runtime/spec/spec.h"
+#include "runtime/state/state.h"
+#include "runtime/verbs/verbs.h"
+
+struct creation_options {
+    const char *id, *bundle, *pid_file, *console_socket;
+    int preserve_fds;
+    bool no_pivot;
+    bool start_later; /* `create`: leave a socket for `start` */
+    bool detached;    /* a terminal then needs console_socket */
+};
+
+struct creation {
+    struct state_dir dir;
+    struct state state;
+    struct spec *spec;
+    struct cgroup_hierarchy hierarchy;
+    struct cgroup cgroup;
+    bool cgroup_created;
+    struct container_process process;
+};
+#define CREATION_INIT                                                                                                  \
+    {                                                                                                                  \
+        .dir = STATE_DIR_INIT, .cgroup = CGROUP_INIT, .hierarchy = CGROUP_HIERARCHY_INIT,                              \
+        .process = CONTAINER_PROCESS_INIT                                                                              \
+    }
+
+/* Parses one of the options that create and run share; false when it is not one of them. */
+#define CREATION_SHORT_OPTIONS "b:"
+enum {
+    CREATION_PID_FILE = 256,
+    CREATION_CONSOLE_SOCKET,
+    CREATION_PRESERVE_FDS,
+    CREATION_NO_PIVOT,
+    CREATION_NO_NEW_KEYRING
+};
+#define CREATION_LONG_OPTIONS                                                                                          \
+    {"bundle", required_argument, NULL, 'b'}, {"pid-file", required_argument, NULL, CREATION_PID_FILE},                \
+        {"console-socket", required_argument, NULL, CREATION_CONSOLE_SOCKET},                                          \
+        {"preserve-fds", required_argument, NULL, CREATION_PRESERVE_FDS},                                              \
+        {"no-pivot", no_argument, NULL, CREATION_NO_PIVOT}, {                                                          \
+        "no-new-keyring", no_argument, NULL, CREATION_NO_NEW_KEYRING                                                   \
+    }
+bool creation_option(struct creation_options *o, int option, const char *value);
+
+int creation_make(const struct baton *b, const struct creation_options *o, struct creation *ret,
+                  struct error *err) _must_check_;
+/* Releases what is in the struct; the container stays. */
+void creation_finish(struct creation *c);
+
+/* Ends what is left of a container's processes, removes its cgroup and its state folder and runs its poststop hooks.
+ * Goes on after an error and returns the first. */
+int creation_destroy(const struct baton *b, struct state_dir *dir, const struct state *state,
+                     struct error *err) _must_check_;
+
+#endif

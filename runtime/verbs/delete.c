@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/pidfd.h>
+
+#include "runtime/verbs/container_file.h"
+#include "runtime/verbs/creation.h"
+#include "runtime/verbs/verbs.h"
+
+#define END_TIMEOUT_MSEC 10000
+
+static const char usage[] = "delete [--force] ID";
+
+static int end_process(const struct container_file *f, struct error *err) {
+    struct pollfd p = {.fd = f->pidfd, .events = POLLIN};
+
+    if (f->pidfd < 0)
+        return 0;
+    if (pidfd_send_signal(f->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+        return error_set_errno(err, -errno, "cannot kill the container");
+    if (poll(&p, 1, END_TIMEOUT_MSEC) == 0)
+        return error_set(err, -ETIMEDOUT, "the container's process did not end within %d s", END_TIMEOUT_MSEC / 1000);
+    return 0;
+}
+
+static int delete_container(const struct baton *b, const char *id, bool force, struct error *err) {
+    _cleanup_(container_file_finish) struct container_file f = CONTAINER_FILE_INIT;
+    int r = container_file_open(b, id, &f, err);
+
+    if (r == -ENOENT && force) {
+        error_clear(err);
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    if ((f.status == STATE_RUNNING || f.status == STATE_PAUSED) && !force)
+        return error_set(err, -EBUSY, "cannot delete container %s that is not stopped: %s", id,
+                         state_status_name(f.status));
+    if (f.status == STATE_PAUSED) { /* a frozen process cannot be killed by a signal alone */
+        _cleanup_(cgroup_finish) struct cgroup cg = CGROUP_INIT;
+
+        if (container_file_cgroup(&f, &cg, NULL) == 0 && (r = cgroup_freeze(&cg, false, err)) < 0)
+            return r;
+    }
+    if ((r = end_process(&f, err)) < 0)
+        return r;
+    return creation_destroy(b, &f.dir, &f.state, err);
+}
+
+int verb_delete(const struct baton *b, int argc, char **argv) {
+    static const struct option options[] = {{"force", no_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    bool force = false;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "+f", options, NULL)) >= 0)
+        if (c == 'f')
+            force = true;
+        else
+            return baton_usage(b, usage, NULL);
+    if (argc - optind != 1)
+        return baton_usage(b, usage, "exactly one container id is needed");
+    int r = delete_container(b, argv[optind], force, &err);
+    return r < 0 ? baton_fail(b, &err, r) : 0;
+}

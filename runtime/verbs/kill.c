@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <getopt.h>
+#include <signal.h>
+#include <sys/pidfd.h>
+
+#include "runtime/verbs/container_file.h"
+#include "runtime/verbs/verbs.h"
+
+static const char usage[] = "kill [--all] ID [SIGNAL]";
+
+/* To every process of its cgroup; works on a stopped container, too. */
+static int kill_all(const struct container_file *f, int sig, struct error *err) {
+    _cleanup_(cgroup_finish) struct cgroup cg = CGROUP_INIT;
+    _cleanup_free_ pid_t *pids = NULL;
+    size_t n = 0;
+    int r = container_file_cgroup(f, &cg, err);
+
+    if (r < 0)
+        return r;
+    if (sig == SIGKILL)
+        return cgroup_kill(&cg, err);
+    if ((r = cgroup_pids(&cg, true, &pids, &n, err)) < 0)
+        return r;
+    for (size_t i = 0; i < n; i++)
+        if (kill(pids[i], sig) < 0 && errno != ESRCH)
+            return error_set_errno(err, -errno, "cannot signal process %d", (int) pids[i]);
+    return 0;
+}
+
+static int kill_one(const struct container_file *f, int sig, struct error *err) {
+    if (f->pidfd < 0)
+        return error_set(err, -ESRCH, "container not running");
+    if (pidfd_send_signal(f->pidfd, sig, NULL, 0) < 0)
+        return errno == ESRCH ? error_set(err, -ESRCH, "container not running")
+                              : error_set_errno(err, -errno, "cannot signal the container");
+    return 0;
+}
+
+int verb_kill(const struct baton *b, int argc, char **argv) {
+    static const struct option options[] = {{"all", no_argument, NULL, 'a'}, {NULL, 0, NULL, 0}};
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    _cleanup_(container_file_finish) struct container_file f = CONTAINER_FILE_INIT;
+    bool all = false;
+    int c, r;
+
+    while ((c = getopt_long(argc, argv, "+a", options, NULL)) >= 0)
+        if (c == 'a')
+            all = true;
+        else
+            return baton_usage(b, usage, NULL);
+    if (argc - optind < 1 || argc - optind > 2)
+        return baton_usage(b, usage, "a container id is needed");
+    const char *name = argc - optind == 2 ? argv[optind + 1] : "TERM";
+    int sig = signal_number(name);
+    if (sig < 0)
+        return baton_usage(b, usage, "the signal is not known");
+    if ((r = container_file_open(b, argv[optind], &f, &err)) < 0 ||
+        (r = all ? kill_all(&f, sig, &err) : kill_one(&f, sig, &err)) < 0)
+        return baton_fail(b, &err, r);
+    return 0;
+}
