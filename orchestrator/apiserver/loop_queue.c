@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/apiserver/loop_queue.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -12,6 +13,8 @@ struct loop_queue {
     struct list tasks;
     int fd;
     sd_event_source *source;
+    unsigned depth; /* dispatch() calls on the stack; loop thread only */
+    bool freed;     /* … by a task: the outermost dispatch() does it */
 };
 
 static struct loop_task *take(struct loop_queue *q) {
@@ -29,19 +32,25 @@ static int dispatch(sd_event_source *source, int fd, uint32_t events, void *user
     struct loop_queue *q = userdata;
     uint64_t n;
     (void) !read(fd, &n, sizeof(n));
-    /* As many as were there: what they post runs in the next turn, so that other sources get theirs. A task may free
-     * the queue's owner only by way of the loop. */
+    /* As many as were there: what they post runs in the next turn, so that other sources get theirs. */
     struct list *last;
     (void) pthread_mutex_lock(&q->lock);
     last = q->tasks.prev;
     bool empty = list_empty(&q->tasks);
     (void) pthread_mutex_unlock(&q->lock);
-    while (!empty) {
+    q->depth++;
+    while (!empty && !q->freed) {
         struct loop_task *t = take(q);
         if (!t)
             break;
         empty = &t->link == last;
         t->run(t);
+    }
+    q->depth--;
+    if (q->freed) {
+        if (q->depth == 0)
+            loop_queue_free(q);
+        return 0;
     }
     (void) pthread_mutex_lock(&q->lock);
     if (!list_empty(&q->tasks))
@@ -67,6 +76,9 @@ int loop_queue_new(sd_event *loop, struct loop_queue **ret, struct error *err) {
 void loop_queue_free(struct loop_queue *q) {
     if (!q)
         return;
+    q->freed = true;
+    if (q->depth > 0)
+        return;
     (void) sd_event_source_disable_unref(q->source);
     closep(&q->fd);
     (void) pthread_mutex_destroy(&q->lock);
@@ -80,6 +92,12 @@ void loop_queue_post(struct loop_queue *q, struct loop_task *t) {
     if (first)
         (void) !write(q->fd, &(uint64_t){1}, sizeof(uint64_t));
     (void) pthread_mutex_unlock(&q->lock);
+}
+
+void loop_queue_wait(struct loop_queue *q) {
+    struct pollfd p = {.fd = q->fd, .events = POLLIN};
+    if (poll(&p, 1, -1) > 0)
+        (void) dispatch(q->source, q->fd, EPOLLIN, q);
 }
 
 void loop_queue_withdraw(struct loop_queue *q, struct loop_task *t) {

@@ -18,6 +18,9 @@ struct loop_task {
 int loop_queue_new(sd_event *loop, struct loop_queue **ret, struct error *err) _must_check_;
 void loop_queue_free(struct loop_queue *q); /* on the loop's thread; drops what has not run */
 void loop_queue_post(struct loop_queue *q, struct loop_task *t);
+/* Waits for a task and runs what is there: for owners that must see their tasks through before they go. On the loop's
+ * thread. */
+void loop_queue_wait(struct loop_queue *q);
 /* Takes a task back: it will not run. On the loop's thread. */
 void loop_queue_withdraw(struct loop_queue *q, struct loop_task *t);
 

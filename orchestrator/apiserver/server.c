@@ -6,9 +6,11 @@
 #include "orchestrator/apiserver/http/http_server.h"
 #include "orchestrator/apiserver/loop_queue.h"
 #include "orchestrator/apiserver/openapi_routes.h"
+#include "orchestrator/apiserver/service_pool.h"
 #include "podium/base/alloc.h"
 
 #define BOOKMARK_SECONDS 60
+#define SERVICE_CIDR     "10.96.0.0/16" /* kubeadm's */
 
 static char *dup_or_null(const char *s) {
     return s ? xstrdup(s) : NULL;
@@ -41,7 +43,9 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
     api->listen.worker_threads = options->worker_threads;
     api->rbac = rbac_new(api->store);
     api->openapi = openapi_cache_new(api->version);
-    r = bootstrap_objects(api, err);
+    r = service_pool_new(api->store, options->service_cidr ? options->service_cidr : SERVICE_CIDR, &api->services, err);
+    if (r >= 0)
+        r = bootstrap_objects(api, err);
     if (r < 0) {
         apiserver_free(api);
         return r;
@@ -78,6 +82,7 @@ void apiserver_free(struct apiserver *api) {
     http_server_stop(api->http);
     loop_queue_free(api->node_queue);
     rbac_free(api->rbac);
+    service_pool_free(api->services);
     openapi_cache_free(api->openapi);
     free(api->authenticators);
     free(api->version);

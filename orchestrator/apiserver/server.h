@@ -7,8 +7,7 @@
 #include "orchestrator/apiserver/apiserver.h"
 
 struct rbac;
-struct service_ips;
-struct discovery;
+struct service_pool;
 struct openapi_cache;
 struct http_server;
 struct loop_queue;
@@ -24,8 +23,7 @@ struct apiserver {
     struct loop_queue *node_queue; /* to the loop of node_ops; NULL without */
     unsigned bookmark_seconds;
     struct rbac *rbac;
-    struct service_ips *service_ips;
-    struct discovery *discovery;
+    struct service_pool *services;
     struct openapi_cache *openapi;
     struct http_server *http;
     struct {

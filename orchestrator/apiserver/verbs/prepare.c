@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "orchestrator/apiserver/admission/admission.h"
+#include "orchestrator/apiserver/service_pool.h"
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/object/strategy.h"
 #include "orchestrator/object/timestamp.h"
@@ -104,6 +105,7 @@ bool prepare_create(struct api_request *req, struct json **doc) {
     (void) generate_name(req, doc);
     stamp_new(r, doc);
     strategy_prepare_create(r, doc);
+    service_pool_fill(req, doc, &errors);
     validate_create(r, *doc, &errors);
     if (!report(req, *doc, &errors) || !admission_validate(req, NULL, *doc))
         return false;
@@ -144,6 +146,11 @@ static bool released(const struct resource *r, const struct json *doc) {
     return strcmp(r->key, "namespaces") != 0 || json_len(json_path(doc, "spec", "finalizers")) == 0;
 }
 
+/* Only a changed spec may need an address or a port. */
+static bool service_changed(const struct resource *r, const struct json *doc, const struct json *old) {
+    return strcmp(r->key, "services") == 0 && !json_equal(json_get(doc, "spec"), json_get(old, "spec"));
+}
+
 enum mutate_action prepare_update(struct api_request *req, const struct json *old, struct json **doc) {
     const struct resource *r = req->resource;
     const char *sub = req->sub ? req->sub->name : NULL;
@@ -155,6 +162,8 @@ enum mutate_action prepare_update(struct api_request *req, const struct json *ol
     if (!admission_mutate(req, old, doc))
         return MUTATE_FAILED;
     strategy_prepare_update(r, sub, doc, old);
+    if (service_changed(r, *doc, old))
+        service_pool_fill(req, doc, &errors);
     validate_update(r, sub, *doc, old, &errors);
     if (!report(req, *doc, &errors) || !admission_validate(req, old, *doc))
         return MUTATE_FAILED;

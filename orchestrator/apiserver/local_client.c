@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/apiserver/local_client.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "orchestrator/apiserver/http/encode.h"
+#include "orchestrator/apiserver/loop_queue.h"
+#include "orchestrator/apiserver/request.h"
+#include "orchestrator/apiserver/status.h"
+#include "orchestrator/apiserver/verbs/watch.h"
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+#include "podium/base/list.h"
+
+/* Events delivered in one turn of the loop. */
+#define EVENTS_PER_TURN 256
+/* Timers of watches need no precision. */
+#define TIMER_ACCURACY_USEC (5 * USEC_PER_SEC)
+
+struct local_client {
+    struct client client; /* first: what callers hold */
+    sd_event *loop;
+    struct apiserver *api;
+    struct api_user user;
+    struct loop_queue *queue;
+    struct list calls, watches;
+};
+
+struct client_call {
+    struct loop_task task;
+    struct list link;
+    struct local_client *owner;
+    struct api_request *req;
+    client_done_fn done;
+    void *userdata;
+    bool finished, cancelled;
+};
+
+struct client_watch {
+    struct loop_task task;
+    struct list link;
+    struct local_client *owner;
+    struct api_request *req;
+    struct api_watch *watch; /* NULL: the request failed, its Status is in req->out */
+    sd_event_source *timer;
+    client_event_fn event;
+    void *userdata;
+    atomic_bool queued;
+    bool delivering, cancelled;
+};
+
+/* --- requests --- */
+
+static const char *const verb_names[] = {
+    [CLIENT_GET] = "get",       [CLIENT_LIST] = "list",     [CLIENT_CREATE] = "create",
+    [CLIENT_UPDATE] = "update", [CLIENT_PATCH] = "patch",   [CLIENT_DELETE] = "delete",
+    [CLIENT_DELETE_COLLECTION] = "deletecollection",
+};
+
+static struct api_request *request_from(struct local_client *c, const struct client_request *r, const char *verb) {
+    struct api_request *req = api_request_new(c->api);
+    req->verb = verb;
+    req->resource = r->resource;
+    req->sub = r->subresource && *r->subresource ? resource_subresource(r->resource, r->subresource) : NULL;
+    req->ns = xstrdup(r->ns ? r->ns : "");
+    req->name = xstrdup(r->name ? r->name : "");
+    req->user = &c->user;
+    req->body_doc = json_ref(r->body);
+    req->patch_type = r->patch_type;
+    api_param_set(req, "labelSelector", r->label_selector);
+    api_param_set(req, "fieldSelector", r->field_selector);
+    api_param_set(req, "resourceVersion", r->resource_version);
+    api_param_set(req, "continue", r->continue_token);
+    api_param_set(req, "fieldManager", r->field_manager);
+    api_param_set(req, "fieldValidation", "Ignore");
+    api_param_set(req, "dryRun", r->dry_run ? "All" : NULL);
+    api_param_set(req, "force", r->force ? "true" : NULL);
+    api_param_set(req, "allowWatchBookmarks", r->allow_bookmarks ? "true" : NULL);
+    if (r->limit > 0)
+        api_request_add_param(req, xstrdup("limit"), xasprintf("%u", r->limit));
+    return req;
+}
+
+static enum api_progress begin(struct api_request *req, const struct client_request *r) {
+    if (r->subresource && *r->subresource && !req->sub)
+        return api_unknown_path(req);
+    return api_request_start(req);
+}
+
+static struct json *result_object(const struct api_request *req) {
+    const struct api_response *out = &req->out;
+    switch (out->kind) {
+    case API_OUT_OBJECT:
+        return json_ref(out->item ? store_item_doc(out->item) : out->object);
+    case API_OUT_LIST:
+        return list_document(req);
+    case API_OUT_TEXT:
+        return json_string_len(strbuf_str(&out->text), out->text.len);
+    case API_OUT_NONE:
+    case API_OUT_WATCH:
+    case API_OUT_STREAM:
+        break;
+    }
+    return NULL;
+}
+
+/* --- calls --- */
+
+static void call_free(struct client_call *call) {
+    list_remove(&call->link);
+    api_request_free(call->req);
+    free(call);
+}
+
+static void deliver(struct client_call *call) {
+    _cleanup_json_ struct json *object = result_object(call->req);
+    bool status = strcmp(json_str_or(json_get(object, "kind"), ""), "Status") == 0;
+    struct client_result result = {
+        .code = (int) call->req->out.code,
+        .object = object,
+        .reason = status ? json_str_or(json_get(object, "reason"), "") : "",
+        .message = status ? json_str_or(json_get(object, "message"), "") : "",
+    };
+    client_done_fn done = call->done;
+    void *userdata = call->userdata;
+    /* Freed first: the callback may free the client. The object is held here. */
+    call_free(call);
+    if (done)
+        done(userdata, &result);
+}
+
+static void call_run(struct loop_task *task) {
+    struct client_call *call = container_of(task, struct client_call, task);
+    if (!call->finished && api_request_step(call->req) == API_PENDING)
+        return;
+    if (call->cancelled)
+        call_free(call);
+    else
+        deliver(call);
+}
+
+/* On the commit thread. */
+static void call_resume(struct api_request *req) {
+    struct client_call *call = req->transport;
+    loop_queue_post(call->owner->queue, &call->task);
+}
+
+static struct client_call *local_start(struct client *client, const struct client_request *r, client_done_fn done,
+                                       void *userdata) {
+    struct local_client *c = container_of(client, struct local_client, client);
+    struct client_call *call = xnew0(struct client_call);
+    call->owner = c;
+    call->req = request_from(c, r, verb_names[r->verb]);
+    call->done = done;
+    call->userdata = userdata;
+    call->task.run = call_run;
+    list_init(&call->task.link);
+    list_append(&c->calls, &call->link);
+    call->req->transport = call;
+    call->req->resume = call_resume;
+    if (begin(call->req, r) == API_DONE) {
+        call->finished = true;
+        loop_queue_post(c->queue, &call->task);
+    }
+    return call;
+}
+
+static void local_cancel(struct client *client, struct client_call *call) {
+    struct local_client *c = container_of(client, struct local_client, client);
+    if (!call)
+        return;
+    call->cancelled = true; /* a write under way holds the request: the rest happens when it comes back */
+    if (!call->finished)
+        return;
+    loop_queue_withdraw(c->queue, &call->task);
+    call_free(call);
+}
+
+/* --- watches --- */
+
+static void watch_free(struct client_watch *w) {
+    list_remove(&w->link);
+    api_watch_free(w->watch); /* after this nothing posts the task any more */
+    loop_queue_withdraw(w->owner->queue, &w->task);
+    (void) sd_event_source_disable_unref(w->timer);
+    api_request_free(w->req);
+    free(w);
+}
+
+static void watch_post(struct client_watch *w) {
+    if (!atomic_exchange(&w->queued, true))
+        loop_queue_post(w->owner->queue, &w->task);
+}
+
+static void watch_woken(void *userdata) {
+    watch_post(userdata);
+}
+
+static int watch_due(sd_event_source *source, uint64_t usec, void *userdata) {
+    watch_post(userdata);
+    return 0;
+}
+
+/* False: the watch was cancelled by the callback and is gone. */
+static bool emit(struct client_watch *w, const char *type, struct json *object) {
+    w->delivering = true;
+    w->event(w->userdata, type, object);
+    w->delivering = false;
+    if (!w->cancelled)
+        return true;
+    watch_free(w);
+    return false;
+}
+
+static void end(struct client_watch *w, const char *type, struct json *object) {
+    if (emit(w, type, object))
+        watch_free(w);
+}
+
+static void set_timer(struct client_watch *w) {
+    uint64_t due = api_watch_due(w->watch);
+    if (w->timer) {
+        (void) sd_event_source_set_time(w->timer, due);
+        (void) sd_event_source_set_enabled(w->timer, SD_EVENT_ONESHOT);
+        return;
+    }
+    (void) sd_event_add_time(w->owner->loop, &w->timer, CLOCK_MONOTONIC, due, TIMER_ACCURACY_USEC, watch_due, w);
+}
+
+static void watch_failed(struct client_watch *w) {
+    _cleanup_json_ struct json *status = result_object(w->req);
+    end(w, "ERROR", status);
+}
+
+static void watch_run(struct loop_task *task) {
+    struct client_watch *w = container_of(task, struct client_watch, task);
+    atomic_store(&w->queued, false);
+    if (!w->watch) {
+        watch_failed(w);
+        return;
+    }
+    for (unsigned i = 0; i < EVENTS_PER_TURN; i++) {
+        struct watch_event e;
+        int r = api_watch_next(w->watch, &e);
+        if (r == 0) {
+            set_timer(w);
+            return;
+        }
+        if (r < 0) {
+            end(w, "CLOSED", NULL);
+            return;
+        }
+        _cleanup_json_ struct json *object = json_ref(e.item ? store_item_doc(e.item) : e.object);
+        if (strcmp(e.type, "ERROR") == 0) {
+            end(w, "ERROR", object);
+            return;
+        }
+        if (!emit(w, e.type, object))
+            return;
+    }
+    watch_post(w);
+}
+
+static struct client_watch *local_watch(struct client *client, const struct client_request *r, client_event_fn event,
+                                        void *userdata) {
+    struct local_client *c = container_of(client, struct local_client, client);
+    struct client_watch *w = xnew0(struct client_watch);
+    w->owner = c;
+    w->req = request_from(c, r, "watch");
+    w->req->watch_allowed = true;
+    w->event = event;
+    w->userdata = userdata;
+    w->task.run = watch_run;
+    list_init(&w->task.link);
+    list_append(&c->watches, &w->link);
+    (void) begin(w->req, r); /* a watch is open, or refused, at once */
+    if (w->req->out.kind == API_OUT_WATCH) {
+        w->watch = steal(&w->req->out.watch);
+        api_watch_set_wake(w->watch, watch_woken, w);
+    }
+    watch_post(w);
+    return w;
+}
+
+static void local_watch_cancel(struct client *client, struct client_watch *w) {
+    if (!w)
+        return;
+    w->cancelled = true;
+    if (!w->delivering)
+        watch_free(w);
+}
+
+/* --- the client --- */
+
+static void local_free(struct client *client) {
+    struct local_client *c = container_of(client, struct local_client, client);
+    struct client_watch *w;
+    struct client_call *call;
+    list_foreach(w, &c->watches, link)
+        watch_free(w);
+    list_foreach(call, &c->calls, link)
+        local_cancel(client, call);
+    while (!list_empty(&c->calls))
+        loop_queue_wait(c->queue);
+    loop_queue_free(c->queue);
+    api_user_finish(&c->user);
+    (void) sd_event_unref(c->loop);
+    free(c);
+}
+
+static const struct client_ops local_ops = {
+    .start = local_start,
+    .cancel = local_cancel,
+    .watch = local_watch,
+    .watch_cancel = local_watch_cancel,
+    .free = local_free,
+};
+
+int local_client_new(sd_event *loop, struct apiserver *api, const char *user, char *const *groups, struct client **ret,
+                     struct error *err) {
+    struct local_client *c = xnew0(struct local_client);
+    c->client.ops = &local_ops;
+    c->api = api;
+    list_init(&c->calls);
+    list_init(&c->watches);
+    int r = loop_queue_new(loop, &c->queue, err);
+    if (r < 0) {
+        free(c);
+        return r;
+    }
+    c->loop = sd_event_ref(loop);
+    c->user.name = xstrdup(user);
+    c->user.groups = strv_new();
+    for (; groups && *groups; groups++)
+        strv_push_dup(&c->user.groups, *groups);
+    strv_push_dup(&c->user.groups, "system:authenticated");
+    *ret = &c->client;
+    return 0;
+}
