@@ -338,6 +338,17 @@ static int do_delete(struct fake *f, const struct client_request *r, struct row 
     return 200;
 }
 
+static int do_bind(struct fake *f, const struct client_request *r, struct row *row, struct json **ret) {
+    if (*meta(r->body, "uid") && strcmp(meta(r->body, "uid"), meta(row->object, "uid")) != 0)
+        return answer(ret, 409, "Conflict", "another uid");
+    if (*json_str_or(json_path(row->object, "spec", "nodeName"), "") || *meta(row->object, "deletionTimestamp"))
+        return answer(ret, 409, "Conflict", "assigned already, or being deleted");
+    struct json *o = json_ref(row->object);
+    json_set_path(&o, json_ref(json_path(r->body, "target", "name")), "spec", "nodeName");
+    row_put(f, row, o);
+    return answer(ret, 201, "", "");
+}
+
 static int do_delete_collection(struct fake *f, const struct client_request *r, struct json **ret) {
     for (size_t i = 0; i < f->n_rows;) {
         struct row *row = &f->rows[i];
@@ -392,6 +403,8 @@ static int perform(struct fake *f, const struct client_request *r, struct json *
     case CLIENT_LIST:
         return do_list(f, r, ret);
     case CLIENT_CREATE:
+        if (r->subresource && strcmp(r->subresource, "binding") == 0)
+            return do_bind(f, r, row, ret);
         return do_create(f, r, ret);
     case CLIENT_UPDATE:
         return do_write(f, r, row, r->body, ret);
