@@ -10,12 +10,11 @@
 #include "podium/base/log.h"
 #include "podium/base/path.h"
 #include "podium/base/random.h"
-#include "runtime/pod/journal.h"
+#include "runtime/pod/output.h"
 #include "runtime/pod/supervisor.h"
 
 #define START_ERROR_CODE        128  /* what containerd reports when a container could not be started */
 #define LEFTOVER_TIMEOUT_MSEC   2000 /* for processes just killed to be gone */
-#define JOURNAL_PRIORITY_OUTPUT 6
 
 static void make_id(char out[POD_CONTAINER_ID_SIZE]) {
     unsigned char bytes[(POD_CONTAINER_ID_SIZE - 1) / 2];
@@ -79,9 +78,15 @@ static void drop_cgroup(struct pod_run *run) {
     run->cgroup = (struct cgroup) CGROUP_INIT;
 }
 
-static int open_output(const struct pod_run *run) {
-    int fd = pod_journal_stream(run->container->config->name, JOURNAL_PRIORITY_OUTPUT, NULL);
-    return fd >= 0 ? fd : dup(STDERR_FILENO); /* no journal: the unit's own output */
+/* The writing side of the container's output pipe. It belongs to the container's user, so that programs not run by root
+ * may open /dev/stdout. */
+static int open_output(struct pod_run *run, const struct spec *spec, struct error *err) {
+    struct pod *pod = run->pod;
+    int fd = pod_output_new(&pod->loop, &pod->outputs, run->container->config->name, err);
+
+    if (fd >= 0 && fchown(fd, spec->process->user.uid, spec->process->user.gid) < 0)
+        log_debug("container %s: its output stays root's", run->container->config->name);
+    return fd;
 }
 
 static bool was_out_of_memory(struct pod_run *run, const struct container_status *status) {
@@ -117,9 +122,11 @@ static void on_ended(void *userdata, uint32_t events) {
 
 static int launch(struct pod_run *run, const struct pod_launch *l, struct error *err) {
     struct container_params params = CONTAINER_PARAMS_INIT;
-    _cleanup_close_ int output = open_output(run);
+    _cleanup_close_ int output = open_output(run, l->spec, err);
     struct pod *pod = run->pod;
 
+    if (output < 0)
+        return output;
     int r = fresh_overlay(l->overlay, err);
     if (r == 0)
         r = make_cgroup(run, l->spec, err);

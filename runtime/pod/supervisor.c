@@ -17,12 +17,14 @@
 #include "podium/base/path.h"
 #include "podium/runtime.h"
 #include "runtime/pod/journal.h"
+#include "runtime/pod/output.h"
 
 static void pod_free(struct pod *pod) {
     if (!pod)
         return;
     pod_control_close(pod);
     pod_exec_free_all(pod);
+    pod_output_finish_all(&pod->outputs);
     for (size_t i = 0; pod->runs && i < pod->model.n; i++)
         free(pod->runs[i].end_reason);
     free(pod->runs);
@@ -54,6 +56,7 @@ static struct pod *pod_new(const char *dir) {
     pod->record.started_at = now_realtime_usec();
     list_init(&pod->peers);
     list_init(&pod->execs);
+    list_init(&pod->outputs);
     return pod;
 }
 

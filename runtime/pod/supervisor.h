@@ -67,6 +67,7 @@ struct pod {
     struct pod_watch signal_watch, listen_watch;
     int signal_fd, listen_fd, null_fd;
     struct list peers, execs;
+    struct list outputs; /* struct pod_output: of containers that run, or whose last words are still in the pipe */
     uint64_t stop_deadline; /* monotonic */
     bool changed;           /* the state must be written and sent */
     int n_running_told;     /* for STATUS= */
