@@ -3,6 +3,7 @@
 
 #include "orchestrator/controller/controller.h"
 #include "orchestrator/controller/deployment/controller.h"
+#include "orchestrator/controller/nodelifecycle/controller.h"
 #include "orchestrator/controller/replicaset/controller.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
@@ -11,6 +12,7 @@ static const struct controller_ops *const registry[] = {
     &replicaset_controller,
     &replication_controller,
     &deployment_controller,
+    &node_lifecycle_controller,
 };
 
 struct controllers {

@@ -244,7 +244,7 @@ static void test_takes_over_an_existing_replicaset(void **state) {
 
 struct model_set {
     int64_t spec, pods, available; /* pods: what the ReplicaSet really has; available <= pods */
-    char revision[8];
+    char revision[24];
 };
 
 struct model {
