@@ -100,6 +100,10 @@ void loop_queue_wait(struct loop_queue *q) {
         (void) dispatch(q->source, q->fd, EPOLLIN, q);
 }
 
+void loop_queue_run(struct loop_queue *q) {
+    (void) dispatch(q->source, q->fd, EPOLLIN, q);
+}
+
 void loop_queue_withdraw(struct loop_queue *q, struct loop_task *t) {
     (void) pthread_mutex_lock(&q->lock);
     if (t->link.next && !list_empty(&t->link))

@@ -21,6 +21,7 @@ void loop_queue_post(struct loop_queue *q, struct loop_task *t);
 /* Waits for a task and runs what is there: for owners that must see their tasks through before they go. On the loop's
  * thread. */
 void loop_queue_wait(struct loop_queue *q);
+void loop_queue_run(struct loop_queue *q); /* the same without waiting */
 /* Takes a task back: it will not run. On the loop's thread. */
 void loop_queue_withdraw(struct loop_queue *q, struct loop_task *t);
 

@@ -7,6 +7,7 @@
 #include "orchestrator/apiserver/loop_queue.h"
 #include "orchestrator/apiserver/openapi_routes.h"
 #include "orchestrator/apiserver/service_pool.h"
+#include "orchestrator/apiserver/subresources/stream.h"
 #include "podium/base/alloc.h"
 
 #define BOOKMARK_SECONDS 60
@@ -28,6 +29,9 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
         return r;
     struct apiserver *api = xnew0(struct apiserver);
     api->store = options->store;
+    (void) pthread_mutex_init(&api->logs_lock, NULL);
+    list_init(&api->logs);
+    list_init(&api->exec_sessions);
     api->version = xasprintf("v1.32.0+podium-%s", options->version ? options->version : "dev");
     if (options->n_authenticators > 0)
         api->authenticators =
@@ -71,6 +75,7 @@ int apiserver_set_node_ops(struct apiserver *api, sd_event *loop, const struct n
     int r = loop_queue_new(loop, &api->node_queue, err);
     if (r < 0)
         return r;
+    api->node_loop = sd_event_ref(loop);
     api->node_ops = ops;
     api->node_carrier = carrier;
     return 0;
@@ -80,7 +85,10 @@ void apiserver_free(struct apiserver *api) {
     if (!api)
         return;
     http_server_stop(api->http);
+    log_streams_finish(api);
     loop_queue_free(api->node_queue);
+    (void) sd_event_unref(api->node_loop);
+    (void) pthread_mutex_destroy(&api->logs_lock);
     rbac_free(api->rbac);
     service_pool_free(api->services);
     openapi_cache_free(api->openapi);

@@ -4,7 +4,10 @@
 #ifndef PODIUM_APISERVER_SERVER_H
 #define PODIUM_APISERVER_SERVER_H
 
+#include <pthread.h>
+
 #include "orchestrator/apiserver/apiserver.h"
+#include "podium/base/list.h"
 
 struct rbac;
 struct service_pool;
@@ -21,6 +24,10 @@ struct apiserver {
     const struct node_ops *node_ops;
     void *node_carrier;
     struct loop_queue *node_queue; /* to the loop of node_ops; NULL without */
+    sd_event *node_loop;
+    pthread_mutex_t logs_lock;
+    struct list logs;          /* open logs (subresources/log_stream.c) */
+    struct list exec_sessions; /* http/exec_session.c; the loop's thread only */
     unsigned bookmark_seconds;
     struct rbac *rbac;
     struct service_pool *services;

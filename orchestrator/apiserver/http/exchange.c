@@ -48,9 +48,6 @@ static struct exchange *exchange_new(struct http_server *h, struct MHD_Connectio
     req->user_agent = header(c, MHD_HTTP_HEADER_USER_AGENT);
     req->if_none_match = header(c, MHD_HTTP_HEADER_IF_NONE_MATCH);
     (void) MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, add_param, req);
-    (void) pthread_mutex_lock(&h->lock);
-    h->n_exchanges++;
-    (void) pthread_mutex_unlock(&h->lock);
     return x;
 }
 
@@ -60,8 +57,11 @@ void exchange_completed(void *cls, struct MHD_Connection *c, void **con_cls, enu
     if (!x)
         return;
     *con_cls = NULL;
+    bool counted = x->started;
     api_request_free(x->req);
     free(x);
+    if (!counted)
+        return;
     (void) pthread_mutex_lock(&h->lock);
     if (--h->n_exchanges == 0)
         (void) pthread_cond_signal(&h->idle);
@@ -150,6 +150,9 @@ static enum api_progress begin(struct exchange *x, struct MHD_Connection *c) {
     struct api_request *req = x->req;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     x->started = true;
+    (void) pthread_mutex_lock(&x->server->lock);
+    x->server->n_exchanges++;
+    (void) pthread_mutex_unlock(&x->server->lock);
     if (req->body.overflow)
         return api_fail(req, 413, "RequestEntityTooLarge", "Request entity too large: limit is %u", OBJECT_BYTES_MAX);
     if (!info || !info->socket_context || !peer_authenticate(info->socket_context, c, req))

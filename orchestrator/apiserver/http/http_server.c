@@ -8,8 +8,11 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "orchestrator/apiserver/http/exec_session.h"
 #include "orchestrator/apiserver/http/internal.h"
+#include "orchestrator/apiserver/loop_queue.h"
 #include "podium/base/alloc.h"
+#include "podium/base/clock.h"
 #include "podium/base/fd.h"
 
 #define CONNECTIONS_MAX      16384
@@ -17,6 +20,7 @@
 #define CONNECTION_MEMORY    (24u * 1024u) /* request line and headers; touched only as far as used */
 #define CERT_BYTES_MAX       (256u * 1024u)
 #define LISTEN_BACKLOG       1024
+#define DRAIN_USEC           (5 * USEC_PER_SEC)
 #define PRIORITIES           "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 static unsigned worker_count(const struct apiserver *api) {
@@ -174,21 +178,36 @@ int http_server_reload(struct http_server *h, struct error *err) {
     return 0;
 }
 
-/* MHD must not be stopped with suspended connections: watches are ended, writes come back by themselves. */
+/* Ends what would go on for ever: watches, logs that are followed, commands. */
+static void end_streams(struct http_server *h) {
+    struct apiserver *api = h->api;
+    keeper_wake_all(h->keeper);
+    log_streams_abort(api);
+    if (!api->node_queue)
+        return;
+    loop_queue_run(api->node_queue); /* sessions about to begin */
+    exec_sessions_abort(api);
+}
+
+/* MHD must not be stopped with suspended connections: streams are ended, writes come back by themselves. Clients that
+ * merely read slowly are waited for only so long. */
 static void drain(struct http_server *h) {
+    uint64_t until = now_monotonic_usec() + DRAIN_USEC;
+    size_t left = 1;
     atomic_store(&h->stopping, true);
-    (void) pthread_mutex_lock(&h->lock);
-    while (h->n_exchanges > 0) {
+    while (left > 0 && now_monotonic_usec() < until) {
         struct timespec t;
-        (void) pthread_mutex_unlock(&h->lock);
-        keeper_wake_all(h->keeper);
+        end_streams(h);
         (void) clock_gettime(CLOCK_REALTIME, &t);
-        t.tv_sec += 1;
+        t.tv_nsec += 50000000;
+        t.tv_sec += t.tv_nsec / 1000000000;
+        t.tv_nsec %= 1000000000;
         (void) pthread_mutex_lock(&h->lock);
         if (h->n_exchanges > 0)
             (void) pthread_cond_timedwait(&h->idle, &h->lock, &t);
+        left = h->n_exchanges;
+        (void) pthread_mutex_unlock(&h->lock);
     }
-    (void) pthread_mutex_unlock(&h->lock);
 }
 
 void http_server_stop(struct http_server *h) {

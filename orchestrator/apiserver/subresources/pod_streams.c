@@ -13,6 +13,10 @@
 void api_stream_free(struct api_stream *s) {
     if (!s)
         return;
+    if (s->log) { /* comes back here when the loop is done with the strings */
+        log_stream_close(steal(&s->log), s);
+        return;
+    }
     free(s->node);
     free(s->ns);
     free(s->name);
@@ -78,6 +82,7 @@ static struct api_stream *stream_new(struct api_request *req) {
         return NULL;
     }
     struct api_stream *s = xnew0(struct api_stream);
+    s->api = req->api;
     s->node = xstrdup(node);
     s->ns = xstrdup(req->ns);
     s->name = xstrdup(req->name);
@@ -91,6 +96,28 @@ static enum api_progress reply_stream(struct api_request *req, struct api_stream
     req->out.kind = API_OUT_STREAM;
     req->out.code = 200;
     req->out.stream = s;
+    return API_DONE;
+}
+
+static void wake_request(void *userdata) {
+    struct api_request *req = userdata;
+    req->resume(req);
+}
+
+/* The first bytes, or the end, have come. */
+static enum api_progress log_ready(struct api_request *req) {
+    struct api_stream *s = steal(&req->out.stream);
+    const char *message;
+    int r = log_stream_failure(s->log, &message);
+    if (r == 0)
+        return reply_stream(req, s);
+    if (r == -EHOSTUNREACH)
+        (void) api_fail(req, 503, "ServiceUnavailable", "no connection to node \"%s\"", s->node);
+    else if (r == -ENOENT || r == -EINVAL)
+        (void) api_bad_request(req, "%s", message);
+    else
+        (void) api_internal_error(req, "cannot read the log of container %s: %s", s->container, message);
+    api_stream_free(s);
     return API_DONE;
 }
 
@@ -136,10 +163,15 @@ enum api_progress logs_serve(struct api_request *req) {
     struct api_stream *s = stream_new(req);
     if (!s)
         return API_DONE;
-    s->kind = API_STREAM_LOGS;
     l.pod = s->logs.pod;
     s->logs = l;
-    return reply_stream(req, s);
+    s->log = log_stream_open(req->api, &s->logs);
+    if (l.follow) /* may be silent for hours: an answer without bytes tells the client that it is being served */
+        return reply_stream(req, s);
+    req->next = log_ready;
+    req->out.stream = s;
+    log_stream_set_wake(s->log, wake_request, req);
+    return API_PENDING;
 }
 
 static bool channel_wanted(const struct api_request *req, const char *key) {
@@ -150,7 +182,6 @@ static enum api_progress open_command(struct api_request *req, bool attach) {
     struct api_stream *s = stream_new(req);
     if (!s)
         return API_DONE;
-    s->kind = API_STREAM_EXEC;
     s->argv = attach ? NULL : strv_new();
     for (size_t i = 0; i < req->n_params && !attach; i++)
         if (strcmp(req->params[i].key, "command") == 0)

@@ -1,19 +1,41 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What pods/log, exec and attach leave behind in the answer: which stream to open, once the transport is ready for it. */
+/*
+ * What pods/log, exec and attach leave in the answer.
+ *
+ * exec: the request to make of the node; the transport opens it once the connection is a WebSocket (all on the loop).
+ * logs: a stream that is open already. Its bytes come on the loop's thread and are read by an HTTP worker: this is the
+ * bridge between the two. Reading gives credit back to the node.
+ */
 #ifndef PODIUM_APISERVER_STREAM_H
 #define PODIUM_APISERVER_STREAM_H
 
+#include "orchestrator/apiserver/apiserver.h"
 #include "orchestrator/apiserver/subresources/node_ops.h"
 
-enum api_stream_kind { API_STREAM_LOGS, API_STREAM_EXEC };
+struct log_stream;
 
 struct api_stream {
-    enum api_stream_kind kind;
+    struct apiserver *api;
+    struct log_stream *log; /* NULL: exec */
     struct node_logs_request logs; /* strings owned by the stream */
     struct node_exec_request exec;
     char *node, *ns, *name, *uid, *container;
     char **argv;
 };
-void api_stream_free(struct api_stream *s); /* NULL is fine */
+void api_stream_free(struct api_stream *s); /* NULL is fine; closes an open log */
+
+/* Opens a log. The request's strings must live until log_stream_close(). */
+struct log_stream *log_stream_open(struct apiserver *api, const struct node_logs_request *request);
+/* Calls wake once, from any thread, when there is something to read or the log has ended; at once if that is so. */
+void log_stream_set_wake(struct log_stream *l, void (*wake)(void *userdata), void *userdata);
+/* Bytes read; 0: nothing now; -1: the log has ended. */
+long log_stream_read(struct log_stream *l, char *buf, size_t max);
+/* Once something is there or it has ended: 0, or the error it ended with before any byte came. *message is borrowed. */
+int log_stream_failure(struct log_stream *l, const char **message);
+/* No wake after the return. The carrier is told on the loop; what the request borrowed is freed there (take). */
+void log_stream_close(struct log_stream *l, struct api_stream *take);
+/* Shutting down: ends all logs as their readers see it; later, on the loop's thread, waits until they are gone. */
+void log_streams_abort(struct apiserver *api);
+void log_streams_finish(struct apiserver *api);
 
 #endif
