@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Verbs that run a daemon. argv[0] is the verb; returns an exit code. */
+/* Verbs wired here: daemons, and what works on this host's own stores. argv[0] is the verb; returns an exit code. */
 #ifndef PODIUM_CMD_VERBS_H
 #define PODIUM_CMD_VERBS_H
 
@@ -9,5 +9,7 @@
 
 int server_main(int argc, char **argv);
 int agent_main(int argc, char **argv);
+/* Works on image stores directly: of this host, or of every node of a local cluster. */
+int image_main(int argc, char **argv);
 
 #endif

@@ -16,7 +16,7 @@ struct node_config_inputs {
 };
 #define NODE_BIN_DIR       "/usr/local/lib/podium"
 #define NODE_MANIFESTS_DIR "/etc/podium/manifests"
-#define NODE_HOST_RUN_DIR  "/run/podium-server"
+#define NODE_HOST_RUN_DIR  "/run/podium-host"
 
 struct json *node_config_new(const struct node_config_inputs *in);
 
