@@ -3,16 +3,18 @@
 
 #include "orchestrator/controller/controller.h"
 #include "orchestrator/controller/deployment/controller.h"
+#include "orchestrator/controller/garbage/controller.h"
+#include "orchestrator/controller/namespace/controller.h"
 #include "orchestrator/controller/nodelifecycle/controller.h"
+#include "orchestrator/controller/podgc/controller.h"
 #include "orchestrator/controller/replicaset/controller.h"
+#include "orchestrator/controller/serviceaccount/controller.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 
 static const struct controller_ops *const registry[] = {
-    &replicaset_controller,
-    &replication_controller,
-    &deployment_controller,
-    &node_lifecycle_controller,
+    &namespace_controller,  &serviceaccount_controller, &replicaset_controller, &replication_controller,
+    &deployment_controller, &node_lifecycle_controller, &podgc_controller,      &garbage_controller,
 };
 
 struct controllers {
