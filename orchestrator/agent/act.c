@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What plan.c asked for. Each function does one step and leaves the model saying so. */
+#include <signal.h>
+#include <string.h>
+
+#include "orchestrator/agent/model.h"
+#include "orchestrator/agent/resources.h"
+#include "orchestrator/agent/status.h"
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+#include "podium/base/fd.h"
+#include "podium/base/limits.h"
+#include "podium/base/log.h"
+#include "podium/base/path.h"
+#include "podium/runtime.h"
+
+#define RETRY_FIRST_USEC     (1 * USEC_PER_SEC)
+#define RETRY_IMAGE_USEC     (10 * USEC_PER_SEC)
+#define RETRY_MAX_USEC       (300 * USEC_PER_SEC)
+#define CONNECT_RETRY_USEC   (200 * USEC_PER_MSEC)
+#define NETWORK_RETRY_USEC   (2 * USEC_PER_SEC)
+#define STOP_MARGIN_USEC     (10 * USEC_PER_SEC) /* beyond the grace, before systemd's SIGKILL is asked for */
+#define LIMIT_NOFILE_DEFAULT 1048576
+
+static void retry_later(struct agent_pod *pod, uint64_t first) {
+    uint64_t wait = first;
+
+    for (unsigned i = 0; i < pod->attempts && wait < RETRY_MAX_USEC; i++)
+        wait *= 2;
+    pod->attempts++;
+    pod->retry_at = now_monotonic_usec() + (wait > RETRY_MAX_USEC ? RETRY_MAX_USEC : wait);
+}
+
+/* --- starting --- */
+
+static void tell_problem(struct agent_pod *pod, const char *before) {
+    const struct pod_problem *p = &pod->problem;
+    bool image = p->wants_image, mount = strcmp(p->reason, "FailedMount") == 0;
+    const char *reason = mount || strcmp(p->reason, "FailedCreatePodSandBox") == 0 ? p->reason
+                         : strcmp(p->reason, "ImagePullBackOff") == 0              ? "BackOff"
+                                                                                   : "Failed";
+
+    if (before && strcmp(before, p->message) == 0 && !image)
+        return; /* told already; an event a retry is enough for images, too, but kubectl users expect it */
+    if (image || mount || strcmp(reason, "Failed") != 0)
+        agent_event(pod, p->container, "Warning", reason, "%s", p->message);
+    else
+        agent_event(pod, p->container, "Warning", reason, "Error: %s", p->message);
+}
+
+static void act_start(struct agent_pod *pod) {
+    struct agent *agent = pod->agent;
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    _cleanup_free_ char *before = pod->problem.message ? xstrdup(pod->problem.message) : NULL;
+    struct pod_limits limits;
+
+    pod_problem_finish(&pod->problem);
+    if (prepare_pod(pod) < 0) {
+        tell_problem(pod, before);
+        retry_later(pod, pod->problem.wants_image ? RETRY_IMAGE_USEC : RETRY_FIRST_USEC);
+        return;
+    }
+    _cleanup_free_ char *slice = unit_pod_slice(pod_qos_class(pod->desired), pod->uid);
+    _cleanup_free_ char *description = xasprintf("Pod %s/%s", pod->namespace, pod->name);
+    const char *const argv[] = {agent->baton, "pod", "--dir", pod->run_dir, NULL};
+    pod_limits_compute(pod->desired, &limits);
+    const struct unit_request request = {
+        .name = pod->unit,
+        .description = description,
+        .slice = slice,
+        .identifier = "baton",
+        .exec_start = argv,
+        .stop_timeout_usec = (uint64_t) pod->grace * USEC_PER_SEC + STOP_MARGIN_USEC,
+        .memory_max = limits.memory_max,
+        .tasks_max = UNIT_UNLIMITED,
+        .cpu_quota_per_sec_usec = limits.cpu_quota_per_sec_usec,
+        .cpu_weight = limits.cpu_weight,
+        .limit_nofile = (agent->capability_bounds & (UINT64_C(1) << 24)) ? LIMIT_NOFILE_DEFAULT : 0,
+    };
+    int r = unit_start(agent->units, &request, &err);
+    if (r < 0) {
+        (void) pod_problem_set(&pod->problem, "FailedCreatePodSandBox", NULL, "%s", error_text(&err, r));
+        tell_problem(pod, before);
+        retry_later(pod, RETRY_FIRST_USEC);
+        return;
+    }
+    pod->start_pending = true;
+    pod->fresh_state = true;
+    pod->stop_told = false;
+    pod->released = false;
+    pod->connect_at = 0;
+}
+
+/* --- the supervisor --- */
+
+static void on_sandbox(void *userdata, int take_netns_fd) {
+    struct agent_pod *pod = userdata;
+
+    closep(&pod->netns_fd);
+    pod->netns_fd = take_netns_fd;
+}
+
+static const struct json *state_of(const struct json *state, const char *name) {
+    const struct json *list = json_get(state, "containers");
+
+    for (size_t i = 0; i < json_len(list); i++)
+        if (strcmp(json_str_or(json_get(json_at(list, i), "name"), ""), name) == 0)
+            return json_at(list, i);
+    return NULL;
+}
+
+static const char *text_of(const struct json *o, const char *member) {
+    return json_str_or(json_get(o, member), "");
+}
+
+/* Events of what changed between two states of a container. */
+static void tell_container_events(struct agent_pod *pod, const struct json *before, const struct json *now) {
+    const char *name = text_of(now, "name"), *state = text_of(now, "state"), *reason = text_of(now, "reason");
+    bool new_run = strcmp(text_of(before, "containerID"), text_of(now, "containerID")) != 0;
+
+    if (new_run && strcmp(state, "running") == 0) {
+        agent_event(pod, name, "Normal", "Created", "Created container: %s", name);
+        agent_event(pod, name, "Normal", "Started", "Started container %s", name);
+    }
+    const struct json *ended = strcmp(state, "terminated") == 0 ? now : json_get(now, "last");
+    if (new_run && strcmp(text_of(ended, "containerID"), text_of(now, "containerID")) == 0 &&
+        strcmp(text_of(ended, "reason"), "StartError") == 0)
+        agent_event(pod, name, "Warning", "Failed", "Error: %s", text_of(ended, "message"));
+    if (strcmp(reason, "CrashLoopBackOff") == 0 &&
+        (strcmp(text_of(before, "reason"), reason) != 0 ||
+         json_int_or(json_get(before, "retryAt"), 0) != json_int_or(json_get(now, "retryAt"), 0)))
+        agent_event(pod, name, "Warning", "BackOff", "Back-off restarting failed container %s in pod %s_%s(%s)", name,
+                    pod->name, pod->namespace, pod->uid);
+}
+
+static void on_state(void *userdata, const struct json *state) {
+    struct agent_pod *pod = userdata;
+    const struct json *list = json_get(state, "containers");
+
+    for (size_t i = 0; i < json_len(list) && (pod->connected || pod->fresh_state); i++)
+        tell_container_events(pod, state_of(pod->state, text_of(json_at(list, i), "name")), json_at(list, i));
+    json_unref(pod->state);
+    pod->state = json_ref(state);
+    pod->connected = true;
+    agent_logs_pod_changed(pod);
+    agent_pod_mark(pod);
+}
+
+static void on_exec_started(void *userdata, const char *id, int take_console_fd) {
+    agent_exec_started(userdata, id, take_console_fd);
+}
+
+static void on_exec_exit(void *userdata, const char *id, int exit_code, const char *error) {
+    agent_exec_ended(userdata, id, exit_code, error);
+}
+
+static void on_closed(void *userdata) {
+    struct agent_pod *pod = userdata;
+
+    channel_close(pod->channel);
+    pod->channel = NULL;
+    pod->connected = false;
+    pod->connect_at = now_monotonic_usec() + CONNECT_RETRY_USEC;
+    agent_exec_abandon(pod, "the pod's supervisor ended");
+    agent_pod_mark(pod);
+}
+
+static const struct channel_callbacks channel_callbacks = {on_sandbox, on_state, on_exec_started, on_exec_exit,
+                                                           on_closed};
+
+static void act_connect(struct agent_pod *pod) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+
+    if (pod->channel) { /* connected, waiting for the state */
+        pod->connect_at = now_monotonic_usec() + CONNECT_RETRY_USEC;
+        return;
+    }
+    int r = channel_open(pod->agent->loop, pod->run_dir, &channel_callbacks, pod, &pod->channel, &err);
+    if (r < 0)
+        log_debug("pod %s/%s: %s", pod->namespace, pod->name, error_text(&err, r));
+    pod->connect_at = now_monotonic_usec() + CONNECT_RETRY_USEC;
+}
+
+static void act_network(struct agent_pod *pod) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    struct json *op = json_object();
+
+    json_set(&op, "op", json_string("network"));
+    int r = agent_network_attach(pod, &err);
+    if (r == 0)
+        r = channel_send(pod->channel, steal(&op), NULL, 0, &err);
+    json_unref(op);
+    pod->network_at = now_monotonic_usec() + NETWORK_RETRY_USEC;
+    if (r < 0)
+        agent_event(pod, NULL, "Warning", "FailedCreatePodSandBox", "Failed to attach the pod's network: %s",
+                    error_text(&err, r));
+}
+
+/* --- ending --- */
+
+static void tell_killing(struct agent_pod *pod) {
+    const struct json *list = json_get(pod->state, "containers");
+
+    for (size_t i = 0; i < json_len(list); i++)
+        if (strcmp(text_of(json_at(list, i), "state"), "running") == 0)
+            agent_event(pod, text_of(json_at(list, i), "name"), "Normal", "Killing", "Stopping container %s",
+                        text_of(json_at(list, i), "name"));
+}
+
+static void act_tell_stop(struct agent_pod *pod) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    struct json *op = json_object();
+
+    json_set(&op, "op", json_string("stop"));
+    json_set(&op, "gracePeriodSeconds", json_int(pod->grace));
+    int r = channel_send(pod->channel, op, NULL, 0, &err);
+    if (r < 0) {
+        log_warning("pod %s/%s: %s", pod->namespace, pod->name, error_text(&err, r));
+        r = unit_stop(pod->agent->units, pod->unit, &err);
+        pod->stop_pending = r == 0;
+    }
+    if (pod->stop_deadline == 0)
+        tell_killing(pod);
+    pod->stop_told = true;
+    pod->stop_deadline = now_monotonic_usec() + (uint64_t) pod->grace * USEC_PER_SEC + STOP_MARGIN_USEC;
+}
+
+static void act_stop_unit(struct agent_pod *pod) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    int r = unit_stop(pod->agent->units, pod->unit, &err);
+
+    if (r < 0)
+        log_warning("pod %s/%s: %s", pod->namespace, pod->name, error_text(&err, r));
+    else
+        pod->stop_pending = true;
+    pod->stop_told = true;
+    pod->stop_deadline = now_monotonic_usec() + (uint64_t) pod->grace * USEC_PER_SEC + STOP_MARGIN_USEC;
+}
+
+static void act_kill_unit(struct agent_pod *pod) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    int r = unit_kill(pod->agent->units, pod->unit, SIGKILL, &err);
+
+    log_warning("pod %s/%s: did not end in time, killing %s", pod->namespace, pod->name, pod->unit);
+    if (r < 0)
+        log_warning("%s", error_text(&err, r));
+    pod->stop_deadline = now_monotonic_usec() + STOP_MARGIN_USEC;
+}
+
+/* Gives back what the pod held while it could run. */
+static void act_release(struct agent_pod *pod) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+
+    closep(&pod->netns_fd);
+    pod->netns_fd = -1;
+    agent_network_release(pod);
+    int r = pod->agent->images ? image_unpin(pod->agent->images, pod->uid, &err) : 0;
+    if (r < 0)
+        log_warning("pod %s/%s: %s", pod->namespace, pod->name, error_text(&err, r));
+    pod->released = true;
+}
+
+static void remove_folders(struct agent_pod *pod) {
+    const char *dirs[] = {pod->run_dir, pod->state_dir};
+
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+        _cleanup_(error_clear) struct error err = ERROR_INIT;
+        int r = rm_tree(dirs[i], &err);
+        if (r < 0)
+            log_warning("pod %s/%s: %s", pod->namespace, pod->name, error_text(&err, r));
+    }
+}
+
+static void act_finish(struct agent_pod *pod) {
+    struct agent *agent = pod->agent;
+
+    act_tell_status(pod);
+    act_release(pod);
+    remove_folders(pod);
+    pod->finished = true;
+    if (!pod->wanted)
+        agent_pod_drop(pod);
+    else if (agent->callbacks && agent->callbacks->pod_finished)
+        agent->callbacks->pod_finished(agent->userdata, pod->namespace, pod->name, pod->uid);
+}
+
+void act(struct agent_pod *pod, enum plan_action action) {
+    switch (action) {
+    case PLAN_NOTHING:
+        break;
+    case PLAN_START:
+        act_start(pod);
+        break;
+    case PLAN_CONNECT:
+        act_connect(pod);
+        break;
+    case PLAN_NETWORK:
+        act_network(pod);
+        break;
+    case PLAN_TELL_STOP:
+        act_tell_stop(pod);
+        break;
+    case PLAN_STOP_UNIT:
+        act_stop_unit(pod);
+        break;
+    case PLAN_KILL_UNIT:
+        act_kill_unit(pod);
+        break;
+    case PLAN_RELEASE:
+        act_release(pod);
+        break;
+    case PLAN_FINISH:
+        act_finish(pod);
+        break;
+    }
+}
+
+/* --- state and status --- */
+
+void act_read_state(struct agent_pod *pod) {
+    _cleanup_free_ char *path = path_join(pod->run_dir, POD_FILE_STATE);
+    _cleanup_json_ struct json *state = NULL;
+
+    if (json_parse_file(path, CONFIG_JSON_BYTES_MAX, &state, NULL) < 0)
+        return;
+    if (json_get(state, "uid") && strcmp(text_of(state, "uid"), pod->uid) != 0)
+        return;
+    json_unref(pod->state);
+    pod->state = steal(&state);
+}
+
+void act_tell_status(struct agent_pod *pod) {
+    struct agent *agent = pod->agent;
+
+    if (!pod->desired)
+        return;
+    const struct status_input in = {
+        .pod = pod->desired,
+        .state = pod->state,
+        .previous = pod->status ? pod->status : json_get(pod->desired, "status"),
+        .running = pod->unit_exists,
+        .now = now_realtime_usec(),
+        .start_time = pod->start_time,
+        .host_ip = agent->node_address,
+        .pod_ip = pod->ip,
+        .waiting_reason =
+            pod->problem.reason && strncmp(pod->problem.reason, "Failed", 6) != 0 ? pod->problem.reason : NULL,
+        .waiting_container = pod->problem.container,
+        .waiting_message = pod->problem.message,
+        .image_ids = pod->image_ids,
+        .refused_reason = pod->refused_reason,
+        .refused_message = pod->refused_message,
+    };
+    struct json *status = status_make(&in);
+    bool same = pod->status && json_equal(pod->status, status);
+    json_unref(pod->status);
+    pod->status = status;
+    if ((same && !pod->status_silent) || !agent->callbacks || !agent->callbacks->pod_status)
+        return;
+    pod->status_silent = false;
+    agent->callbacks->pod_status(agent->userdata, pod->namespace, pod->name, pod->uid, status);
+}

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/agent/agent.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/inotify.h>
+
+#include "orchestrator/agent/model.h"
+#include "orchestrator/agent/security.h"
+#include "orchestrator/agent/status.h"
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+#include "podium/base/log.h"
+#include "podium/base/path.h"
+#include "podium/runtime.h"
+
+#define STEPS_MAX 8 /* actions for one pod before others get their turn */
+
+/* --- pods --- */
+
+struct agent_pod *agent_pod_new(struct agent *agent, const char *uid, const char *namespace, const char *name) {
+    struct agent_pod *pod = xnew0(struct agent_pod);
+
+    pod->agent = agent;
+    pod->uid = xstrdup(uid);
+    pod->namespace = xstrdup(namespace);
+    pod->name = xstrdup(name);
+    pod->unit = unit_pod_name(namespace, name, uid);
+    pod->run_dir = xasprintf("%s/pods/%s", agent->run_dir, uid);
+    pod->state_dir = xasprintf("%s/pods/%s", agent->state_dir, uid);
+    pod->grace = POD_GRACE_DEFAULT;
+    pod->netns_fd = -1;
+    pod->start_time = now_realtime_usec();
+    list_init(&pod->work);
+    list_init(&pod->execs);
+    hashmap_put(agent->pods, uid, pod);
+    hashmap_put(agent->by_unit, pod->unit, pod);
+    return pod;
+}
+
+static void pod_free(void *p) {
+    struct agent_pod *pod = p;
+
+    agent_exec_abandon(pod, "the pod is gone");
+    list_remove(&pod->work);
+    channel_close(pod->channel);
+    closep(&pod->netns_fd);
+    sd_event_source_disable_unref(pod->timer);
+    pod_problem_finish(&pod->problem);
+    json_unref(pod->desired);
+    json_unref(pod->state);
+    json_unref(pod->image_ids);
+    json_unref(pod->status);
+    free(pod->refused_reason);
+    free(pod->refused_message);
+    free(pod->uid);
+    free(pod->namespace);
+    free(pod->name);
+    free(pod->unit);
+    free(pod->run_dir);
+    free(pod->state_dir);
+    free(pod);
+}
+
+void agent_pod_drop(struct agent_pod *pod) {
+    _cleanup_free_ char *uid = xstrdup(pod->uid);
+
+    (void) hashmap_remove(pod->agent->by_unit, pod->unit);
+    (void) hashmap_remove(pod->agent->pods, uid);
+}
+
+void agent_pod_context(const struct agent_pod *pod, struct pod_context *ret) {
+    const struct agent *agent = pod->agent;
+
+    *ret = (struct pod_context){
+        .pod = pod->desired,
+        .node_name = agent->node_name,
+        .host_ip = agent->node_address,
+        .pod_ip = pod->ip,
+        .run_dir = pod->run_dir,
+        .state_dir = pod->state_dir,
+        .seccomp_dir = "/var/lib/kubelet/seccomp",
+        .objects = agent->objects,
+        .node_cpu_milli = agent->cpu_milli,
+        .node_memory = agent->memory,
+        .capability_bounds = agent->capability_bounds,
+    };
+}
+
+void agent_event(struct agent_pod *pod, const char *container, const char *type, const char *reason, const char *fmt,
+                 ...) {
+    const struct agent *agent = pod->agent;
+    _cleanup_json_ struct json *involved = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    _cleanup_free_ char *message = xvasprintf(fmt, ap);
+    va_end(ap);
+    log_debug("pod %s/%s: %s: %s", pod->namespace, pod->name, reason, message);
+    if (!agent->callbacks || !agent->callbacks->event)
+        return;
+    json_set(&involved, "kind", json_string("Pod"));
+    json_set(&involved, "apiVersion", json_string("v1"));
+    json_set(&involved, "namespace", json_string(pod->namespace));
+    json_set(&involved, "name", json_string(pod->name));
+    json_set(&involved, "uid", json_string(pod->uid));
+    if (json_path(pod->desired, "metadata", "resourceVersion"))
+        json_set(&involved, "resourceVersion", json_ref(json_path(pod->desired, "metadata", "resourceVersion")));
+    if (container)
+        json_set(&involved, "fieldPath", json_stringf("spec.containers{%s}", container));
+    agent->callbacks->event(agent->userdata, involved, type, reason, message);
+}
+
+/* --- the queue --- */
+
+static int on_defer(sd_event_source *source, void *userdata);
+
+static void wake(struct agent *agent) {
+    (void) sd_event_source_set_enabled(agent->defer, SD_EVENT_ONESHOT);
+}
+
+void agent_pod_mark(struct agent_pod *pod) {
+    if (list_empty(&pod->work))
+        list_append(&pod->agent->work, &pod->work);
+    wake(pod->agent);
+}
+
+void agent_node_changed(struct agent *agent) {
+    agent->node_dirty = true;
+    wake(agent);
+}
+
+static struct plan_view view_of(const struct agent_pod *pod, uint64_t now) {
+    const struct agent *agent = pod->agent;
+    bool ready = json_bool_or(json_get(pod->state, "networkReady"), false);
+
+    return (struct plan_view){
+        .units_known = agent->units_known,
+        .synced = agent->synced,
+        .wanted = pod->wanted,
+        .deleting = pod->deleting,
+        .final = pod->final,
+        .refused = pod->refused_reason != NULL,
+        .unit_exists = pod->unit_exists,
+        .unit_active = pod->unit_exists && pod->unit_state != UNIT_FAILED,
+        .start_pending = pod->start_pending,
+        .stop_pending = pod->stop_pending,
+        .connected = pod->connected,
+        .connect_due = now >= pod->connect_at,
+        .network_ready = pod->connected && ready,
+        .network_known = agent_network_known(pod) && now >= pod->network_at,
+        .retry_due = now >= pod->retry_at,
+        .stop_told = pod->stop_told,
+        .stop_overdue = pod->stop_deadline > 0 && now >= pod->stop_deadline,
+        .released = pod->released,
+        .finished = pod->finished,
+    };
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+    agent_pod_mark(userdata);
+    return 0;
+}
+
+static void set_timer(struct agent_pod *pod, uint64_t now) {
+    const uint64_t times[] = {pod->retry_at, pod->unit_exists && !pod->connected ? pod->connect_at : 0,
+                              pod->unit_exists ? pod->stop_deadline : 0, pod->unit_exists ? pod->network_at : 0,
+                              pod->expires_at};
+    uint64_t next = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(times); i++)
+        if (times[i] > now && (next == 0 || times[i] < next))
+            next = times[i];
+    if (next == 0) {
+        if (pod->timer)
+            (void) sd_event_source_set_enabled(pod->timer, SD_EVENT_OFF);
+        return;
+    }
+    if (!pod->timer) {
+        (void) sd_event_add_time(pod->agent->loop, &pod->timer, CLOCK_MONOTONIC, next, 1000, on_timer, pod);
+        return;
+    }
+    (void) sd_event_source_set_time(pod->timer, next);
+    (void) sd_event_source_set_enabled(pod->timer, SD_EVENT_ONESHOT);
+}
+
+void agent_pod_refuse(struct agent_pod *pod, const char *reason, const char *message) {
+    if (pod->refused_reason)
+        return;
+    pod->refused_reason = xstrdup(reason);
+    pod->refused_message = xstrdup(message);
+    agent_event(pod, NULL, "Warning", reason, "%s", message);
+}
+
+static void check_deadline(struct agent_pod *pod, uint64_t now) {
+    int64_t seconds = json_int_or(json_path(pod->desired, "spec", "activeDeadlineSeconds"), 0);
+
+    if (seconds <= 0 || pod->final)
+        return;
+    uint64_t real = now_realtime_usec(), end = pod->start_time + (uint64_t) seconds * USEC_PER_SEC;
+    pod->expires_at = end > real ? now + (end - real) : now;
+    if (end <= real)
+        agent_pod_refuse(pod, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
+}
+
+/* Brings one pod as far as it goes; the pod may be gone afterwards. */
+static void work_on(struct agent *agent, struct agent_pod *pod) {
+    _cleanup_free_ char *uid = xstrdup(pod->uid);
+
+    check_deadline(pod, now_monotonic_usec());
+    for (int i = 0; i < STEPS_MAX; i++) {
+        struct plan_view view = view_of(pod, now_monotonic_usec());
+        enum plan_action action = plan_pod(&view);
+        if (action == PLAN_NOTHING)
+            break;
+        log_debug("pod %s/%s: %s", pod->namespace, pod->name, plan_action_name(action));
+        act(pod, action);
+        if (hashmap_get(agent->pods, uid) != pod)
+            return;
+    }
+    if (!pod->finished)
+        act_tell_status(pod);
+    set_timer(pod, now_monotonic_usec());
+}
+
+static int on_defer(sd_event_source *source, void *userdata) {
+    struct agent *agent = userdata;
+
+    while (!list_empty(&agent->work)) {
+        struct agent_pod *pod = list_entry(agent->work.next, struct agent_pod, work);
+        list_remove(&pod->work);
+        work_on(agent, pod);
+    }
+    if (agent->node_dirty && agent->callbacks && agent->callbacks->node_status) {
+        agent->node_dirty = false;
+        agent->callbacks->node_status(agent->userdata);
+    }
+    return 0;
+}
+
+void agent_mark_all(struct agent *agent) {
+    struct hashmap_iter it = {0};
+
+    while (hashmap_next(agent->pods, &it))
+        agent_pod_mark(it.value);
+}
+
+/* --- units --- */
+
+void agent_pod_unit_gone(struct agent_pod *pod) {
+    if (!pod->unit_exists)
+        return;
+    pod->unit_exists = pod->stop_pending = false;
+    pod->stop_deadline = 0;
+    channel_close(pod->channel);
+    pod->channel = NULL;
+    pod->connected = false;
+    agent_exec_abandon(pod, "the pod ended");
+    agent_logs_pod_changed(pod);
+    act_read_state(pod);
+    pod->final = status_is_final(pod->desired, pod->state);
+    if (!pod->final && pod->desired && !pod->deleting && pod->wanted && !pod->refused_reason && !pod->stop_told) {
+        const char *error = json_str(json_get(pod->state, "error"));
+        agent_event(pod, NULL, "Warning", error ? "FailedCreatePodSandBox" : "SandboxChanged", "%s",
+                    error ? error : "Pod's unit ended, it will be started again.");
+        pod->retry_at =
+            pod->attempts > 0 ? now_monotonic_usec() + (USEC_PER_SEC << (pod->attempts < 8 ? pod->attempts : 8)) : 0;
+        pod->attempts++;
+    }
+    pod->stop_told = false;
+    agent_pod_mark(pod);
+}
+
+static void unit_seen(struct agent_pod *pod, enum unit_state state) {
+    pod->unit_state = state;
+    if (state == UNIT_INACTIVE || state == UNIT_FAILED) {
+        agent_pod_unit_gone(pod);
+        return;
+    }
+    if (!pod->unit_exists && state != UNIT_ACTIVATING)
+        pod->connect_at = 0;
+    pod->unit_exists = true;
+    agent_pod_mark(pod);
+}
+
+static void on_started(void *userdata, const char *name, int result, const char *text) {
+    struct agent *agent = userdata;
+    struct agent_pod *pod = hashmap_get(agent->by_unit, name);
+
+    if (!pod)
+        return;
+    pod->start_pending = false;
+    if (result == 0) {
+        pod_problem_finish(&pod->problem);
+        unit_seen(pod, UNIT_ACTIVE);
+        return;
+    }
+    if (result == -EEXIST) { /* a leftover of the same name: away with it, then again */
+        pod->stop_pending = unit_stop(agent->units, name, NULL) == 0;
+    } else {
+        act_read_state(pod);
+        const char *error = json_str_or(json_get(pod->state, "error"), text ? text : strerror(-result));
+        (void) pod_problem_set(&pod->problem, "FailedCreatePodSandBox", NULL, "Failed to create pod sandbox: %s",
+                               error);
+        agent_event(pod, NULL, "Warning", "FailedCreatePodSandBox", "%s", pod->problem.message);
+        pod->unit_exists = false;
+    }
+    pod->retry_at = now_monotonic_usec() + (USEC_PER_SEC << (pod->attempts < 8 ? pod->attempts : 8));
+    pod->attempts++;
+    agent_pod_mark(pod);
+}
+
+static void on_stopped(void *userdata, const char *name, int result, const char *text) {
+    struct agent_pod *pod = hashmap_get(((struct agent *) userdata)->by_unit, name);
+
+    if (!pod)
+        return;
+    pod->stop_pending = false;
+    if (result == 0)
+        agent_pod_unit_gone(pod);
+    else
+        log_warning("cannot stop %s: %s", name, text ? text : strerror(-result));
+    agent_pod_mark(pod);
+}
+
+static void on_unit_changed(void *userdata, const char *name, enum unit_state state) {
+    struct agent_pod *pod = hashmap_get(((struct agent *) userdata)->by_unit, name);
+
+    if (pod)
+        unit_seen(pod, state);
+}
+
+static void on_unit_removed(void *userdata, const char *name) {
+    on_unit_changed(userdata, name, UNIT_INACTIVE);
+}
+
+static void on_listed(void *userdata, const char *const *names, const enum unit_state *states, size_t n, int result,
+                      const char *text) {
+    struct agent *agent = userdata;
+
+    if (result < 0) {
+        log_error("cannot list the pods' units: %s", text ? text : strerror(-result));
+        (void) sd_event_source_set_time_relative(agent->retake, USEC_PER_SEC);
+        (void) sd_event_source_set_enabled(agent->retake, SD_EVENT_ONESHOT);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct agent_pod *pod = hashmap_get(agent->by_unit, names[i]);
+        if (pod) {
+            unit_seen(pod, states[i]);
+        } else { /* its folder is gone: nobody can ever talk to it again */
+            log_warning("%s belongs to no pod known here: stopping it", names[i]);
+            if (unit_stop(agent->units, names[i], NULL) < 0)
+                log_warning("cannot stop %s", names[i]);
+        }
+    }
+    agent->units_known = true;
+    agent_mark_all(agent);
+}
+
+static const struct unit_callbacks unit_callbacks = {on_started, on_stopped, on_unit_changed, on_unit_removed,
+                                                     on_listed};
+
+/* --- images --- */
+
+/* An image came or went: pods that wait for one look again now. */
+static int on_images(sd_event_source *source, const struct inotify_event *event, void *userdata) {
+    struct agent *agent = userdata;
+    struct hashmap_iter it = {0};
+
+    if (event->len > 0 && strstr(event->name, ".tmp"))
+        return 0;
+    while (hashmap_next(agent->pods, &it)) {
+        struct agent_pod *pod = it.value;
+        if (pod->problem.wants_image) {
+            pod->retry_at = 0;
+            agent_pod_mark(pod);
+        }
+    }
+    agent_node_changed(agent);
+    return 0;
+}
+
+static int watch_images(struct agent *agent, struct error *err) {
+    _cleanup_free_ char *dir = path_join(agent->image_dir, "images");
+    int r = mkdir_parents(dir, 0755, err);
+
+    if (r < 0)
+        return r;
+    r = sd_event_add_inotify(agent->loop, &agent->inotify, dir, IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_ONLYDIR,
+                             on_images, agent);
+    return r < 0 ? error_set_errno(err, r, "cannot watch %s", dir) : 0;
+}
+
+/* --- life --- */
+
+static char *find_baton(const char *given) {
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    if (given)
+        return xstrdup(given);
+    if (n > 0) {
+        self[n] = 0;
+        *strrchr(self, '/') = 0;
+        char *beside = path_join(self, "baton");
+        if (access(beside, X_OK) == 0)
+            return beside;
+        free(beside);
+    }
+    return xstrdup("/usr/bin/baton");
+}
+
+static void take_options(struct agent *agent, const struct agent_options *o) {
+    agent->node_name = xstrdup(o->node_name);
+    agent->run_dir = xstrdup(o->run_dir ? o->run_dir : "/run/podium");
+    agent->state_dir = xstrdup(o->state_dir ? o->state_dir : "/var/lib/podium");
+    agent->image_dir = o->image_dir ? xstrdup(o->image_dir) : path_join(agent->state_dir, "images");
+    agent->baton = find_baton(o->baton);
+    agent->bridge = xstrdup(o->bridge ? o->bridge : NETNS_BRIDGE_DEFAULT);
+    agent->cluster_domain = xstrdup(o->cluster_domain ? o->cluster_domain : "cluster.local");
+    agent->controllers = o->controllers;
+    agent->no_network = o->no_network;
+    agent->max_pods = o->max_pods > 0 ? o->max_pods : 110;
+    agent->units = o->units;
+    if (o->node_address)
+        (void) snprintf(agent->node_address, sizeof(agent->node_address), "%s", o->node_address);
+    else if (netns_source_address(NULL, agent->node_address, NULL) < 0)
+        agent->node_address[0] = 0;
+}
+
+static int open_parts(struct agent *agent, struct error *err) {
+    agent->images = image_store_open(agent->image_dir, err);
+    if (!agent->images)
+        return err && err->code < 0 ? err->code : -EIO;
+    int r = watch_images(agent, err);
+    if (r < 0)
+        return r;
+    r = sd_event_add_defer(agent->loop, &agent->defer, on_defer, agent);
+    if (r >= 0) /* after sockets and signals of the same round: one look at a pod takes in all of them */
+        r = sd_event_source_set_priority(agent->defer, SD_EVENT_PRIORITY_IDLE);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(agent->defer, SD_EVENT_OFF);
+    if (r < 0)
+        return error_set_errno(err, r, "cannot use the event loop");
+    unit_manager_set_callbacks(agent->units, &unit_callbacks, agent);
+    return takeup_begin(agent, err);
+}
+
+int agent_new(sd_event *loop, const struct agent_options *options, struct agent **ret, struct error *err) {
+    _cleanup_(agent_freep) struct agent *agent = xnew0(struct agent);
+
+    agent->loop = sd_event_ref(loop);
+    agent->pods = hashmap_new(pod_free);
+    agent->by_unit = hashmap_new(NULL);
+    agent->objects = hashmap_new((void (*)(void *)) json_unref);
+    list_init(&agent->work);
+    list_init(&agent->logs);
+    take_options(agent, options);
+    agent->capability_bounds = security_own_bounds();
+    node_capacity(agent);
+    int r = open_parts(agent, err);
+    if (r < 0)
+        return r;
+    *ret = steal(&agent);
+    return 0;
+}
+
+void agent_free(struct agent *agent) {
+    if (!agent)
+        return;
+    if (agent->units)
+        unit_manager_set_callbacks(agent->units, NULL, NULL);
+    hashmap_free(agent->by_unit);
+    hashmap_free(agent->pods);
+    hashmap_free(agent->objects);
+    hashmap_free(agent->stale);
+    sd_event_source_disable_unref(agent->defer);
+    sd_event_source_disable_unref(agent->inotify);
+    sd_event_source_disable_unref(agent->retake);
+    image_store_close(agent->images);
+    ipam_close(agent->ipam);
+    json_unref(agent->network);
+    sd_event_unref(agent->loop);
+    free(agent->node_name);
+    free(agent->run_dir);
+    free(agent->state_dir);
+    free(agent->image_dir);
+    free(agent->baton);
+    free(agent->bridge);
+    free(agent->cluster_domain);
+    free(agent);
+}

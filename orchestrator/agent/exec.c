@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Programs run in containers for somebody far away: descriptors on this side, byte callbacks on the other. The pod's
+ * supervisor gets the other ends of the pipes, so it never sees a byte.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+
+#include "orchestrator/agent/model.h"
+#include "podium/base/alloc.h"
+#include "podium/base/fd.h"
+
+#define CHUNK 65536
+
+struct stream {
+    struct agent_exec *exec;
+    enum agent_exec_stream number;
+    int fd;
+    sd_event_source *source;
+};
+
+struct agent_exec {
+    struct list link; /* in pod->execs until its exit is known */
+    sd_event *loop;
+    char *id;
+    const struct agent_exec_callbacks *callbacks;
+    void *userdata;
+    bool tty, paused, input_ended, exited, told;
+    struct stream outputs[2];
+    int input_fd; /* the pipe, or a duplicate of the terminal */
+    sd_event_source *input_source, *finish;
+    struct strbuf input;
+    int exit_code;
+    char *error;
+    unsigned rows, columns; /* asked for before the terminal is there */
+};
+
+static void exec_free(struct agent_exec *e) {
+    list_remove(&e->link);
+    for (size_t i = 0; i < ARRAY_LEN(e->outputs); i++) {
+        sd_event_source_disable_unref(e->outputs[i].source);
+        closep(&e->outputs[i].fd);
+    }
+    sd_event_source_disable_unref(e->input_source);
+    sd_event_source_disable_unref(e->finish);
+    closep(&e->input_fd);
+    strbuf_finish(&e->input);
+    sd_event_unref(e->loop);
+    free(e->id);
+    free(e->error);
+    free(e);
+}
+
+/* Tells the exit once, after the last byte. */
+static int on_finish(sd_event_source *source, void *userdata) {
+    struct agent_exec *e = userdata;
+
+    if (!e->exited || e->outputs[0].fd >= 0 || e->outputs[1].fd >= 0 || e->told)
+        return 0;
+    e->told = true;
+    e->callbacks->exit(e->userdata, e->exit_code, e->error);
+    return 0;
+}
+
+static void check_finished(struct agent_exec *e) {
+    (void) sd_event_source_set_enabled(e->finish, SD_EVENT_ONESHOT);
+}
+
+static void close_output(struct stream *s) {
+    s->source = sd_event_source_disable_unref(s->source);
+    closep(&s->fd);
+    s->fd = -1;
+    check_finished(s->exec);
+}
+
+static int on_output(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+    struct stream *s = userdata;
+    char chunk[CHUNK];
+    ssize_t n = read(fd, chunk, sizeof(chunk));
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (n <= 0) /* a terminal whose other side is closed gives EIO */
+        close_output(s);
+    else
+        s->exec->callbacks->data(s->exec->userdata, s->number, chunk, (size_t) n);
+    return 0;
+}
+
+static void input_drop(struct agent_exec *e) {
+    e->input_source = sd_event_source_disable_unref(e->input_source);
+    closep(&e->input_fd);
+    e->input_fd = -1;
+    strbuf_reset(&e->input);
+}
+
+static void input_flush(struct agent_exec *e) {
+    while (e->input.len > 0 && e->input_fd >= 0) {
+        ssize_t n = write(e->input_fd, e->input.data, e->input.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            break;
+        if (n < 0) {
+            input_drop(e);
+            return;
+        }
+        strbuf_consume(&e->input, (size_t) n);
+    }
+    if (e->input.len == 0 && e->input_ended && e->input_fd >= 0) {
+        if (e->tty) { /* a terminal has no half-close: its end-of-file character says it */
+            (void) (write(e->input_fd, "\x04", 1) < 0);
+        }
+        input_drop(e);
+    } else if (e->input_source) {
+        (void) sd_event_source_set_enabled(e->input_source, e->input.len > 0 ? SD_EVENT_ON : SD_EVENT_OFF);
+    }
+}
+
+static int on_input(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+    struct agent_exec *e = userdata;
+    bool was_full = e->input.len > AGENT_EXEC_BUFFER_HIGH;
+
+    input_flush(e);
+    if (was_full && e->input.len <= AGENT_EXEC_BUFFER_HIGH && e->callbacks->writable)
+        e->callbacks->writable(e->userdata);
+    return 0;
+}
+
+static int watch_output(struct agent_exec *e, size_t i, int take_fd, struct error *err) {
+    struct stream *s = &e->outputs[i];
+
+    *s = (struct stream){.exec = e, .number = i == 0 ? AGENT_EXEC_STDOUT : AGENT_EXEC_STDERR, .fd = take_fd};
+    (void) fd_set_nonblock(s->fd, true);
+    int r = sd_event_add_io(e->loop, &s->source, s->fd, EPOLLIN, on_output, s);
+    if (r >= 0 && e->paused)
+        r = sd_event_source_set_enabled(s->source, SD_EVENT_OFF);
+    return r < 0 ? error_set_errno(err, r, "cannot watch the output") : 0;
+}
+
+static int watch_input(struct agent_exec *e, int take_fd, struct error *err) {
+    e->input_fd = take_fd;
+    (void) fd_set_nonblock(e->input_fd, true);
+    int r = sd_event_add_io(e->loop, &e->input_source, e->input_fd, EPOLLOUT, on_input, e);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(e->input_source, SD_EVENT_OFF);
+    return r < 0 ? error_set_errno(err, r, "cannot watch the input") : 0;
+}
+
+static int make_pipes(struct agent_exec *e, const struct agent_exec_options *o, int *theirs, size_t *n,
+                      struct error *err) {
+    const bool wanted[] = {o->stdin_, o->stdout_, o->stderr_};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(wanted); i++) {
+        int fds[2];
+        if (!wanted[i])
+            continue;
+        if (pipe2(fds, O_CLOEXEC) < 0)
+            return error_set_errno(err, -errno, "cannot make a pipe");
+        theirs[(*n)++] = i == 0 ? fds[0] : fds[1];
+        r = i == 0 ? watch_input(e, fds[1], err) : watch_output(e, i - 1, fds[0], err);
+    }
+    return r;
+}
+
+static struct json *make_request(const struct agent_exec *e, const struct agent_exec_options *o) {
+    struct json *op = json_object(), *args = json_array(), *env = json_array();
+
+    for (char *const *a = o->args; *a; a++)
+        json_append(&args, json_string(*a));
+    if (o->tty)
+        json_append(&env, json_string("TERM=xterm"));
+    json_set(&op, "op", json_string("exec"));
+    json_set(&op, "id", json_string(e->id));
+    json_set(&op, "container", json_string(o->container));
+    json_set(&op, "args", args);
+    json_set(&op, "env", env);
+    json_set(&op, "tty", json_bool(o->tty));
+    json_set(&op, "stdin", json_bool(o->stdin_ && !o->tty));
+    json_set(&op, "stdout", json_bool(o->stdout_ && !o->tty));
+    json_set(&op, "stderr", json_bool(o->stderr_ && !o->tty));
+    return op;
+}
+
+static const char *container_state(const struct agent_pod *pod, const char *name) {
+    const struct json *list = json_get(pod->state, "containers");
+
+    for (size_t i = 0; i < json_len(list); i++)
+        if (strcmp(json_str_or(json_get(json_at(list, i), "name"), ""), name) == 0)
+            return json_str(json_get(json_at(list, i), "state"));
+    return NULL;
+}
+
+int agent_exec_open(struct agent *agent, const struct agent_exec_options *o,
+                    const struct agent_exec_callbacks *callbacks, void *userdata, struct agent_exec **ret,
+                    struct error *err) {
+    struct agent_pod *pod = hashmap_get(agent->pods, o->uid);
+    int theirs[3];
+    size_t n = 0;
+
+    if (!pod || !pod->connected)
+        return error_set(err, -ENOENT, "the pod is not running on this node");
+    const char *state = container_state(pod, o->container);
+    if (!state)
+        return error_set(err, -ENOENT, "container %s not found in pod %s", o->container, pod->name);
+    if (strcmp(state, "running") != 0)
+        return error_set(err, -EINVAL, "container %s is not running", o->container);
+    if (!o->args || !o->args[0])
+        return error_set(err, -EINVAL, "you must specify at least one command for the container");
+    struct agent_exec *e = xnew0(struct agent_exec);
+    *e = (struct agent_exec){.loop = sd_event_ref(agent->loop),
+                             .callbacks = callbacks,
+                             .userdata = userdata,
+                             .tty = o->tty,
+                             .input_fd = -1,
+                             .outputs = {{.fd = -1}, {.fd = -1}}};
+    e->id = xasprintf("%u", ++agent->next_exec);
+    list_init(&e->link);
+    int r = sd_event_add_defer(e->loop, &e->finish, on_finish, e);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(e->finish, SD_EVENT_OFF);
+    r = r < 0 ? error_set_errno(err, r, "cannot use the event loop") : 0;
+    if (r == 0 && !o->tty)
+        r = make_pipes(e, o, theirs, &n, err);
+    if (r == 0)
+        r = channel_send(pod->channel, make_request(e, o), theirs, n, err);
+    for (size_t i = 0; i < n; i++)
+        closep(&theirs[i]);
+    if (r < 0) {
+        exec_free(e);
+        return r;
+    }
+    list_append(&pod->execs, &e->link);
+    *ret = e;
+    return 0;
+}
+
+static struct agent_exec *find(struct agent_pod *pod, const char *id) {
+    struct agent_exec *e;
+
+    list_foreach(e, &pod->execs, link) {
+        if (strcmp(e->id, id) == 0)
+            return e;
+    }
+    return NULL;
+}
+
+void agent_exec_started(struct agent_pod *pod, const char *id, int take_console_fd) {
+    _cleanup_close_ int console = take_console_fd;
+    struct agent_exec *e = find(pod, id);
+
+    if (!e || console < 0)
+        return;
+    int copy = fcntl(console, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0 || watch_input(e, copy, NULL) < 0 || watch_output(e, 0, steal_fd(&console), NULL) < 0)
+        return;
+    if (e->rows > 0)
+        agent_exec_resize(e, e->columns, e->rows);
+    input_flush(e);
+}
+
+static void ended(struct agent_exec *e, int exit_code, const char *error) {
+    list_remove(&e->link);
+    e->exited = true;
+    e->exit_code = error ? -1 : exit_code;
+    e->error = error ? xstrdup(error) : NULL;
+    input_drop(e);
+    if (error) /* nothing can come any more */
+        for (size_t i = 0; i < ARRAY_LEN(e->outputs); i++)
+            close_output(&e->outputs[i]);
+    check_finished(e);
+}
+
+void agent_exec_ended(struct agent_pod *pod, const char *id, int exit_code, const char *error) {
+    struct agent_exec *e = find(pod, id);
+
+    if (e)
+        ended(e, exit_code, error);
+}
+
+void agent_exec_abandon(struct agent_pod *pod, const char *why) {
+    while (!list_empty(&pod->execs)) {
+        struct agent_exec *e = list_entry(pod->execs.next, struct agent_exec, link);
+        ended(e, -1, why);
+    }
+}
+
+size_t agent_exec_write(struct agent_exec *e, const void *p, size_t n) {
+    if (e->exited || e->input_ended)
+        return 0;
+    strbuf_add(&e->input, p, n);
+    input_flush(e);
+    return e->input.len;
+}
+
+void agent_exec_write_end(struct agent_exec *e) {
+    e->input_ended = true;
+    if (e->input_fd >= 0)
+        input_flush(e);
+}
+
+void agent_exec_resize(struct agent_exec *e, unsigned columns, unsigned rows) {
+    struct winsize size = {.ws_col = (unsigned short) columns, .ws_row = (unsigned short) rows};
+
+    e->columns = columns;
+    e->rows = rows;
+    if (e->tty && e->outputs[0].fd >= 0)
+        (void) ioctl(e->outputs[0].fd, TIOCSWINSZ, &size);
+}
+
+void agent_exec_pause(struct agent_exec *e, bool paused) {
+    e->paused = paused;
+    for (size_t i = 0; i < ARRAY_LEN(e->outputs); i++)
+        if (e->outputs[i].source)
+            (void) sd_event_source_set_enabled(e->outputs[i].source, paused ? SD_EVENT_OFF : SD_EVENT_ON);
+}
+
+void agent_exec_close(struct agent_exec *e) {
+    if (e)
+        exec_free(e);
+}

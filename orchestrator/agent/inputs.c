@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the control plane wants (node_api.h, the inward half). */
+#include <dirent.h>
+#include <string.h>
+
+#include "orchestrator/agent/model.h"
+#include "orchestrator/agent/resources.h"
+#include "orchestrator/agent/status.h"
+#include "orchestrator/agent/volumes.h"
+#include "orchestrator/object/timestamp.h"
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+#include "podium/base/log.h"
+#include "podium/base/path.h"
+#include "podium/cgroups.h"
+#include "podium/runtime.h"
+
+void agent_sync_begin(struct agent *agent) {
+    struct hashmap_iter it = {0};
+
+    while (hashmap_next(agent->pods, &it))
+        ((struct agent_pod *) it.value)->named = false;
+    hashmap_free(agent->stale);
+    agent->stale = hashmap_new(NULL);
+    it = (struct hashmap_iter){0};
+    while (hashmap_next(agent->objects, &it))
+        hashmap_put(agent->stale, it.key, agent);
+}
+
+/* Writable layers and emptyDirs of pods that are gone. */
+static void sweep_state(const struct agent *agent) {
+    _cleanup_free_ char *path = path_join(agent->state_dir, "pods");
+    _cleanup_closedir_ DIR *d = opendir(path);
+    struct dirent *e;
+
+    while (d && (e = readdir(d)))
+        if (e->d_name[0] != '.' && !hashmap_has(agent->pods, e->d_name))
+            (void) rm_tree_at(dirfd(d), e->d_name, NULL);
+}
+
+void agent_retain(struct agent *agent) {
+    _cleanup_free_ char **uids = xcalloc(hashmap_len(agent->pods) + 1, sizeof(*uids));
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    struct hashmap_iter it = {0};
+    size_t n = 0;
+
+    while (hashmap_next(agent->pods, &it))
+        uids[n++] = ((struct agent_pod *) it.value)->uid;
+    sweep_state(agent);
+    int r = image_pins_retain(agent->images, uids, &err);
+    if (r >= 0 && agent->ipam && !agent->no_network) {
+        r = ipam_retain(agent->ipam, uids, &err);
+        if (r >= 0)
+            r = netns_attached_retain(agent->bridge, uids, &err);
+    }
+    if (r < 0)
+        log_warning("cannot give back what pods of earlier left: %s", error_text(&err, r));
+}
+
+void agent_sync_end(struct agent *agent) {
+    struct hashmap_iter it = {0};
+    bool first = !agent->synced;
+
+    if (!agent->stale)
+        return;
+    while (hashmap_next(agent->stale, &it))
+        (void) hashmap_remove(agent->objects, it.key);
+    hashmap_free(steal(&agent->stale));
+    it = (struct hashmap_iter){0};
+    while (hashmap_next(agent->pods, &it)) {
+        struct agent_pod *pod = it.value;
+        if (!pod->named)
+            pod->wanted = false;
+    }
+    agent->synced = true;
+    if (first)
+        agent_retain(agent);
+    agent_mark_all(agent);
+}
+
+static int64_t grace_of(const struct json *pod, bool deleting) {
+    int64_t grace = json_int_or(json_path(pod, "spec", "terminationGracePeriodSeconds"), POD_GRACE_DEFAULT);
+    uint64_t end = 0, now = now_realtime_usec();
+
+    if (!deleting)
+        return grace;
+    grace = json_int_or(json_path(pod, "metadata", "deletionGracePeriodSeconds"), grace);
+    /* what is left of it: the agent may have been away */
+    if (grace > 0 && timestamp_parse(json_str(json_path(pod, "metadata", "deletionTimestamp")), &end) == 0) {
+        int64_t left = end > now ? (int64_t) ((end - now + USEC_PER_SEC - 1) / USEC_PER_SEC) : 1;
+        if (left < grace)
+            grace = left;
+    }
+    return grace < 0 ? 0 : grace;
+}
+
+static void check_controllers(struct agent_pod *pod) {
+    static const struct {
+        unsigned controller;
+        const char *resource;
+    } needs[] = {{CGROUP_CPU, "cpu"}, {CGROUP_MEMORY, "memory"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
+        if (!(pod->agent->controllers_missing & needs[i].controller) || !pod_asks_for(pod->desired, needs[i].resource))
+            continue;
+        _cleanup_free_ char *message = xasprintf("the limit on %s cannot be set: this node has no %s cgroup controller",
+                                                 needs[i].resource, needs[i].resource);
+        if (pod->agent->controllers == AGENT_CONTROLLERS_REQUIRED)
+            agent_pod_refuse(pod, "CgroupControllerMissing", message);
+        else
+            agent_event(pod, NULL, "Warning", "CgroupControllerMissing", "%s", message);
+    }
+}
+
+static void take_document(struct agent_pod *pod, const struct json *doc) {
+    uint64_t start = 0;
+    bool first = !pod->desired, was_deleting = pod->deleting;
+    int64_t grace_before = pod->grace;
+
+    json_unref(pod->desired);
+    pod->desired = json_ref(doc);
+    pod->host_network = json_bool_or(json_path(doc, "spec", "hostNetwork"), false);
+    pod->deleting = json_str_or(json_path(doc, "metadata", "deletionTimestamp"), "")[0] != 0;
+    pod->grace = grace_of(doc, pod->deleting);
+    if (pod->deleting && was_deleting && pod->grace < grace_before && pod->connected)
+        pod->stop_told = false; /* a shorter grace is told again */
+    if (!first)
+        return;
+    if (timestamp_parse(json_str_or(json_path(doc, "status", "startTime"), ""), &start) == 0)
+        pod->start_time = start;
+    pod->final = !pod->unit_exists && status_is_final(doc, pod->state);
+    const char *phase = json_str_or(json_path(doc, "status", "phase"), "");
+    if (!pod->state && (strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0)) {
+        /* it ended in an earlier life of this node: what the API holds is all that is known */
+        pod->final = pod->released = true;
+        pod->status = json_ref(json_get(doc, "status"));
+    }
+}
+
+int agent_apply_pod(struct agent *agent, const struct json *doc, struct error *err) {
+    const char *uid = pod_meta(doc, "uid"), *namespace = pod_meta(doc, "namespace"), *name = pod_meta(doc, "name");
+
+    if (file_name_is_unsafe(uid) || !*namespace || !*name || !json_is_object(json_get(doc, "spec")))
+        return error_set(err, -EINVAL, "no usable pod: metadata.uid, namespace, name and spec are needed");
+    struct agent_pod *pod = hashmap_get(agent->pods, uid);
+    if (!pod)
+        pod = agent_pod_new(agent, uid, namespace, name);
+    bool first = !pod->desired;
+    take_document(pod, doc);
+    pod->wanted = pod->named = true;
+    if (first && !pod->unit_exists && !pod->final)
+        check_controllers(pod);
+    if (pod->finished && agent->callbacks && agent->callbacks->pod_finished)
+        pod->finished = false; /* its end was not heard: tell it again */
+    agent_pod_mark(pod);
+    return 0;
+}
+
+void agent_remove_pod(struct agent *agent, const char *uid) {
+    struct agent_pod *pod = hashmap_get(agent->pods, uid);
+
+    if (!pod)
+        return;
+    pod->wanted = pod->finished = false;
+    agent_pod_mark(pod);
+}
+
+static void objects_changed(struct agent *agent) {
+    struct hashmap_iter it = {0};
+
+    while (hashmap_next(agent->pods, &it)) {
+        struct agent_pod *pod = it.value;
+        if (pod->problem.wants_object) {
+            pod->retry_at = 0;
+            agent_pod_mark(pod);
+        } else if (pod->unit_exists && pod->desired) {
+            struct pod_context ctx;
+            _cleanup_(error_clear) struct error err = ERROR_INIT;
+            agent_pod_context(pod, &ctx);
+            int r = volumes_refresh(&ctx, &err);
+            if (r < 0)
+                agent_event(pod, NULL, "Warning", "FailedMount", "%s", error_text(&err, r));
+        }
+    }
+}
+
+static char *key_of(const struct json *object) {
+    return object_key(json_str_or(json_get(object, "kind"), ""), pod_meta(object, "namespace"),
+                      pod_meta(object, "name"));
+}
+
+void agent_apply_object(struct agent *agent, const struct json *object) {
+    _cleanup_free_ char *key = key_of(object);
+    const struct json *before = hashmap_get(agent->objects, key);
+    bool same = before && json_equal(json_get(before, "data"), json_get(object, "data")) &&
+                json_equal(json_get(before, "binaryData"), json_get(object, "binaryData"));
+
+    if (agent->stale)
+        (void) hashmap_remove(agent->stale, key);
+    hashmap_put(agent->objects, key, json_ref(object));
+    if (!same)
+        objects_changed(agent);
+}
+
+void agent_remove_object(struct agent *agent, const char *kind, const char *namespace, const char *name) {
+    _cleanup_free_ char *key = object_key(kind, namespace, name);
+
+    (void) hashmap_remove(agent->objects, key);
+}
+
+void agent_set_callbacks(struct agent *agent, const struct agent_callbacks *callbacks, void *userdata) {
+    struct hashmap_iter it = {0};
+
+    agent->callbacks = callbacks;
+    agent->userdata = userdata;
+    while (hashmap_next(agent->pods, &it))
+        ((struct agent_pod *) it.value)->status_silent = true;
+    agent_mark_all(agent);
+    agent_node_changed(agent);
+}
+
+struct json *agent_pod_status(struct agent *agent, const char *uid) {
+    const struct agent_pod *pod = hashmap_get(agent->pods, uid);
+    return pod ? json_ref(pod->status) : NULL;
+}

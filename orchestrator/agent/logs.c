@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Container output out of the journal: entries of the pod's unit with the container as identifier, within the time of
+ * the run asked for. The supervisor takes a run's start time before its process starts, so that a run's first line is
+ * never earlier, and the next run's start ends the one before.
+ */
+#include <string.h>
+#include <sys/epoll.h>
+#include <systemd/sd-journal.h>
+#include <time.h>
+
+#include "orchestrator/agent/model.h"
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+
+#define LINES_PER_TURN 200
+#define END_GRACE_USEC (300 * USEC_PER_MSEC) /* for the journal to take in the last lines of a container that ended */
+
+struct agent_log {
+    struct list link; /* in agent->logs */
+    struct agent *agent;
+    sd_journal *journal;
+    sd_event_source *turn, *changes, *end_timer;
+    const struct agent_log_callbacks *callbacks;
+    void *userdata;
+    char *uid, *container;
+    bool follow, timestamps, paused, ended, last_round;
+    uint64_t from, until; /* real time; until 0: open */
+    uint64_t bytes_left;  /* UINT64_MAX: no limit */
+    int *dead;
+};
+
+void agent_log_close(struct agent_log *l) {
+    if (!l)
+        return;
+    if (l->dead)
+        *l->dead = 1;
+    list_remove(&l->link);
+    sd_event_source_disable_unref(l->turn);
+    sd_event_source_disable_unref(l->changes);
+    sd_event_source_disable_unref(l->end_timer);
+    sd_journal_close(l->journal);
+    free(l->uid);
+    free(l->container);
+    free(l);
+}
+
+static void end(struct agent_log *l, const char *error) {
+    if (l->ended)
+        return;
+    l->ended = true;
+    (void) sd_event_source_set_enabled(l->turn, SD_EVENT_OFF);
+    if (l->changes)
+        (void) sd_event_source_set_enabled(l->changes, SD_EVENT_OFF);
+    l->callbacks->end(l->userdata, error);
+}
+
+static void format_time(uint64_t usec, char *out, size_t n) {
+    time_t seconds = (time_t) (usec / USEC_PER_SEC);
+    char head[32];
+    struct tm tm;
+
+    (void) strftime(head, sizeof(head), "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
+    (void) snprintf(out, n, "%s.%06u000Z ", head, (unsigned) (usec % USEC_PER_SEC));
+}
+
+/* Sends the current entry; false when the limit is reached. */
+static bool send_entry(struct agent_log *l, uint64_t when) {
+    _cleanup_strbuf_ struct strbuf line = STRBUF_INIT;
+    const void *data;
+    size_t n;
+
+    if (sd_journal_get_data(l->journal, "MESSAGE", &data, &n) < 0 || n < strlen("MESSAGE="))
+        return true;
+    if (l->timestamps) {
+        char stamp[48];
+        format_time(when, stamp, sizeof(stamp));
+        strbuf_adds(&line, stamp);
+    }
+    strbuf_add(&line, (const char *) data + strlen("MESSAGE="), n - strlen("MESSAGE="));
+    strbuf_addc(&line, '\n');
+    size_t take = line.len < l->bytes_left ? line.len : (size_t) l->bytes_left;
+    if (l->bytes_left != UINT64_MAX)
+        l->bytes_left -= take;
+    l->callbacks->data(l->userdata, line.data, take);
+    return l->bytes_left > 0;
+}
+
+static const struct json *container_of_pod(const struct agent_pod *pod, const char *name) {
+    const struct json *list = pod ? json_get(pod->state, "containers") : NULL;
+
+    for (size_t i = 0; i < json_len(list); i++)
+        if (strcmp(json_str_or(json_get(json_at(list, i), "name"), ""), name) == 0)
+            return json_at(list, i);
+    return NULL;
+}
+
+/* Whether the run that is followed is over. */
+static bool run_is_over(const struct agent_log *l) {
+    const struct agent_pod *pod = hashmap_get(l->agent->pods, l->uid);
+    const struct json *c = container_of_pod(pod, l->container);
+
+    return !c || !pod->unit_exists || strcmp(json_str_or(json_get(c, "state"), ""), "running") != 0 ||
+           (uint64_t) json_int_or(json_get(c, "startedAt"), 0) > l->from;
+}
+
+/* At the end of what is there: wait for more, or end. */
+static void at_tail(struct agent_log *l) {
+    (void) sd_event_source_set_enabled(l->turn, SD_EVENT_OFF);
+    if (!l->follow || l->until > 0 || l->last_round) {
+        end(l, NULL);
+    } else if (run_is_over(l)) {
+        l->last_round = true; /* once more, when the journal has had time */
+        (void) sd_event_source_set_time_relative(l->end_timer, END_GRACE_USEC);
+        (void) sd_event_source_set_enabled(l->end_timer, SD_EVENT_ONESHOT);
+    }
+}
+
+void agent_logs_pod_changed(const struct agent_pod *pod) {
+    struct agent_log *l;
+
+    list_foreach(l, &pod->agent->logs, link) {
+        if (l->ended || l->last_round || strcmp(l->uid, pod->uid) != 0)
+            continue;
+        (void) sd_event_source_set_time_relative(l->end_timer, 0);
+        (void) sd_event_source_set_enabled(l->end_timer, SD_EVENT_ONESHOT);
+    }
+}
+
+static int on_turn(sd_event_source *source, void *userdata) {
+    struct agent_log *l = userdata;
+    int dead = 0;
+
+    l->dead = &dead;
+    for (int i = 0; i < LINES_PER_TURN && !l->paused && !l->ended; i++) {
+        uint64_t when = 0;
+        int r = sd_journal_next(l->journal);
+        if (r < 0) {
+            end(l, "cannot read the journal");
+        } else if (r == 0) {
+            at_tail(l);
+            if (!dead)
+                l->dead = NULL;
+            return 0;
+        } else if (sd_journal_get_realtime_usec(l->journal, &when) < 0 || when < l->from) {
+            continue;
+        } else if (l->until > 0 && when >= l->until) {
+            end(l, NULL);
+        } else if (!send_entry(l, when) && !dead) {
+            end(l, NULL);
+        }
+        if (dead)
+            return 0;
+    }
+    if (l->paused || l->ended)
+        (void) sd_event_source_set_enabled(l->turn, SD_EVENT_OFF);
+    l->dead = NULL;
+    return 0;
+}
+
+static int on_changes(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+    struct agent_log *l = userdata;
+
+    (void) sd_journal_process(l->journal);
+    if (!l->paused && !l->ended)
+        (void) sd_event_source_set_enabled(l->turn, SD_EVENT_ON);
+    return 0;
+}
+
+static int on_end_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+    struct agent_log *l = userdata;
+
+    (void) sd_journal_process(l->journal);
+    if (!l->paused && !l->ended)
+        (void) sd_event_source_set_enabled(l->turn, SD_EVENT_ON);
+    return 0;
+}
+
+void agent_log_pause(struct agent_log *l, bool paused) {
+    l->paused = paused;
+    if (!l->ended)
+        (void) sd_event_source_set_enabled(l->turn, paused ? SD_EVENT_OFF : SD_EVENT_ON);
+}
+
+/* --- opening --- */
+
+/* The times of the run that is asked for. */
+static int find_run(const struct json *c, const struct agent_log_options *o, struct agent_log *l, struct error *err) {
+    const struct json *last = json_get(c, "last");
+    bool in_backoff = last && strcmp(json_str_or(json_get(c, "state"), ""), "waiting") == 0;
+    uint64_t started = (uint64_t) json_int_or(json_get(c, "startedAt"), 0);
+
+    if (o->previous || in_backoff) { /* while waiting for a restart the last run is the current one */
+        if (!last)
+            return error_set(err, -EINVAL, "previous terminated container \"%s\" not found", o->container);
+        l->from = (uint64_t) json_int_or(json_get(last, "startedAt"), 0);
+        l->until = in_backoff ? 0 : started;
+    } else if (started > 0) {
+        l->from = started;
+    } else {
+        return error_set(err, -EINVAL, "container \"%s\" is waiting to start: %s", o->container,
+                         json_str_or(json_get(c, "reason"), "ContainerCreating"));
+    }
+    if (o->since_usec > l->from)
+        l->from = o->since_usec;
+    return 0;
+}
+
+static int open_journal(struct agent_log *l, const struct agent_pod *pod, const struct agent_log_options *o,
+                        struct error *err) {
+    _cleanup_free_ char *unit = xasprintf("_SYSTEMD_UNIT=%s", pod->unit);
+    _cleanup_free_ char *identifier = xasprintf("SYSLOG_IDENTIFIER=%s", o->container);
+
+    int r = sd_journal_open(&l->journal, SD_JOURNAL_LOCAL_ONLY);
+    if (r >= 0)
+        r = sd_journal_set_data_threshold(l->journal, 0);
+    if (r >= 0)
+        r = sd_journal_add_match(l->journal, unit, 0);
+    if (r >= 0)
+        r = sd_journal_add_match(l->journal, identifier, 0);
+    if (r >= 0 && o->tail_lines >= 0) {
+        r = l->until > 0 ? sd_journal_seek_realtime_usec(l->journal, l->until) : sd_journal_seek_tail(l->journal);
+        if (r >= 0)
+            r = sd_journal_previous_skip(l->journal, (uint64_t) o->tail_lines + 1);
+        /* fewer lines than asked for: from the first on, which next() would step over */
+        if (r >= 0 && r < o->tail_lines + 1)
+            r = sd_journal_seek_head(l->journal);
+    } else if (r >= 0) {
+        r = sd_journal_seek_realtime_usec(l->journal, l->from);
+    }
+    return r < 0 ? error_set_errno(err, r, "cannot read the journal") : 0;
+}
+
+static int watch(struct agent_log *l, struct error *err) {
+    sd_event *loop = l->agent->loop;
+    int r = sd_event_add_defer(loop, &l->turn, on_turn, l);
+
+    if (r >= 0)
+        r = sd_event_source_set_enabled(l->turn, SD_EVENT_ON);
+    if (r >= 0)
+        r = sd_event_add_time_relative(loop, &l->end_timer, CLOCK_MONOTONIC, 0, 0, on_end_timer, l);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(l->end_timer, SD_EVENT_OFF);
+    if (r >= 0 && l->follow) {
+        int fd = sd_journal_get_fd(l->journal);
+        r = fd < 0 ? fd : sd_event_add_io(loop, &l->changes, fd, EPOLLIN, on_changes, l);
+    }
+    return r < 0 ? error_set_errno(err, r, "cannot use the event loop") : 0;
+}
+
+int agent_log_open(struct agent *agent, const struct agent_log_options *o, const struct agent_log_callbacks *callbacks,
+                   void *userdata, struct agent_log **ret, struct error *err) {
+    const struct agent_pod *pod = hashmap_get(agent->pods, o->uid);
+    const struct json *c = container_of_pod(pod, o->container);
+
+    if (!pod)
+        return error_set(err, -ENOENT, "the pod is not on this node");
+    if (!c && !pod->state)
+        return error_set(err, -EINVAL, "container \"%s\" in pod \"%s\" is waiting to start: %s", o->container,
+                         pod->name, pod->problem.reason ? pod->problem.reason : "ContainerCreating");
+    if (!c)
+        return error_set(err, -ENOENT, "container %s is not valid for pod %s", o->container, pod->name);
+    struct agent_log *l = xnew0(struct agent_log);
+    *l = (struct agent_log){.agent = agent,
+                            .callbacks = callbacks,
+                            .userdata = userdata,
+                            .uid = xstrdup(o->uid),
+                            .container = xstrdup(o->container),
+                            .follow = o->follow,
+                            .timestamps = o->timestamps,
+                            .bytes_left = o->limit_bytes ? o->limit_bytes : UINT64_MAX};
+    list_append(&agent->logs, &l->link);
+    int r = find_run(c, o, l, err);
+    if (r == 0)
+        r = open_journal(l, pod, o, err);
+    if (r == 0)
+        r = watch(l, err);
+    if (r < 0) {
+        agent_log_close(l);
+        return r;
+    }
+    *ret = l;
+    return 0;
+}

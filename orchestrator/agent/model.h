@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The agent's state, shared by its parts: agent.c (inputs, queue, unit events), act.c (actions), takeup.c (after a
+ * restart), network.c, node_status.c, logs.c, exec.c. Nobody outside this folder includes it.
+ */
+#ifndef PODIUM_AGENT_MODEL_H
+#define PODIUM_AGENT_MODEL_H
+
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "orchestrator/agent/agent.h"
+#include "orchestrator/agent/channel.h"
+#include "orchestrator/agent/context.h"
+#include "orchestrator/agent/node_api.h"
+#include "orchestrator/agent/plan.h"
+#include "orchestrator/images/images.h"
+#include "orchestrator/systemd/units.h"
+#include "podium/base/hashmap.h"
+#include "podium/base/list.h"
+#include "podium/netns.h"
+
+struct agent_pod {
+    struct agent *agent;
+    char *uid, *namespace, *name, *unit;
+    char *run_dir, *state_dir;
+    struct list work; /* in agent->work when something changed */
+
+    struct json *desired; /* NULL: taken up from disk, not named by the control plane yet */
+    bool wanted, named;   /* named: in the sync going on */
+    bool deleting, host_network;
+    int64_t grace; /* of the deletion, or of the spec */
+
+    enum unit_state unit_state;
+    bool unit_exists, start_pending, stop_pending;
+
+    struct channel *channel;
+    int netns_fd;
+    bool connected;     /* the state has come */
+    struct json *state; /* the supervisor's, also the final one from disk */
+    bool fresh_state;   /* this agent started the pod: tell events of all that happens */
+
+    struct pod_problem problem; /* why it could not be started; reason NULL: none */
+    char *refused_reason, *refused_message;
+    unsigned attempts;
+    uint64_t retry_at, connect_at, stop_deadline, network_at, expires_at; /* monotonic; 0: due, or not set */
+    bool stop_told, final, released, finished;
+    sd_event_source *timer;
+
+    char ip[NETNS_ADDRESS_SIZE];
+    uint64_t start_time; /* real time */
+    struct json *image_ids;
+    struct json *status; /* told last */
+    bool status_silent;  /* nobody was told `status` since callbacks changed */
+    struct list execs;   /* struct agent_exec waiting for its answer (exec.c) */
+};
+
+struct agent {
+    sd_event *loop;
+    char *node_name, *run_dir, *state_dir, *baton, *bridge, *cluster_domain, *image_dir;
+    char node_address[NETNS_ADDRESS_SIZE];
+    enum agent_controllers controllers;
+    unsigned controllers_missing; /* enum cgroup_controller */
+    bool no_network;
+    int max_pods;
+    int64_t cpu_milli, memory; /* capacity */
+    uint64_t capability_bounds;
+    struct unit_manager *units;
+    struct image_store *images;
+
+    struct hashmap *pods;    /* uid → struct agent_pod */
+    struct hashmap *by_unit; /* unit name → struct agent_pod, borrowed */
+    struct hashmap *objects; /* object_key() → struct json */
+    struct hashmap *stale;   /* keys of objects not named in the sync going on; NULL outside a sync */
+    bool units_known, synced;
+
+    struct list work;
+    sd_event_source *defer, *inotify, *retake;
+    bool node_dirty;
+
+    struct json *network; /* as agent_set_network() got it */
+    struct ipam *ipam;
+
+    const struct agent_callbacks *callbacks;
+    void *userdata;
+    unsigned next_exec;
+    struct list logs; /* struct agent_log: readers to be told when a run ends */
+};
+
+/* --- agent.c --- */
+void agent_pod_mark(struct agent_pod *pod); /* something changed: look at it soon */
+void agent_mark_all(struct agent *agent);
+void agent_node_changed(struct agent *agent);
+/* Never again on this node; the pod's phase becomes Failed. The first reason stays. */
+void agent_pod_refuse(struct agent_pod *pod, const char *reason, const char *message);
+/* A pod with its places; desired may be NULL. */
+struct agent_pod *agent_pod_new(struct agent *agent, const char *uid, const char *namespace, const char *name);
+void agent_pod_drop(struct agent_pod *pod); /* out of the tables, freed */
+void agent_pod_unit_gone(struct agent_pod *pod);
+void agent_event(struct agent_pod *pod, const char *container, const char *type, const char *reason, const char *fmt,
+                 ...) _printf_(5, 6);
+void agent_pod_context(const struct agent_pod *pod, struct pod_context *ret);
+
+/* --- inputs.c --- */
+/* Gives back what is held for pods that are no longer known: folders, image pins, addresses, links. */
+void agent_retain(struct agent *agent);
+
+/* --- act.c --- */
+void act(struct agent_pod *pod, enum plan_action action);
+void act_tell_status(struct agent_pod *pod);
+/* The supervisor's state file, into pod->state when it is of this pod. */
+void act_read_state(struct agent_pod *pod);
+
+/* --- prepare.c --- */
+/* Everything on disk for the pod's unit: volumes, files, pod.json. -EAGAIN with pod->problem. */
+int prepare_pod(struct agent_pod *pod) _must_check_;
+
+/* --- takeup.c --- */
+/* Makes pods of the run folders left by an earlier agent and asks systemd which units there are. */
+int takeup_begin(struct agent *agent, struct error *err) _must_check_;
+
+/* --- network.c --- */
+int agent_network_address(struct agent_pod *pod, struct error *err) _must_check_; /* allocates pod->ip */
+int agent_network_attach(struct agent_pod *pod, struct error *err) _must_check_;
+void agent_network_release(struct agent_pod *pod);
+bool agent_network_known(const struct agent_pod *pod);
+
+/* --- node_status.c --- */
+void node_capacity(struct agent *agent);
+
+/* --- logs.c --- */
+void agent_logs_pod_changed(const struct agent_pod *pod); /* a run that is followed may have ended */
+
+/* --- exec.c --- */
+void agent_exec_started(struct agent_pod *pod, const char *id, int take_console_fd);
+void agent_exec_ended(struct agent_pod *pod, const char *id, int exit_code, const char *error);
+void agent_exec_abandon(struct agent_pod *pod, const char *why);
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The Node's status document. Source: the kubelet's nodestatus setters and eviction defaults. */
+#include <sched.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+
+#include "orchestrator/agent/model.h"
+#include "orchestrator/object/quantity.h"
+#include "orchestrator/object/timestamp.h"
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+#include "podium/base/fd.h"
+#include "podium/cgroups.h"
+
+#define KUBELET_VERSION       "v1.32.0-podium"
+#define RUNTIME_VERSION       "baton://1.0"
+#define MEMORY_RESERVED_BYTES (100ll * 1024 * 1024) /* the kubelet's default hard eviction threshold */
+#define DISK_PRESSURE_PERCENT 10                    /* nodefs.available < 10% */
+#define PID_PRESSURE_PERCENT  90
+#define CONTROLLERS_WANTED    (CGROUP_CPU | CGROUP_MEMORY | CGROUP_PIDS)
+#define IMAGES_MAX            50 /* nodeStatusMaxImages */
+#define CONDITION_CONTROLLERS "podium.org/CgroupControllersMissing"
+
+static int64_t meminfo(const char *key) {
+    _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+    long long kb = 0;
+
+    if (file_read("/proc/meminfo", 65536, &text, NULL) < 0)
+        return 0;
+    const char *line = strstr(strbuf_str(&text), key);
+    if (line && sscanf(line + strlen(key), ": %lld", &kb) == 1)
+        return kb * 1024;
+    return 0;
+}
+
+static unsigned missing_controllers(void) {
+    struct cgroup_hierarchy h = CGROUP_HIERARCHY_INIT;
+    struct cgroup root = CGROUP_INIT;
+    unsigned have = 0;
+
+    if (cgroup_hierarchy_open(&h, NULL) == 0 && cgroup_open(&h, "/", &root, NULL) == 0 &&
+        cgroup_controllers(&root, &have, NULL) < 0)
+        have = 0;
+    cgroup_finish(&root);
+    cgroup_hierarchy_finish(&h);
+    return CONTROLLERS_WANTED & ~have;
+}
+
+void node_capacity(struct agent *agent) {
+    cpu_set_t set;
+
+    agent->cpu_milli = (sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1) * 1000;
+    agent->memory = meminfo("MemTotal");
+    agent->controllers_missing = missing_controllers();
+}
+
+static void put_text(struct json **o, const char *key, char *take) {
+    json_set(o, key, json_string(take));
+    free(take);
+}
+
+static struct json *resources(const struct agent *agent, int64_t reserved_memory, uint64_t disk) {
+    struct json *o = json_object();
+
+    put_text(&o, "cpu", quantity_format_milli(agent->cpu_milli));
+    put_text(&o, "memory", xasprintf("%lldKi", (long long) (agent->memory - reserved_memory) / 1024));
+    put_text(&o, "ephemeral-storage", xasprintf("%lluKi", (unsigned long long) disk / 1024));
+    put_text(&o, "pods", xasprintf("%d", agent->max_pods));
+    put_text(&o, "hugepages-1Gi", xstrdup("0"));
+    put_text(&o, "hugepages-2Mi", xstrdup("0"));
+    return o;
+}
+
+static char *first_line(const char *path) {
+    _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+
+    if (file_read(path, 65536, &text, NULL) < 0)
+        return xstrdup("");
+    return xstrndup(strbuf_str(&text), strcspn(strbuf_str(&text), "\n"));
+}
+
+/* PRETTY_NAME of os-release. */
+static char *os_image(void) {
+    _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+
+    if (file_read("/etc/os-release", 65536, &text, NULL) == 0) {
+        const char *line = strstr(strbuf_str(&text), "PRETTY_NAME=");
+        if (line) {
+            line += strlen("PRETTY_NAME=");
+            line += *line == '"';
+            return xstrndup(line, strcspn(line, "\"\n"));
+        }
+    }
+    return xstrdup("Linux");
+}
+
+static const char *architecture(const char *machine) {
+    static const char *const names[][2] = {{"x86_64", "amd64"}, {"aarch64", "arm64"}, {"i686", "386"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(machine, names[i][0]) == 0)
+            return names[i][1];
+    return machine;
+}
+
+static struct json *node_info(void) {
+    struct utsname u;
+    struct json *o = json_object();
+
+    (void) uname(&u);
+    put_text(&o, "machineID", first_line("/etc/machine-id"));
+    put_text(&o, "systemUUID", first_line("/sys/class/dmi/id/product_uuid"));
+    put_text(&o, "bootID", first_line("/proc/sys/kernel/random/boot_id"));
+    put_text(&o, "kernelVersion", xstrdup(u.release));
+    put_text(&o, "osImage", os_image());
+    put_text(&o, "containerRuntimeVersion", xstrdup(RUNTIME_VERSION));
+    put_text(&o, "kubeletVersion", xstrdup(KUBELET_VERSION));
+    put_text(&o, "kubeProxyVersion", xstrdup(KUBELET_VERSION));
+    put_text(&o, "operatingSystem", xstrdup("linux"));
+    put_text(&o, "architecture", xstrdup(architecture(u.machine)));
+    return o;
+}
+
+static void add_condition(struct json **list, const char *type, bool on, const char *reason, const char *message) {
+    struct json *o = json_object();
+    char now[TIMESTAMP_SIZE];
+
+    timestamp_format(now_realtime_usec(), now);
+    json_set(&o, "type", json_string(type));
+    json_set(&o, "status", json_string(on ? "True" : "False"));
+    json_set(&o, "lastHeartbeatTime", json_string(now));
+    json_set(&o, "lastTransitionTime", json_string(now)); /* the recorder keeps the old one while status is the same */
+    json_set(&o, "reason", json_string(reason));
+    json_set(&o, "message", json_string(message));
+    json_append(list, o);
+}
+
+static bool pids_are_short(void) {
+    _cleanup_free_ char *load = first_line("/proc/loadavg"), *max = first_line("/proc/sys/kernel/pid_max");
+    unsigned running, all;
+    long limit = atol(max);
+
+    return limit > 0 && sscanf(load, "%*f %*f %*f %u/%u", &running, &all) == 2 &&
+           (long) all > limit * PID_PRESSURE_PERCENT / 100;
+}
+
+static struct json *conditions(const struct agent *agent, bool disk_short) {
+    bool memory_short = meminfo("MemAvailable") < MEMORY_RESERVED_BYTES, pid_short = pids_are_short();
+    bool network = agent->no_network || agent->network;
+    struct json *list = json_array();
+
+    add_condition(&list, "MemoryPressure", memory_short,
+                  memory_short ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
+                  memory_short ? "kubelet has insufficient memory available"
+                               : "kubelet has sufficient memory available");
+    add_condition(&list, "DiskPressure", disk_short, disk_short ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
+                  disk_short ? "kubelet has disk pressure" : "kubelet has no disk pressure");
+    add_condition(&list, "PIDPressure", pid_short, pid_short ? "KubeletHasInsufficientPID" : "KubeletHasSufficientPID",
+                  pid_short ? "kubelet has insufficient PID available" : "kubelet has sufficient PID available");
+    add_condition(&list, "Ready", network, network ? "KubeletReady" : "KubeletNotReady",
+                  network ? "podium agent is posting ready status" : "the node has no pod network range yet");
+    if (agent->controllers_missing) {
+        _cleanup_free_ char *names = cgroup_controllers_text(agent->controllers_missing);
+        _cleanup_free_ char *message =
+            xasprintf("limits that need these cgroup controllers are not enforced: %s", names);
+        add_condition(&list, CONDITION_CONTROLLERS, true, "ControllersMissing", message);
+    }
+    return list;
+}
+
+static struct json *addresses(const struct agent *agent) {
+    struct json *list = json_array(), *ip = json_object(), *name = json_object();
+
+    json_set(&ip, "type", json_string("InternalIP"));
+    json_set(&ip, "address", json_string(agent->node_address));
+    json_set(&name, "type", json_string("Hostname"));
+    json_set(&name, "address", json_string(agent->node_name));
+    if (agent->node_address[0])
+        json_append(&list, ip);
+    else
+        json_unref(ip);
+    json_append(&list, name);
+    return list;
+}
+
+static struct json *images(const struct agent *agent) {
+    _cleanup_(image_list_finish) struct image_list all = {0};
+    struct json *list = json_array();
+
+    if (image_list(agent->images, &all, NULL) < 0)
+        return list;
+    for (size_t i = 0; i < all.n && i < IMAGES_MAX; i++) {
+        struct json *o = json_object(), *names = json_array();
+        for (char **n = all.items[i].names; n && *n; n++)
+            json_append(&names, json_string(*n));
+        json_set(&o, "names", names);
+        json_set(&o, "sizeBytes", json_int((int64_t) all.items[i].size_bytes));
+        json_append(&list, o);
+    }
+    return list;
+}
+
+struct json *agent_node_status(struct agent *agent) {
+    struct statvfs disk = {0};
+    struct json *o = json_object();
+
+    bool known = statvfs(agent->state_dir, &disk) == 0 && disk.f_blocks > 0;
+    uint64_t bytes = known ? (uint64_t) disk.f_blocks * disk.f_frsize : 0;
+    bool disk_short = known && disk.f_bavail * 100 / disk.f_blocks < DISK_PRESSURE_PERCENT;
+    json_set(&o, "capacity", resources(agent, 0, bytes));
+    json_set(&o, "allocatable", resources(agent, MEMORY_RESERVED_BYTES, bytes / 10 * 9));
+    json_set(&o, "conditions", conditions(agent, disk_short));
+    json_set(&o, "addresses", addresses(agent));
+    json_set(&o, "nodeInfo", node_info());
+    json_set(&o, "images", images(agent));
+    json_set_path(&o, json_int(0), "daemonEndpoints", "kubeletEndpoint", "Port");
+    return o;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "orchestrator/agent/model.h"
+#include "orchestrator/agent/oci_config.h"
+#include "orchestrator/agent/pod_files.h"
+#include "orchestrator/agent/volumes.h"
+#include "podium/base/alloc.h"
+#include "podium/base/fd.h"
+#include "podium/base/path.h"
+#include "podium/runtime.h"
+
+#define SHM_BYTES (64 * 1024 * 1024)
+
+/* A missing image: the words depend on the pull policy and on how often we looked. */
+static int image_problem(struct agent_pod *pod, const struct json *container, int r, const char *text) {
+    const char *image = json_str_or(json_get(container, "image"), "");
+    const char *name = json_str(json_get(container, "name"));
+    const char *policy = json_str_or(json_get(container, "imagePullPolicy"), "IfNotPresent");
+
+    if (r == -EINVAL)
+        r = pod_problem_set(&pod->problem, "InvalidImageName", name, "Failed to apply default image tag \"%s\": %s",
+                            image, text);
+    else if (strcmp(policy, "Never") == 0)
+        r = pod_problem_set(&pod->problem, "ErrImageNeverPull", name,
+                            "Container image \"%s\" is not present with pull policy of Never", image);
+    else if (pod->attempts == 0)
+        r = pod_problem_set(&pod->problem, "ErrImagePull", name, "failed to pull image \"%s\": %s", image, text);
+    else
+        r = pod_problem_set(&pod->problem, "ImagePullBackOff", name, "Back-off pulling image \"%s\": %s", image, text);
+    pod->problem.wants_image = true;
+    return r;
+}
+
+struct build {
+    struct agent_pod *pod;
+    const struct pod_context *ctx;
+    const struct volume_set *volumes;
+    const char *hostname;
+};
+
+static int add_container(const struct build *b, const struct json *container, struct json **list) {
+    _cleanup_(image_finish) struct image image = {0};
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    struct agent_pod *pod = b->pod;
+    struct json *out = NULL;
+
+    int r =
+        image_resolve_pinned(pod->agent->images, json_str_or(json_get(container, "image"), ""), pod->uid, &image, &err);
+    if (r < 0)
+        return image_problem(pod, container, r, error_text(&err, r));
+    json_set(&pod->image_ids, json_str_or(json_get(container, "name"), ""), json_string(image.digest));
+    struct oci_config_input in = {
+        .ctx = b->ctx, .container = container, .image = &image, .volumes = b->volumes, .hostname = b->hostname};
+    r = oci_config_build(&in, &out, &pod->problem);
+    if (r == 0)
+        json_append(list, out);
+    return r;
+}
+
+static int add_containers(const struct build *b, const char *member, struct json **doc) {
+    const struct json *specs = json_path(b->ctx->pod, "spec", member);
+    _cleanup_json_ struct json *list = json_array();
+
+    for (size_t i = 0; i < json_len(specs); i++) {
+        int r = add_container(b, json_at(specs, i), &list);
+        if (r < 0)
+            return r;
+    }
+    json_set(doc, member, steal(&list));
+    return 0;
+}
+
+static void add_tmpfs(struct json **list, const char *path, uint64_t size, int mode) {
+    struct json *o = json_object();
+
+    json_set(&o, "path", json_string(path));
+    if (size > 0)
+        json_set(&o, "size", json_int((int64_t) size));
+    json_set(&o, "mode", json_int(mode));
+    json_append(list, o);
+}
+
+static struct json *tmpfs_list(const struct pod_context *ctx, const struct volume_set *volumes) {
+    _cleanup_free_ char *shm = path_join(ctx->run_dir, "shm");
+    struct json *list = json_array();
+
+    add_tmpfs(&list, shm, SHM_BYTES, 01777);
+    for (size_t i = 0; i < volumes->n; i++)
+        if (volumes->items[i].tmpfs)
+            add_tmpfs(&list, volumes->items[i].tmpfs, volumes->items[i].size, 0777);
+    return list;
+}
+
+static struct json *sysctl_map(const struct json *spec) {
+    const struct json *list = json_path(spec, "securityContext", "sysctls");
+    struct json *map = json_object();
+
+    for (size_t i = 0; i < json_len(list); i++)
+        json_set(&map, json_str_or(json_get(json_at(list, i), "name"), ""),
+                 json_ref(json_get(json_at(list, i), "value")));
+    return map;
+}
+
+static struct json *pod_head(const struct agent_pod *pod, const char *hostname) {
+    static const char *const copied[] = {"hostNetwork",           "hostIPC",       "hostPID",
+                                         "shareProcessNamespace", "restartPolicy", "terminationGracePeriodSeconds"};
+    const struct json *spec = json_get(pod->desired, "spec");
+    struct json *doc = json_object();
+
+    json_set(&doc, "uid", json_string(pod->uid));
+    json_set(&doc, "namespace", json_string(pod->namespace));
+    json_set(&doc, "name", json_string(pod->name));
+    if (*hostname)
+        json_set(&doc, "hostname", json_string(hostname));
+    for (size_t i = 0; i < ARRAY_LEN(copied); i++)
+        if (json_get(spec, copied[i]))
+            json_set(&doc, copied[i], json_ref(json_get(spec, copied[i])));
+    json_set(&doc, "sysctls", sysctl_map(spec));
+    /* what the agent itself wants to know after a restart */
+    json_set(&doc, "podIP", json_string(pod->ip));
+    json_set(&doc, "unit", json_string(pod->unit));
+    json_set(&doc, "imageIDs", json_ref(pod->image_ids));
+    return doc;
+}
+
+static int write_spec(const struct agent_pod *pod, const struct json *doc, struct error *err) {
+    _cleanup_free_ char *path = path_join(pod->run_dir, POD_FILE_SPEC), *text = json_to_text(doc);
+
+    return file_write_atomic(path, text, strlen(text), 0600, false, err);
+}
+
+static int make_folders(const struct agent_pod *pod, struct error *err) {
+    const char *dirs[] = {pod->run_dir, pod->state_dir};
+
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+        int r = mkdir_parents(dirs[i], 0700, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int build(struct agent_pod *pod, const struct pod_context *ctx, const struct volume_set *volumes) {
+    _cleanup_free_ char *hostname = pod_hostname(pod->desired);
+    const struct build b = {pod, ctx, volumes, hostname};
+    _cleanup_json_ struct json *lists = json_object(), *doc = NULL;
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+
+    int r = add_containers(&b, "initContainers", &lists);
+    if (r == 0)
+        r = add_containers(&b, "containers", &lists);
+    if (r < 0)
+        return r;
+    doc = pod_head(pod, hostname);
+    json_set(&doc, "tmpfs", tmpfs_list(ctx, volumes));
+    json_set(&doc, "initContainers", json_ref(json_get(lists, "initContainers")));
+    json_set(&doc, "containers", json_ref(json_get(lists, "containers")));
+    r = write_spec(pod, doc, &err);
+    return r < 0 ? pod_problem_set(&pod->problem, "FailedCreatePodSandBox", NULL, "%s", error_text(&err, r)) : 0;
+}
+
+int prepare_pod(struct agent_pod *pod) {
+    _cleanup_(volumes_finish) struct volume_set volumes = {0};
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    struct pod_context ctx;
+
+    int r = agent_network_address(pod, &err);
+    if (r == 0)
+        r = make_folders(pod, &err);
+    agent_pod_context(pod, &ctx);
+    if (r == 0)
+        r = pod_files_write(&ctx, json_get(pod->agent->network, "dns"), pod->agent->cluster_domain, &err);
+    if (r < 0)
+        return pod_problem_set(&pod->problem, "FailedCreatePodSandBox", NULL, "%s", error_text(&err, r));
+    r = volumes_prepare(&ctx, &volumes, &pod->problem);
+    return r < 0 ? r : build(pod, &ctx, &volumes);
+}

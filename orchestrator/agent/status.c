@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/agent/status.h"
+
+#include <string.h>
+
+#include "orchestrator/agent/resources.h"
+#include "orchestrator/object/timestamp.h"
+#include "podium/base/strbuf.h"
+
+static struct json *time_value(uint64_t usec) {
+    char text[TIMESTAMP_SIZE];
+
+    timestamp_format(usec, text);
+    return json_string(text);
+}
+
+static bool is(const struct json *v, const char *text) {
+    return json_str(v) && strcmp(json_str(v), text) == 0;
+}
+
+static const struct json *by_name(const struct json *list, const char *member, const char *name) {
+    for (size_t i = 0; i < json_len(list); i++)
+        if (is(json_get(json_at(list, i), member), name))
+            return json_at(list, i);
+    return NULL;
+}
+
+static bool is_sidecar(const struct json *init_container) {
+    return is(json_get(init_container, "restartPolicy"), "Always");
+}
+
+static bool ended_for_good(const struct json *pod, const struct json *container_state) {
+    const char *policy = json_str_or(json_path(pod, "spec", "restartPolicy"), "Always");
+
+    if (!is(json_get(container_state, "state"), "terminated") || strcmp(policy, "Always") == 0)
+        return false;
+    return strcmp(policy, "Never") == 0 || json_int_or(json_get(container_state, "exitCode"), 1) == 0;
+}
+
+bool status_is_final(const struct json *pod, const struct json *state) {
+    const struct json *list = json_get(state, "containers");
+    bool never = is(json_path(pod, "spec", "restartPolicy"), "Never"), all = json_len(list) > 0;
+
+    for (size_t i = 0; i < json_len(list); i++) {
+        const struct json *c = json_at(list, i);
+        bool init = json_bool_or(json_get(c, "init"), false), sidecar = json_bool_or(json_get(c, "sidecar"), false);
+
+        if (sidecar)
+            continue;
+        if (init && never && is(json_get(c, "state"), "terminated") && json_int_or(json_get(c, "exitCode"), 0) != 0)
+            return true;
+        if (!init && !ended_for_good(pod, c))
+            all = false;
+    }
+    return all;
+}
+
+/* --- container statuses --- */
+
+static struct json *termination(const struct json *t) {
+    struct json *o = json_object();
+
+    json_set(&o, "exitCode", json_int(json_int_or(json_get(t, "exitCode"), 0)));
+    if (json_int_or(json_get(t, "signal"), 0) > 0)
+        json_set(&o, "signal", json_ref(json_get(t, "signal")));
+    json_set(&o, "reason", json_string(json_str_or(json_get(t, "reason"), "Error")));
+    if (json_str(json_get(t, "message")))
+        json_set(&o, "message", json_ref(json_get(t, "message")));
+    json_set(&o, "startedAt", time_value((uint64_t) json_int_or(json_get(t, "startedAt"), 0)));
+    json_set(&o, "finishedAt", time_value((uint64_t) json_int_or(json_get(t, "finishedAt"), 0)));
+    if (json_str_or(json_get(t, "containerID"), "")[0])
+        json_set(&o, "containerID", json_stringf("baton://%s", json_str(json_get(t, "containerID"))));
+    return o;
+}
+
+static struct json *waiting(const char *reason, const char *message) {
+    struct json *o = json_object();
+
+    json_set_path(&o, json_string(reason), "waiting", "reason");
+    if (message)
+        json_set_path(&o, json_string(message), "waiting", "message");
+    return o;
+}
+
+static const char *pending_reason(const struct status_input *in) {
+    return json_len(json_path(in->pod, "spec", "initContainers")) > 0 ? "PodInitializing" : "ContainerCreating";
+}
+
+static struct json *state_value(const struct status_input *in, const struct json *c, const char *name) {
+    struct json *o = NULL;
+
+    if (is(json_get(c, "state"), "running")) {
+        json_set_path(&o, time_value((uint64_t) json_int_or(json_get(c, "startedAt"), 0)), "running", "startedAt");
+        return o;
+    }
+    if (is(json_get(c, "state"), "terminated")) {
+        json_set(&o, "terminated", termination(c));
+        return o;
+    }
+    if (in->waiting_reason && (!in->waiting_container || strcmp(in->waiting_container, name) == 0))
+        return waiting(in->waiting_reason, in->waiting_message);
+    if (is(json_get(c, "state"), "waiting"))
+        return waiting(json_str_or(json_get(c, "reason"), pending_reason(in)), json_str(json_get(c, "message")));
+    return waiting(pending_reason(in), NULL);
+}
+
+static bool is_ready(const struct json *c, bool init) {
+    bool running = is(json_get(c, "state"), "running") && json_bool_or(json_get(c, "started"), false);
+
+    if (init && !json_bool_or(json_get(c, "sidecar"), false))
+        return is(json_get(c, "state"), "terminated") && json_int_or(json_get(c, "exitCode"), 1) == 0;
+    return running; /* probes, when there are any, will have a say here */
+}
+
+/* A state as it is shown once nothing runs any more: what was running without a record of its end was killed. */
+static struct json *without_unit(const struct status_input *in, const struct json *c) {
+    struct json *copy = json_ref(c);
+
+    if (in->running || !is(json_get(c, "state"), "running"))
+        return copy;
+    json_set(&copy, "state", json_string("terminated"));
+    json_set(&copy, "exitCode", json_int(137));
+    json_set(&copy, "reason", json_string("ContainerStatusUnknown"));
+    json_set(&copy, "message", json_string("The container could not be located when the pod was terminated"));
+    json_set(&copy, "finishedAt", json_int((int64_t) in->now));
+    json_set(&copy, "started", json_bool(false));
+    return copy;
+}
+
+static struct json *container_status(const struct status_input *in, const struct json *spec, bool init) {
+    const char *name = json_str_or(json_get(spec, "name"), "");
+    const struct json *found = by_name(json_get(in->state, "containers"), "name", name);
+    _cleanup_json_ struct json *c = found ? without_unit(in, found) : NULL;
+    const char *id = json_str_or(json_get(c, "containerID"), "");
+    const struct json *last = json_get(c, "last");
+    struct json *o = json_object();
+
+    json_set(&o, "name", json_string(name));
+    json_set(&o, "state", state_value(in, c, name));
+    json_set(&o, "lastState", json_object());
+    if (last)
+        json_set_path(&o, termination(last), "lastState", "terminated");
+    json_set(&o, "ready", json_bool(is_ready(c, init)));
+    json_set(&o, "restartCount", json_int(json_int_or(json_get(c, "restartCount"), 0)));
+    json_set(&o, "image", json_string(json_str_or(json_get(spec, "image"), "")));
+    json_set(&o, "imageID", json_string(json_str_or(json_get(in->image_ids, name), "")));
+    if (*id)
+        json_set(&o, "containerID", json_stringf("baton://%s", id));
+    json_set(&o, "started",
+             json_bool(is(json_get(c, "state"), "running") && json_bool_or(json_get(c, "started"), false)));
+    return o;
+}
+
+static struct json *container_statuses(const struct status_input *in, const char *member, bool init) {
+    const struct json *specs = json_path(in->pod, "spec", member);
+    struct json *list = json_array();
+
+    for (size_t i = 0; i < json_len(specs); i++)
+        json_append(&list, container_status(in, json_at(specs, i), init));
+    return list;
+}
+
+/* --- phase --- */
+
+struct counts {
+    size_t n, running, waiting_first, waiting_again, succeeded, failed;
+};
+
+static void count(const struct json *statuses, const struct json *specs, bool sidecars, struct counts *k) {
+    for (size_t i = 0; i < json_len(statuses); i++) {
+        const struct json *s = json_at(statuses, i), *state = json_get(s, "state");
+        const struct json *ended = json_get(state, "terminated");
+
+        if (sidecars != is_sidecar(json_at(specs, i)))
+            continue;
+        k->n++;
+        if (json_get(state, "running"))
+            k->running++;
+        else if (ended && json_int_or(json_get(ended, "exitCode"), 1) == 0)
+            k->succeeded++;
+        else if (ended)
+            k->failed++;
+        else if (json_path(s, "lastState", "terminated"))
+            k->waiting_again++;
+        else
+            k->waiting_first++;
+    }
+}
+
+static const char *phase_of(const struct status_input *in, const struct json *init, const struct json *mains) {
+    const char *policy = json_str_or(json_path(in->pod, "spec", "restartPolicy"), "Always");
+    struct counts i = {0}, m = {0};
+
+    count(init, json_path(in->pod, "spec", "initContainers"), false, &i);
+    count(mains, NULL, false, &m);
+    if (in->refused_reason || (i.failed > 0 && strcmp(policy, "Never") == 0))
+        return "Failed";
+    if (i.running + i.waiting_first + i.waiting_again + i.failed > 0 || m.waiting_first > 0)
+        return "Pending";
+    if (m.running > 0 || m.waiting_again > 0)
+        return "Running";
+    if (strcmp(policy, "Always") == 0 && json_str_or(json_path(in->pod, "metadata", "deletionTimestamp"), "")[0] == 0)
+        return "Running"; /* all ended, and all will be started again */
+    if (m.failed == 0)
+        return "Succeeded";
+    return strcmp(policy, "OnFailure") == 0 && in->running ? "Running" : "Failed";
+}
+
+/* --- conditions --- */
+
+static void add_condition(const struct status_input *in, struct json **list, const char *type, bool on,
+                          const char *reason, const char *message) {
+    const struct json *before = by_name(json_get(in->previous, "conditions"), "type", type);
+    const char *status = on ? "True" : "False";
+    struct json *o = json_object();
+
+    json_set(&o, "type", json_string(type));
+    json_set(&o, "status", json_string(status));
+    json_set(&o, "lastProbeTime", json_null());
+    if (before && is(json_get(before, "status"), status) && json_get(before, "lastTransitionTime"))
+        json_set(&o, "lastTransitionTime", json_ref(json_get(before, "lastTransitionTime")));
+    else
+        json_set(&o, "lastTransitionTime", time_value(in->now));
+    if (reason)
+        json_set(&o, "reason", json_string(reason));
+    if (message)
+        json_set(&o, "message", json_string(message));
+    json_append(list, o);
+}
+
+static void list_names(const struct json *statuses, bool (*pick)(const struct json *), struct strbuf *out) {
+    for (size_t i = 0; i < json_len(statuses); i++)
+        if (pick(json_at(statuses, i)))
+            strbuf_addf(out, "%s%s", out->len ? " " : "", json_str_or(json_get(json_at(statuses, i), "name"), ""));
+}
+
+static bool not_ready(const struct json *status) {
+    return !json_bool_or(json_get(status, "ready"), false);
+}
+
+static void add_readiness(const struct status_input *in, const struct json *mains, const char *phase,
+                          struct json **list) {
+    static const char *const types[] = {"Ready", "ContainersReady"};
+    _cleanup_strbuf_ struct strbuf names = STRBUF_INIT, message = STRBUF_INIT;
+    bool over = strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
+    const char *reason = NULL;
+
+    list_names(mains, not_ready, &names);
+    if (over)
+        reason = strcmp(phase, "Succeeded") == 0 ? "PodCompleted" : "PodFailed";
+    else if (names.len > 0) {
+        reason = "ContainersNotReady";
+        strbuf_addf(&message, "containers with unready status: [%s]", strbuf_str(&names));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        add_condition(in, list, types[i], !reason, reason, message.len ? strbuf_str(&message) : NULL);
+}
+
+static void add_initialized(const struct status_input *in, const struct json *init, struct json **list) {
+    const struct json *specs = json_path(in->pod, "spec", "initContainers");
+    _cleanup_strbuf_ struct strbuf names = STRBUF_INIT, message = STRBUF_INIT;
+
+    for (size_t i = 0; i < json_len(init); i++) {
+        const struct json *s = json_at(init, i);
+        bool done = is_sidecar(json_at(specs, i)) ? json_bool_or(json_get(s, "started"), false) : !not_ready(s);
+        if (!done)
+            strbuf_addf(&names, "%s%s", names.len ? " " : "", json_str_or(json_get(s, "name"), ""));
+    }
+    if (names.len > 0)
+        strbuf_addf(&message, "containers with incomplete status: [%s]", strbuf_str(&names));
+    add_condition(in, list, "Initialized", names.len == 0, names.len ? "ContainersNotInitialized" : NULL,
+                  names.len ? strbuf_str(&message) : NULL);
+}
+
+static bool is_ours(const char *type) {
+    static const char *const ours[] = {"PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"};
+
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+        if (strcmp(type, ours[i]) == 0)
+            return true;
+    return false;
+}
+
+static struct json *conditions(const struct status_input *in, const struct json *init, const struct json *mains,
+                               const char *phase) {
+    const struct json *theirs = json_path(in->pod, "status", "conditions");
+    bool network = json_bool_or(json_get(in->state, "networkReady"), false) && in->running;
+    struct json *list = json_array();
+
+    add_condition(in, &list, "PodReadyToStartContainers", network, NULL, NULL);
+    add_initialized(in, init, &list);
+    add_readiness(in, mains, phase, &list);
+    for (size_t i = 0; i < json_len(theirs); i++) /* PodScheduled, DisruptionTarget, readiness gates */
+        if (!is_ours(json_str_or(json_get(json_at(theirs, i), "type"), "")))
+            json_append(&list, json_ref(json_at(theirs, i)));
+    return list;
+}
+
+static void put_address(struct json **o, const char *one, const char *many, const char *ip) {
+    struct json *list = json_array(), *item = json_object();
+
+    json_set(&item, "ip", json_string(ip));
+    json_append(&list, item);
+    json_set(o, one, json_string(ip));
+    json_set(o, many, list);
+}
+
+struct json *status_make(const struct status_input *in) {
+    struct json *init = container_statuses(in, "initContainers", true);
+    struct json *mains = container_statuses(in, "containers", false);
+    const char *phase = phase_of(in, init, mains);
+    struct json *o = json_object();
+
+    json_set(&o, "phase", json_string(phase));
+    json_set(&o, "conditions", conditions(in, init, mains, phase));
+    if (in->refused_reason) {
+        json_set(&o, "reason", json_string(in->refused_reason));
+        json_set(&o, "message", json_string(in->refused_message));
+    }
+    if (*in->host_ip)
+        put_address(&o, "hostIP", "hostIPs", in->host_ip);
+    if (*in->pod_ip)
+        put_address(&o, "podIP", "podIPs", in->pod_ip);
+    json_set(&o, "startTime", time_value(in->start_time));
+    if (json_len(init) > 0)
+        json_set(&o, "initContainerStatuses", init);
+    else
+        json_unref(init);
+    json_set(&o, "containerStatuses", mains);
+    json_set(&o, "qosClass", json_string(pod_qos_class(in->pod)));
+    return o;
+}
