@@ -35,19 +35,28 @@ struct host_port {
 struct pod_demand {
     int64_t request[SCHED_RESOURCES];
     int64_t assumed[SCHED_STORAGE]; /* CPU and memory for scoring: containers that ask for nothing count a little */
-    uint64_t owner;                 /* hash of the controller's uid; 0: none */
+    uint32_t owner;                 /* hash of the controller's uid, for spreading; 0: none */
     struct extended_amount *extended;
     size_t n_extended;
     struct host_port *ports;
     size_t n_ports;
 };
 
+/* A string with its fnv1a hash: labels are compared millions of times a second. */
+struct hashed {
+    uint64_t hash;
+    const char *text;
+};
+struct hashed hashed(const char *text); /* borrows the text */
+bool hashed_equal(const struct hashed *a, const struct hashed *b);
+
 enum requirement_op { REQ_IN, REQ_NOT_IN, REQ_EXISTS, REQ_DOES_NOT_EXIST, REQ_GT, REQ_LT, REQ_INVALID };
 struct requirement {
-    const char *key;
+    struct hashed key;
     enum requirement_op op;
-    const struct json *values; /* array of strings */
-    bool is_field;             /* metadata.name instead of a label */
+    struct hashed *values;
+    size_t n_values;
+    bool is_field; /* metadata.name instead of a label */
 };
 /* All requirements of a term must hold; a term without any matches nothing. */
 struct selector_term {
@@ -76,8 +85,8 @@ struct pod_info {
     int64_t priority;
     bool gated, terminal, deleting;
     struct pod_demand demand;
-    const struct json *node_selector; /* map, or NULL */
-    bool has_required;                /* required node affinity is given: one of `required` must match */
+    struct selector_term selector; /* nodeSelector; n == 0: none */
+    bool has_required;             /* required node affinity is given: one of `required` must match */
     struct selector_term *required, *preferred;
     size_t n_required, n_preferred;
     struct toleration *tolerations;
@@ -85,11 +94,10 @@ struct pod_info {
 };
 
 struct node_label {
-    const char *key, *value;
+    struct hashed key, value;
 };
 struct owner_count {
-    uint64_t owner;
-    unsigned pods;
+    uint32_t owner, pods;
 };
 struct node_extended {
     char *name; /* owned */
@@ -109,7 +117,7 @@ struct node_info {
     /* read for some */
     struct host_port *ports;
     struct node_extended *extended;
-    struct node_label *labels; /* sorted by key */
+    struct node_label *labels; /* sorted by the key's hash; owned with their texts */
     size_t n_labels;
     char *name;   /* owned */
     size_t index; /* in the cache's array */
@@ -134,8 +142,8 @@ DEFINE_CLEANUP(struct node_info *, node_info_free)
 unsigned node_info_set_object(struct node_info *n, struct json *node);
 void node_info_add_pod(struct node_info *n, const struct pod_demand *d);
 void node_info_remove_pod(struct node_info *n, const struct pod_demand *d);
-const char *node_info_label(const struct node_info *n, const char *key); /* NULL when absent */
-unsigned node_info_owner_pods(const struct node_info *n, uint64_t owner);
+const struct hashed *node_info_label(const struct node_info *n, const struct hashed *key); /* NULL when absent */
+unsigned node_info_owner_pods(const struct node_info *n, uint32_t owner);
 
 /* What happened in the cluster that may let a refused pod fit. Each plugin names those that matter to it. */
 enum sched_event {

@@ -147,6 +147,14 @@ static void read_ports(const struct json *spec, struct pod_demand *d) {
 
 /* --- affinity and tolerations --- */
 
+struct hashed hashed(const char *text) {
+    return (struct hashed){fnv1a(text, strlen(text)), text};
+}
+
+bool hashed_equal(const struct hashed *a, const struct hashed *b) {
+    return a->hash == b->hash && strcmp(a->text, b->text) == 0;
+}
+
 static enum requirement_op parse_op(const char *s) {
     static const char *const names[] = {"In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"};
 
@@ -158,13 +166,29 @@ static enum requirement_op parse_op(const char *s) {
 
 static void read_requirements(struct selector_term *t, const struct json *list, bool is_field) {
     for (size_t i = 0; i < json_len(list); i++) {
-        const struct json *r = json_at(list, i);
-        t->requirements[t->n++] = (struct requirement){
-            .key = json_str_or(json_get(r, "key"), ""),
-            .op = parse_op(json_str_or(json_get(r, "operator"), "")),
-            .values = json_get(r, "values"),
-            .is_field = is_field,
-        };
+        const struct json *r = json_at(list, i), *values = json_get(r, "values");
+        struct requirement *q = &t->requirements[t->n++];
+        q->key = hashed(json_str_or(json_get(r, "key"), ""));
+        q->op = parse_op(json_str_or(json_get(r, "operator"), ""));
+        q->is_field = is_field;
+        q->n_values = json_len(values);
+        q->values = q->n_values ? xcalloc(q->n_values, sizeof(*q->values)) : NULL;
+        for (size_t v = 0; v < q->n_values; v++)
+            q->values[v] = hashed(json_str_or(json_at(values, v), ""));
+    }
+}
+
+/* A nodeSelector is a term of plain equalities. */
+static void read_node_selector(struct selector_term *t, const struct json *map) {
+    if (json_len(map) > 0)
+        t->requirements = xcalloc(json_len(map), sizeof(*t->requirements));
+    for (t->n = 0; t->n < json_len(map); t->n++) {
+        struct requirement *q = &t->requirements[t->n];
+        q->key = hashed(json_key_at(map, t->n));
+        q->op = REQ_IN;
+        q->n_values = 1;
+        q->values = xcalloc(1, sizeof(*q->values));
+        q->values[0] = hashed(json_str_or(json_value_at(map, t->n), ""));
     }
 }
 
@@ -233,14 +257,14 @@ bool pod_tolerates(const struct pod_info *p, const struct taint *taint) {
 
 /* --- the pod --- */
 
-static uint64_t controller_hash(const struct json *pod) {
+static uint32_t controller_hash(const struct json *pod) {
     const struct json *owners = json_path(pod, "metadata", "ownerReferences");
 
     for (size_t i = 0; i < json_len(owners); i++) {
         const struct json *o = json_at(owners, i);
         const char *uid = json_str_or(json_get(o, "uid"), "");
         if (json_bool_or(json_get(o, "controller"), false))
-            return fnv1a(uid, strlen(uid)) | 1;
+            return (uint32_t) fnv1a(uid, strlen(uid)) | 1;
     }
     return 0;
 }
@@ -264,23 +288,28 @@ struct pod_info *pod_info_new(struct json *pod) {
     read_requests(spec, &p->demand);
     read_ports(spec, &p->demand);
     p->demand.owner = controller_hash(pod);
-    p->node_selector = json_get(spec, "nodeSelector");
-    if (json_len(p->node_selector) == 0)
-        p->node_selector = NULL;
+    read_node_selector(&p->selector, json_get(spec, "nodeSelector"));
     read_affinity(p, json_path(spec, "affinity", "nodeAffinity"));
     read_tolerations(p, json_get(spec, "tolerations"));
     return p;
 }
 
+static void finish_term(struct selector_term *t) {
+    for (size_t i = 0; i < t->n; i++)
+        free(t->requirements[i].values);
+    free(t->requirements);
+}
+
 static void free_terms(struct selector_term *terms, size_t n) {
     for (size_t i = 0; i < n; i++)
-        free(terms[i].requirements);
+        finish_term(&terms[i]);
     free(terms);
 }
 
 void pod_info_free(struct pod_info *p) {
     if (!p)
         return;
+    finish_term(&p->selector);
     free_terms(p->required, p->n_required);
     free_terms(p->preferred, p->n_preferred);
     free(p->tolerations);

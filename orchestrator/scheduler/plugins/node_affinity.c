@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-static bool value_in(const struct json *values, const char *v) {
-    for (size_t i = 0; i < json_len(values); i++)
-        if (strcmp(json_str_or(json_at(values, i), ""), v) == 0)
+static bool value_in(const struct requirement *q, const struct hashed *v) {
+    for (size_t i = 0; i < q->n_values; i++)
+        if (hashed_equal(&q->values[i], v))
             return true;
     return false;
 }
@@ -15,7 +15,7 @@ static bool value_in(const struct json *values, const char *v) {
 static bool parse_int(const char *s, int64_t *ret) {
     char *end;
 
-    if (!s || !(*s == '-' || *s == '+' || (*s >= '0' && *s <= '9')))
+    if (!(*s == '-' || *s == '+' || (*s >= '0' && *s <= '9')))
         return false;
     errno = 0;
     *ret = strtoll(s, &end, 10);
@@ -25,41 +25,46 @@ static bool parse_int(const char *s, int64_t *ret) {
 static bool compare_matches(const struct requirement *q, const char *v) {
     int64_t have, want;
 
-    if (json_len(q->values) != 1 || !parse_int(v, &have) || !parse_int(json_str(json_at(q->values, 0)), &want))
+    if (q->n_values != 1 || !parse_int(v, &have) || !parse_int(q->values[0].text, &want))
         return false;
     return q->op == REQ_GT ? have > want : have < want;
 }
 
 static bool requirement_matches(const struct requirement *q, const struct node_info *node) {
-    const char *v;
+    const struct hashed *v = NULL, name = q->is_field ? hashed(node->name) : (struct hashed){0};
 
-    if (q->is_field)
-        v = strcmp(q->key, "metadata.name") == 0 ? node->name : NULL;
-    else
-        v = node_info_label(node, q->key);
+    if (!q->is_field)
+        v = node_info_label(node, &q->key);
+    else if (strcmp(q->key.text, "metadata.name") == 0)
+        v = &name;
     switch (q->op) {
     case REQ_IN:
-        return v && value_in(q->values, v);
+        return v && value_in(q, v);
     case REQ_NOT_IN:
-        return !v || !value_in(q->values, v);
+        return !v || !value_in(q, v);
     case REQ_EXISTS:
         return v;
     case REQ_DOES_NOT_EXIST:
         return !v;
     case REQ_GT:
     case REQ_LT:
-        return v && compare_matches(q, v);
+        return v && compare_matches(q, v->text);
     case REQ_INVALID:
         return false;
     }
     return false;
 }
 
-static bool term_matches(const struct selector_term *t, const struct node_info *node) {
+static bool all_match(const struct selector_term *t, const struct node_info *node) {
     for (size_t i = 0; i < t->n; i++)
         if (!requirement_matches(&t->requirements[i], node))
             return false;
-    return t->n > 0;
+    return true;
+}
+
+/* An empty term matches nothing. */
+static bool term_matches(const struct selector_term *t, const struct node_info *node) {
+    return t->n > 0 && all_match(t, node);
 }
 
 static bool any_term_matches(const struct pod_info *pod, const struct node_info *node) {
@@ -69,21 +74,12 @@ static bool any_term_matches(const struct pod_info *pod, const struct node_info 
     return !pod->has_required;
 }
 
-static bool selector_map_matches(const struct json *map, const struct node_info *node) {
-    for (size_t i = 0; i < json_len(map); i++) {
-        const char *v = node_info_label(node, json_key_at(map, i));
-        if (!v || strcmp(v, json_str_or(json_value_at(map, i), "")) != 0)
-            return false;
-    }
-    return true;
-}
-
 static bool filters(const struct pod_info *pod) {
-    return pod->node_selector || pod->has_required;
+    return pod->selector.n > 0 || pod->has_required;
 }
 
 static bool filter(const struct pod_info *pod, const struct node_info *node, struct refusals *r) {
-    if (selector_map_matches(pod->node_selector, node) && any_term_matches(pod, node))
+    if (all_match(&pod->selector, node) && any_term_matches(pod, node))
         return true;
     return sched_refuse(r, "node(s) didn't match Pod's node affinity/selector", NULL, NULL);
 }
