@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <ctype.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
@@ -153,7 +154,7 @@ static int add_architectures(scmp_filter_ctx ctx, const struct json *list, struc
 
         if (strncmp(name, "SCMP_ARCH_", 10) == 0)
             for (name += 10; name[n] && n < sizeof(lower) - 1; n++)
-                lower[n] = (char) (name[n] | 0x20);
+                lower[n] = (char) tolower((unsigned char) name[n]);
         lower[n] = 0;
         uint32_t token = seccomp_arch_resolve_name(lower);
         if (token == 0)
