@@ -148,18 +148,20 @@ void store_close(struct store *s) {
 
 /* --- writing --- */
 
+/* In store.pending. */
+static char *pending_key(const char *resource, const char *ns, const char *name) {
+    return xasprintf("%s\x1f%s\x1f%s", resource, ns, name);
+}
+
 /* The newest submitted state of the object; a new reference, or NULL when it is (about to be) absent. Under `submit`.
  */
-static struct store_item *newest_submitted(struct store *s, const struct resource_state *res, const char *key,
-                                           const struct store_write *w) {
+static struct store_item *newest_submitted(struct store *s, const char *key, const char *resource, const char *ns,
+                                           const char *name) {
     const struct write *pending = hashmap_get(s->pending, key);
 
     if (pending)
         return pending->op == STORE_DELETE ? NULL : store_item_ref(pending->item);
-    pthread_rwlock_rdlock(&s->state);
-    struct store_item *i = store_item_ref(index_find(&res->index, w->ns, w->name));
-    pthread_rwlock_unlock(&s->state);
-    return i;
+    return store_get(s, resource, ns, name);
 }
 
 static int check(const struct store_write *w, const struct store_item *now) {
@@ -200,11 +202,11 @@ int store_submit(struct store *s, const struct store_write *w, store_done_fn don
     if (r < 0)
         return r;
     struct resource_state *res = store_resource_get(s, w->resource);
-    _cleanup_free_ char *key = xasprintf("%s\x1f%s\x1f%s", w->resource, w->ns, w->name);
+    _cleanup_free_ char *key = pending_key(w->resource, w->ns, w->name);
     _cleanup_(store_item_unrefp) struct store_item *now = NULL;
 
     pthread_mutex_lock(&s->submit);
-    now = newest_submitted(s, res, key, w);
+    now = newest_submitted(s, key, w->resource, w->ns, w->name);
     r = check(w, now);
     if (r < 0) {
         pthread_mutex_unlock(&s->submit);
@@ -239,5 +241,14 @@ struct store_item *store_get(struct store *s, const char *resource, const char *
     const struct resource_state *res = store_resource_find(s, resource);
     struct store_item *i = res ? store_item_ref(index_find(&res->index, ns, name)) : NULL;
     pthread_rwlock_unlock(&s->state);
+    return i;
+}
+
+struct store_item *store_get_submitted(struct store *s, const char *resource, const char *ns, const char *name) {
+    _cleanup_free_ char *key = pending_key(resource, ns, name);
+
+    pthread_mutex_lock(&s->submit);
+    struct store_item *i = newest_submitted(s, key, resource, ns, name);
+    pthread_mutex_unlock(&s->submit);
     return i;
 }

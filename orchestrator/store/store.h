@@ -89,7 +89,8 @@ uint64_t store_revision(struct store *s); /* of the newest committed write */
 /* A new reference, or NULL. */
 struct store_item *store_get(struct store *s, const char *resource, const char *ns, const char *name);
 /* The newest submitted state, which may not be durable yet: what a read-modify-write must build on, or it would lose
- * against every write still on its way to the disk. Never show it to anybody before a write on top of it is acknowledged. */
+ * against every write still on its way to the disk. Never show it to anybody before a write on top of it is
+ * acknowledged. */
 struct store_item *store_get_submitted(struct store *s, const char *resource, const char *ns, const char *name);
 
 struct store_list {

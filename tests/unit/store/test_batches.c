@@ -110,6 +110,33 @@ static void test_failed_batch_takes_back_what_was_built_on_it(void **state) {
     store_close(s);
 }
 
+static int64_t submitted_value(struct store *s, const char *ns, const char *name) {
+    _cleanup_(store_item_unrefp) struct store_item *i = store_get_submitted(s, "configmaps", ns, name);
+
+    return i ? json_int_or(json_get(store_item_doc(i), "value"), -2) : -1;
+}
+
+static void test_submitted_state_is_ahead_of_the_disk(void **state) {
+    struct fake f;
+    struct store *s;
+    struct waiter w = WAITER_INIT;
+
+    fake_open(&f, &s);
+    assert_int_equal(put(s, STORE_CREATE, "a", "x", 1, 0, NULL), 0);
+    assert_int_equal(submitted_value(s, "a", "x"), 1);
+    fake_set(&f, true, 0);
+    assert_int_equal(submit(s, STORE_UPDATE, "a", "x", 2, 1, &w), 0);
+    assert_int_equal(value_of(s, "a", "x"), 1);
+    assert_int_equal(submitted_value(s, "a", "x"), 2);
+    assert_int_equal(submit(s, STORE_DELETE, "a", "x", 0, 0, &w), 0);
+    assert_int_equal(submitted_value(s, "a", "x"), -1);
+    assert_int_equal(value_of(s, "a", "x"), 1);
+    fake_set(&f, false, 0);
+    waiter_wait(&w, 2);
+    assert_int_equal(submitted_value(s, "a", "x"), -1);
+    store_close(s);
+}
+
 static void test_other_objects_survive_a_failed_batch(void **state) {
     struct fake f;
     struct store *s;
@@ -280,6 +307,7 @@ static void test_random_histories(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_failed_batch_takes_back_what_was_built_on_it),
+        cmocka_unit_test(test_submitted_state_is_ahead_of_the_disk),
         cmocka_unit_test(test_other_objects_survive_a_failed_batch),
         cmocka_unit_test(test_full_backend_lets_deletions_through),
         cmocka_unit_test(test_writes_share_commits),
