@@ -52,12 +52,18 @@ static const char usage[] =
 
 static int parse(int argc, char **argv, struct agent_settings *s) {
     static const struct option options[] = {
-        {"server", required_argument, NULL, 's'},    {"node-name", required_argument, NULL, 'n'},
-        {"node-address", required_argument, NULL, 'a'}, {"token-file", required_argument, NULL, 't'},
-        {"ca-file", required_argument, NULL, 'c'},   {"ca-hash", required_argument, NULL, 'H'},
-        {"baton", required_argument, NULL, 'b'},     {"state-dir", required_argument, NULL, 'd'},
-        {"run-dir", required_argument, NULL, 'r'},   {"cgroup-controllers", required_argument, NULL, 'C'},
-        {"log-level", required_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'},
+        {"server", required_argument, NULL, 's'},
+        {"node-name", required_argument, NULL, 'n'},
+        {"node-address", required_argument, NULL, 'a'},
+        {"token-file", required_argument, NULL, 't'},
+        {"ca-file", required_argument, NULL, 'c'},
+        {"ca-hash", required_argument, NULL, 'H'},
+        {"baton", required_argument, NULL, 'b'},
+        {"state-dir", required_argument, NULL, 'd'},
+        {"run-dir", required_argument, NULL, 'r'},
+        {"cgroup-controllers", required_argument, NULL, 'C'},
+        {"log-level", required_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},
         {0},
     };
     enum log_level level;
@@ -66,9 +72,9 @@ static int parse(int argc, char **argv, struct agent_settings *s) {
     *s = (struct agent_settings){
         .server = "unix:/run/podium-server/link.sock", .state_dir = "/var/lib/podium", .run_dir = "/run/podium"};
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        const char **texts[] = {['s'] = &s->server, ['n'] = &s->node_name, ['a'] = &s->node_address,
-                                ['t'] = &s->token_file, ['c'] = &s->ca_file, ['H'] = &s->ca_hash,
-                                ['b'] = &s->baton, ['d'] = &s->state_dir, ['r'] = &s->run_dir};
+        const char **texts[] = {['s'] = &s->server,     ['n'] = &s->node_name, ['a'] = &s->node_address,
+                                ['t'] = &s->token_file, ['c'] = &s->ca_file,   ['H'] = &s->ca_hash,
+                                ['b'] = &s->baton,      ['d'] = &s->state_dir, ['r'] = &s->run_dir};
         if (c == 'h') {
             fputs(usage, stdout);
             return 1;
@@ -179,7 +185,8 @@ static const struct agent_link_handler link_handler = {
 
 /* --- agent → link --- */
 
-static void on_pod_status(void *userdata, const char *ns, const char *name, const char *uid, const struct json *status) {
+static void on_pod_status(void *userdata, const char *ns, const char *name, const char *uid,
+                          const struct json *status) {
     agent_link_pod_status(((struct agent_process *) userdata)->link, ns, name, uid, status);
 }
 
@@ -226,8 +233,8 @@ static int start_agent(struct agent_process *p, struct error *err) {
 static int start_link(struct agent_process *p, struct error *err) {
     _cleanup_strbuf_ struct strbuf token = STRBUF_INIT;
     _cleanup_free_ char *cert_dir = path_join(p->settings.state_dir, "agent");
-    _cleanup_free_ char *ca_file = p->settings.ca_file ? xstrdup(p->settings.ca_file)
-                                                       : path_join(p->settings.state_dir, "ca.crt");
+    _cleanup_free_ char *ca_file =
+        p->settings.ca_file ? xstrdup(p->settings.ca_file) : path_join(p->settings.state_dir, "ca.crt");
 
     if (p->settings.token_file) {
         int r = file_read(p->settings.token_file, 4096, &token, err);

@@ -119,8 +119,7 @@ static void on_link_data(void *userdata, enum link_channel channel, const void *
 }
 
 const struct link_stream_ops agent_log_stream_ops = {.data = ignore_data, .acked = on_link_acked, .end = on_link_end};
-const struct link_stream_ops agent_exec_stream_ops = {
-    .data = on_link_data, .acked = on_link_acked, .end = on_link_end};
+const struct link_stream_ops agent_exec_stream_ops = {.data = on_link_data, .acked = on_link_acked, .end = on_link_end};
 
 /* --- opening --- */
 
@@ -166,9 +165,10 @@ int agent_streams_open_exec(struct agent *agent, struct link_stream *stream, con
         .stderr_ = json_bool_or(json_get(options, "stderr"), false),
     };
     j->link = stream;
-    int r = json_bool_or(json_get(options, "attach"), false)
-                ? error_set(err, -EOPNOTSUPP, "attaching to a container's own process is not supported; use exec or logs")
-                : agent_exec_open(agent, &o, &exec_callbacks, j, &j->exec, err);
+    int r =
+        json_bool_or(json_get(options, "attach"), false)
+            ? error_set(err, -EOPNOTSUPP, "attaching to a container's own process is not supported; use exec or logs")
+            : agent_exec_open(agent, &o, &exec_callbacks, j, &j->exec, err);
     if (r < 0) {
         free(j);
         return r;

@@ -16,22 +16,24 @@ struct image_settings {
     bool cluster_given, quiet;
 };
 
-static const char usage[] =
-    "Usage: podium image import PATH [--name NAME]   import an OCI layout or a docker archive\n"
-    "       podium image ls                          list images\n"
-    "       podium image rm NAME|DIGEST...           remove images\n"
-    "\n"
-    "      --name NAME      call the image this instead of what the archive says\n"
-    "      --cluster NAME   every node of this local cluster (the default where one is up)\n"
-    "      --dir DIR        the local cluster in this folder\n"
-    "      --root DIR       this image store (default " IMAGE_STORE_DEFAULT ")\n"
-    "  -q, --quiet          no progress\n";
+static const char usage[] = "Usage: podium image import PATH [--name NAME]   import an OCI layout or a docker archive\n"
+                            "       podium image ls                          list images\n"
+                            "       podium image rm NAME|DIGEST...           remove images\n"
+                            "\n"
+                            "      --name NAME      call the image this instead of what the archive says\n"
+                            "      --cluster NAME   every node of this local cluster (the default where one is up)\n"
+                            "      --dir DIR        the local cluster in this folder\n"
+                            "      --root DIR       this image store (default " IMAGE_STORE_DEFAULT ")\n"
+                            "  -q, --quiet          no progress\n";
 
 static int parse(int argc, char **argv, struct image_settings *s) {
     static const struct option options[] = {
-        {"name", required_argument, NULL, 'n'}, {"cluster", required_argument, NULL, 'c'},
-        {"dir", required_argument, NULL, 'd'},  {"root", required_argument, NULL, 'r'},
-        {"quiet", no_argument, NULL, 'q'},      {"help", no_argument, NULL, 'h'},
+        {"name", required_argument, NULL, 'n'},
+        {"cluster", required_argument, NULL, 'c'},
+        {"dir", required_argument, NULL, 'd'},
+        {"root", required_argument, NULL, 'r'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},
         {0},
     };
     int c;
@@ -92,8 +94,8 @@ static void show_progress(const struct image_progress *p, void *userdata) {
     const char *label = userdata;
 
     if (p->layers && p->bytes_all)
-        fprintf(stderr, "\r\033[K%s%s%s %zu/%zu (%" PRIu64 "%%)", label, *label ? ": " : "", p->what, p->layer, p->layers,
-                p->bytes * 100 / p->bytes_all);
+        fprintf(stderr, "\r\033[K%s%s%s %zu/%zu (%" PRIu64 "%%)", label, *label ? ": " : "", p->what, p->layer,
+                p->layers, p->bytes * 100 / p->bytes_all);
     else
         fprintf(stderr, "\r\033[K%s%s%s", label, *label ? ": " : "", p->what);
 }
@@ -126,8 +128,8 @@ static int list(struct image_store *store, const char *label, bool header, struc
         for (size_t k = 0; k == 0 || m->names[k]; k++) {
             if (*label)
                 printf("%-12s ", label);
-            printf("%-48s %-15.12s %9.1fM  %s\n", m->names[k] ? m->names[k] : "<none>",
-                   m->digest + strlen("sha256:"), (double) m->size_bytes / 1e6, age);
+            printf("%-48s %-15.12s %9.1fM  %s\n", m->names[k] ? m->names[k] : "<none>", m->digest + strlen("sha256:"),
+                   (double) m->size_bytes / 1e6, age);
             if (!m->names[k])
                 break;
         }

@@ -9,9 +9,9 @@ struct node_stream {
     struct link_stream *link; /* NULL when it has ended or could not be opened */
     const struct node_stream_handlers *handlers;
     void *userdata;
-    size_t passed_on;            /* bytes of data() not yet given back by resume() */
+    size_t passed_on; /* bytes of data() not yet given back by resume() */
     bool exec;
-    sd_event_source *failure;    /* deferred `end` of a stream that could not be opened */
+    sd_event_source *failure; /* deferred `end` of a stream that could not be opened */
     struct error err;
     int code;
 };

@@ -14,13 +14,13 @@ struct server_options {
     const char *advertise_address; /* an address of this host that clients use; NULL: the default route's */
     int port, link_port;
     const char *socket, *link_socket;
-    const char *manifests;         /* NULL: none watched */
+    const char *manifests; /* NULL: none watched */
     const char *cluster_cidr, *service_cidr;
     const char *token_file;
     uint64_t heartbeat_usec, node_grace_usec;
     unsigned eviction_seconds;
     unsigned workers;
-    bool no_sync;                  /* benchmarks only */
+    bool no_sync; /* benchmarks only */
 };
 
 /* 0: go on; > 0: exit with this code minus one (usage printed). */

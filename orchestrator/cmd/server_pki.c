@@ -37,8 +37,12 @@ static char *first_service_address(const char *cidr) {
 }
 
 static void collect_names(struct server_pki *p, const struct server_options *o) {
-    static const char *const names[] = {"localhost", "podium", "kubernetes", "kubernetes.default",
-                                        "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"};
+    static const char *const names[] = {"localhost",
+                                        "podium",
+                                        "kubernetes",
+                                        "kubernetes.default",
+                                        "kubernetes.default.svc",
+                                        "kubernetes.default.svc.cluster.local"};
     char host[256] = "", address[NETNS_ADDRESS_SIZE];
 
     p->dns = strv_new();

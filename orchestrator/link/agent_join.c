@@ -10,10 +10,10 @@
 #include "podium/base/log.h"
 #include "podium/base/path.h"
 
-#define CERT_NAME          "node"
-#define RENEW_MIN_USEC     (60 * USEC_PER_SEC)
-#define RENEW_ACCURACY     (10 * USEC_PER_SEC)
-#define HASH_PREFIX        "sha256:"
+#define CERT_NAME      "node"
+#define RENEW_MIN_USEC (60 * USEC_PER_SEC)
+#define RENEW_ACCURACY (10 * USEC_PER_SEC)
+#define HASH_PREFIX    "sha256:"
 
 bool agent_join_is_unix(const struct agent_link *l) {
     return strncmp(l->server, "unix:", 5) == 0;
@@ -49,8 +49,8 @@ int agent_join_load(struct agent_link *l, struct error *err) {
 
 /* The first join knows the authority by its hash only: the chain the server shows must contain it. */
 static int pin_authority(struct agent_link *l, gnutls_session_t session, struct error *err) {
-    const char *want = strncmp(l->ca_hash, HASH_PREFIX, strlen(HASH_PREFIX)) == 0 ? l->ca_hash + strlen(HASH_PREFIX)
-                                                                                 : l->ca_hash;
+    const char *want =
+        strncmp(l->ca_hash, HASH_PREFIX, strlen(HASH_PREFIX)) == 0 ? l->ca_hash + strlen(HASH_PREFIX) : l->ca_hash;
     unsigned n = 0;
     const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &n);
     char hash[PKI_SHA256_HEX_SIZE];
@@ -81,7 +81,9 @@ int agent_join_verify_server(struct agent_link *l, gnutls_session_t session, str
         /* the handshake's credentials did not know the authority: its signature is checked at the next connection */
         return 1;
     }
-    int r = pki_peer_identity(session, NULL, &identity, err);
+    /* any name will do ("": server purpose): only the control plane gets certificates of a server from its authority,
+     * and it may be reached by addresses it does not know of */
+    int r = pki_peer_identity(session, "", &identity, err);
     if (r < 0)
         return r;
     pki_identity_finish(&identity);
@@ -130,8 +132,8 @@ int agent_join_start(struct agent_link *l, struct error *err) {
     int r = pki_csr_new(user, &csr, &l->csr_key, err);
     if (r < 0)
         return r;
-    r = sd_bus_call_method_async(l->bus, NULL, NULL, LINK_SERVER_PATH, LINK_SERVER_INTERFACE, "Join", on_joined, l, "sss",
-                                 l->token ? l->token : "", l->node_name, csr);
+    r = sd_bus_call_method_async(l->bus, NULL, NULL, LINK_SERVER_PATH, LINK_SERVER_INTERFACE, "Join", on_joined, l,
+                                 "sss", l->token ? l->token : "", l->node_name, csr);
     return r < 0 ? error_set_errno(err, r, "cannot call Join") : 0;
 }
 

@@ -24,7 +24,7 @@ static void dial(struct agent_link *l);
 static void set_timer(struct agent_link *l, uint64_t usec, sd_event_time_handler_t fn) {
     sd_event_source_disable_unref(l->timer);
     l->timer = NULL;
-    int r = sd_event_add_time_relative(l->loop, &l->timer, CLOCK_MONOTONIC, usec, 0, fn, l);
+    int r = sd_event_add_time_relative(l->loop, &l->timer, CLOCK_MONOTONIC, usec, usec / 8 + 1, fn, l);
     if (r < 0)
         log_errno(r, "link: cannot set a timer: %s", strerror(-r));
 }

@@ -34,8 +34,8 @@ struct agent_link_handler {
     struct json *(*node_status)(void *userdata);
     struct json *(*node_labels)(void *userdata);
     /* options of a log: {uid, container, follow, timestamps, previous, tailLines (-1: all), sinceUsec, limitBytes};
-     * of an exec: {uid, container, args, tty, stdin, stdout, stderr}. On success the handler keeps the stream, having set
-     * its callbacks with *ret_ops and *ret_userdata, and ends it with link_stream_end(). */
+     * of an exec: {uid, container, args, tty, stdin, stdout, stderr}. On success the handler keeps the stream, having
+     * set its callbacks with *ret_ops and *ret_userdata, and ends it with link_stream_end(). */
     int (*open_log)(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
                     struct error *err);
     int (*open_exec)(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
@@ -46,14 +46,14 @@ struct agent_link_handler {
 };
 
 struct agent_link_options {
-    const char *server;    /* "HOST:PORT" or "unix:PATH" */
+    const char *server; /* "HOST:PORT" or "unix:PATH" */
     const char *node_name;
-    const char *cert_dir;  /* node.crt and node.key live here */
-    const char *ca_file;   /* authority of the server; written at the first join if ca_hash is given instead */
-    const char *ca_hash;   /* "sha256:HEX" of the authority's public key, or NULL */
-    const char *token;     /* join token or NULL */
+    const char *cert_dir; /* node.crt and node.key live here */
+    const char *ca_file;  /* authority of the server; written at the first join if ca_hash is given instead */
+    const char *ca_hash;  /* "sha256:HEX" of the authority's public key, or NULL */
+    const char *token;    /* join token or NULL */
     const char *version;
-    sd_bus *system_bus;    /* NULL: not exported there */
+    sd_bus *system_bus; /* NULL: not exported there */
 };
 
 int agent_link_new(sd_event *loop, const struct agent_link_options *options, const struct agent_link_handler *handler,

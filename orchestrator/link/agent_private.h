@@ -13,22 +13,22 @@ struct agent_link {
     const struct agent_link_handler *handler;
     void *userdata;
     char *server, *node_name, *cert_dir, *ca_file, *ca_hash, *token, *version;
-    char *csr_key;              /* key of a signing request under way */
+    char *csr_key; /* key of a signing request under way */
     sd_bus *system_bus;
     sd_bus_slot *system_slot;
     gnutls_certificate_credentials_t credentials;
-    bool has_certificate;       /* credentials hold the node's own */
+    bool has_certificate; /* credentials hold the node's own */
     struct tls_pipe *pipe;
-    sd_bus *bus;                /* the connection, NULL while there is none */
+    sd_bus *bus; /* the connection, NULL while there is none */
     sd_bus_slot *slot, *disconnect_slot;
     struct stream_table *streams;
     bool registered;
-    unsigned failures;          /* dials in a row that led to nothing */
-    char *last_error;           /* told once, not at every try */
+    unsigned failures; /* dials in a row that led to nothing */
+    char *last_error;  /* told once, not at every try */
     uint64_t heartbeat_usec;
-    unsigned heartbeats_open;   /* sent and not answered */
-    sd_event_source *timer;     /* next dial, or next heartbeat */
-    sd_event_source *reset;     /* deferred end of the connection: never inside one of its own messages */
+    unsigned heartbeats_open; /* sent and not answered */
+    sd_event_source *timer;   /* next dial, or next heartbeat */
+    sd_event_source *reset;   /* deferred end of the connection: never inside one of its own messages */
     sd_event_source *renewal;
 };
 

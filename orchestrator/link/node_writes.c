@@ -10,17 +10,17 @@
 #include "podium/base/clock.h"
 #include "podium/base/hashmap.h"
 
-#define CONCURRENCY     64
-#define LEASE_NAMESPACE "kube-node-lease"
+#define CONCURRENCY      64
+#define LEASE_NAMESPACE  "kube-node-lease"
 #define NODE_PREFIX_BITS 24 /* each node's share of the cluster's pod range */
 
 struct node_writes {
     struct client *client;
     struct informer *nodes, *pods;
     struct workqueue *queue;
-    struct hashmap *entries;   /* key → struct entry */
-    struct hashmap *calls;     /* key → struct pending, while a request is under way */
-    struct hashmap *cidrs;     /* ranges given to nodes whose objects are not written yet: range → (unused) */
+    struct hashmap *entries; /* key → struct entry */
+    struct hashmap *calls;   /* key → struct pending, while a request is under way */
+    struct hashmap *cidrs;   /* ranges given to nodes whose objects are not written yet: range → (unused) */
     char *cluster_cidr;
     unsigned lease_seconds;
 };
@@ -302,8 +302,8 @@ static void sync_key(void *userdata, const char *key) {
 
 /* --- interface --- */
 
-struct node_writes *node_writes_new(sd_event *loop, struct client *client, struct informer *nodes, struct informer *pods,
-                                    const char *cluster_cidr, unsigned lease_seconds) {
+struct node_writes *node_writes_new(sd_event *loop, struct client *client, struct informer *nodes,
+                                    struct informer *pods, const char *cluster_cidr, unsigned lease_seconds) {
     struct node_writes *w = xnew0(struct node_writes);
 
     w->client = client;

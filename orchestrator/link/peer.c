@@ -411,7 +411,8 @@ int link_peer_accept(struct link_server *s, int fd_take, bool unix_socket, struc
     if (r >= 0)
         r = start_bus(p, plain, err);
     if (r >= 0) {
-        r = sd_event_add_time_relative(s->loop, &p->timer, CLOCK_MONOTONIC, LINK_HANDSHAKE_USEC, 0, on_timeout, p);
+        r = sd_event_add_time_relative(s->loop, &p->timer, CLOCK_MONOTONIC, LINK_HANDSHAKE_USEC,
+                                       s->heartbeat_usec / 4 + 1, on_timeout, p);
         if (r < 0)
             error_set_errno(err, r, "cannot set a timer");
     }

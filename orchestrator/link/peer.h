@@ -38,14 +38,14 @@ struct link_peer {
     sd_bus *bus;
     sd_bus_slot *slot, *disconnect_slot;
     struct stream_table *streams;
-    sd_event_source *timer;    /* to register in time, then to be heard of in time */
-    sd_event_source *reaper;   /* deferred end: never inside a message of its own bus */
-    char *certified;           /* node name of its certificate; "" none shown; NULL: any (unix socket) */
-    char *node;                /* after Register */
-    char *network;             /* last SetNetwork text */
-    struct hashmap *needs;     /* "ConfigMap/ns/name" of objects its pods refer to */
+    sd_event_source *timer;  /* to register in time, then to be heard of in time */
+    sd_event_source *reaper; /* deferred end: never inside a message of its own bus */
+    char *certified;         /* node name of its certificate; "" none shown; NULL: any (unix socket) */
+    char *node;              /* after Register */
+    char *network;           /* last SetNetwork text */
+    struct hashmap *needs;   /* "ConfigMap/ns/name" of objects its pods refer to */
     char *end_reason;
-    bool synced;               /* got its first full set */
+    bool synced; /* got its first full set */
 };
 
 /* peer.c */

@@ -5,7 +5,8 @@
 
 #include "podium/base/json.h"
 
-/* Calls add(userdata, "ConfigMap" or "Secret", name) for each mention (repeats possible); the namespace is the pod's. */
+/* Calls add(userdata, "ConfigMap" or "Secret", name) for each mention (repeats possible); the namespace is the pod's.
+ */
 void pod_references(const struct json *pod, void (*add)(void *userdata, const char *kind, const char *name),
                     void *userdata);
 

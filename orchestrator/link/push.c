@@ -121,7 +121,7 @@ static void object_changed(struct link_server *s, const char *kind, const struct
                                          json_str_or(json_get(meta, "name"), ""));
     struct link_peer *p;
 
-    list_foreach (p, &s->peers, link) {
+    list_foreach(p, &s->peers, link) {
         if (!p->synced || !hashmap_has(p->needs, key))
             continue;
         if (object)
@@ -181,7 +181,7 @@ static char *network_text(const struct link_server *s, const char *self) {
 void push_networks(struct link_server *s) {
     struct link_peer *p;
 
-    list_foreach (p, &s->peers, link) {
+    list_foreach(p, &s->peers, link) {
         _cleanup_free_ char *text = p->node ? network_text(s, p->node) : NULL;
         if (!text || (p->network && strcmp(p->network, text) == 0))
             continue;
@@ -222,8 +222,7 @@ static void on_synced(void *userdata) {
     struct link_server *s = userdata;
     struct link_peer *p;
 
-    list_foreach (p, &s->peers, link)
-        push_full(p);
+    list_foreach(p, &s->peers, link) push_full(p);
 }
 
 static void node_of_pod(const struct json *pod, char ***keys) {

@@ -154,8 +154,7 @@ void link_server_free(struct link_server *s) {
         return;
     sd_event_source_disable_unref(s->tcp_source);
     sd_event_source_disable_unref(s->unix_source);
-    list_foreach (p, &s->peers, link)
-        link_peer_free(p);
+    list_foreach(p, &s->peers, link) link_peer_free(p);
     closep(&s->tcp_fd);
     closep(&s->unix_fd);
     if (s->unix_socket)
@@ -212,7 +211,8 @@ static int open_stream(struct link_server *s, const char *member, const char *no
 }
 
 int link_server_open_log(struct link_server *s, const char *node, const struct json *options,
-                         const struct link_stream_ops *ops, void *userdata, struct link_stream **ret, struct error *err) {
+                         const struct link_stream_ops *ops, void *userdata, struct link_stream **ret,
+                         struct error *err) {
     return open_stream(s, "OpenLog", node, options, ops, userdata, ret, err);
 }
 

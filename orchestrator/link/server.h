@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The control plane's end of the link: listens for agents, keeps their Node objects and Leases, pushes the pods bound to
- * each node (with the ConfigMaps and Secrets they need), and writes back the statuses they tell.
+ * The control plane's end of the link: listens for agents, keeps their Node objects and Leases, pushes the pods bound
+ * to each node (with the ConfigMaps and Secrets they need), and writes back the statuses they tell.
  *
- * What it is. A component like any controller: it sees objects through informers and writes through the client. It holds
- * no desired state of its own; a node that reconnects gets everything again.
+ * What it is. A component like any controller: it sees objects through informers and writes through the client. It
+ * holds no desired state of its own; a node that reconnects gets everything again.
  *
  * Trust. Over TCP a peer must show a client certificate of the cluster's authority, CN system:node:NAME in group
  * system:nodes, and speaks for that node only; without one it may only Join with the token. On the unix socket peers of
@@ -29,16 +29,16 @@ struct link_server_options {
     const char *unix_socket; /* NULL: none */
     const char *ca_dir;      /* authority: verifies agents, signs at Join */
     const char *cert_file, *key_file;
-    const char *token;             /* join token; NULL: nobody joins */
-    const char *cluster_cidr;      /* each node gets a /24 of it */
-    const char *service_cidr;      /* told to the nodes: not masqueraded */
-    uint64_t heartbeat_usec;       /* 0: 10 s */
-    unsigned lease_seconds;        /* leaseDurationSeconds of node Leases; 0: 40 */
+    const char *token;        /* join token; NULL: nobody joins */
+    const char *cluster_cidr; /* each node gets a /24 of it */
+    const char *service_cidr; /* told to the nodes: not masqueraded */
+    uint64_t heartbeat_usec;  /* 0: 10 s */
+    unsigned lease_seconds;   /* leaseDurationSeconds of node Leases; 0: 40 */
 };
 
 int link_server_new(sd_event *loop, struct client *client, struct informer_set *informers,
-                    const struct link_server_options *options, struct link_server **ret, struct error *err)
-    _must_check_;
+                    const struct link_server_options *options, struct link_server **ret,
+                    struct error *err) _must_check_;
 void link_server_free(struct link_server *s);
 DEFINE_CLEANUP(struct link_server *, link_server_free)
 /* Reads the certificate files again: new connections use them. */
@@ -47,10 +47,10 @@ size_t link_server_connected(const struct link_server *s);
 
 /* Opens a log or exec stream on a node; options: JSON of agent_link.h. -ENOTCONN when the node is not connected. */
 int link_server_open_log(struct link_server *s, const char *node, const struct json *options,
-                         const struct link_stream_ops *ops, void *userdata, struct link_stream **ret, struct error *err)
-    _must_check_;
+                         const struct link_stream_ops *ops, void *userdata, struct link_stream **ret,
+                         struct error *err) _must_check_;
 int link_server_open_exec(struct link_server *s, const char *node, const struct json *options,
-                          const struct link_stream_ops *ops, void *userdata, struct link_stream **ret, struct error *err)
-    _must_check_;
+                          const struct link_stream_ops *ops, void *userdata, struct link_stream **ret,
+                          struct error *err) _must_check_;
 
 #endif

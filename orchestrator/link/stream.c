@@ -21,8 +21,8 @@ struct link_stream {
     uint64_t id;
     const struct link_stream_ops *ops;
     void *userdata;
-    size_t under_way;  /* sent, not acknowledged */
-    size_t to_ack;     /* received while paused */
+    size_t under_way; /* sent, not acknowledged */
+    size_t to_ack;    /* received while paused */
     bool paused;
     bool dispatching, gone;
 };

@@ -41,8 +41,8 @@ int link_stream_new(struct stream_table *t, uint64_t id, const struct link_strea
 uint64_t link_stream_id(const struct link_stream *s);
 /* For handlers that make their state while the stream is being opened. */
 void link_stream_set_userdata(struct link_stream *s, void *userdata);
-/* Sends in chunks; always takes everything. Returns the bytes under way: from LINK_STREAM_WINDOW on, stop until acked() has
- * brought them down. Only LINK_STDIN, LINK_STDOUT and LINK_STDERR count. */
+/* Sends in chunks; always takes everything. Returns the bytes under way: from LINK_STREAM_WINDOW on, stop until acked()
+ * has brought them down. Only LINK_STDIN, LINK_STDOUT and LINK_STDERR count. */
 size_t link_stream_write(struct link_stream *s, enum link_channel channel, const void *p, size_t n);
 size_t link_stream_under_way(const struct link_stream *s);
 /* While paused, data received is not acknowledged, so that the sender stops; resuming acknowledges it. */

@@ -186,7 +186,7 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
 
 static int make_session(struct tls_pipe *p, gnutls_certificate_credentials_t credentials, const char *host,
                         struct error *err) {
-    int r = gnutls_init(&p->session, (p->server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NONBLOCK);
+    int r = gnutls_init(&p->session, (p->server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
 
     if (r == 0)
         r = gnutls_priority_set_direct(p->session, "NORMAL:-VERS-ALL:+VERS-TLS1.3", NULL);

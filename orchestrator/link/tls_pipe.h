@@ -3,9 +3,9 @@
  * A TLS connection seen as a plain socket: one end of a socketpair is handed out (sd-bus wants a descriptor), the other
  * is pumped through GnuTLS to the network by the event loop.
  *
- * Ownership. The pipe owns the network socket; the plain end returned is the caller's. Credentials are borrowed and must
- * outlive the pipe. Errors are told once, through the callback; the plain end then reads end-of-file.
- * Threads. The loop's.
+ * Ownership. The pipe owns the network socket; the plain end returned is the caller's. Credentials are borrowed and
+ * must outlive the pipe. Errors are told once, through the callback; the plain end then reads end-of-file. Threads. The
+ * loop's.
  */
 #ifndef PODIUM_LINK_TLS_PIPE_H
 #define PODIUM_LINK_TLS_PIPE_H
@@ -26,7 +26,8 @@ struct tls_pipe_callbacks {
     void (*closed)(void *userdata, const char *error);
 };
 
-/* fd: a connected (or connecting) non-blocking TCP socket, taken in every case. host: expected name for SNI (client). */
+/* fd: a connected (or connecting) non-blocking TCP socket, taken in every case. host: expected name for SNI (client).
+ */
 int tls_pipe_new(sd_event *loop, int fd, bool server, gnutls_certificate_credentials_t credentials, const char *host,
                  const struct tls_pipe_callbacks *callbacks, void *userdata, struct tls_pipe **ret, int *ret_plain_fd,
                  struct error *err) _must_check_;

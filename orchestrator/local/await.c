@@ -87,8 +87,9 @@ static int on_run_dir(sd_event_source *s, const struct inotify_event *e, void *u
 static int on_node_ended(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
     struct waiter *w = userdata;
 
-    sd_event_exit(w->loop, error_set(w->err, -EPIPE, "a node ended while it was booting; see console.log in its folder "
-                                                     "under %s/nodes",
+    sd_event_exit(w->loop, error_set(w->err, -EPIPE,
+                                     "a node ended while it was booting; see console.log in its folder "
+                                     "under %s/nodes",
                                      w->cluster->dir));
     return 0;
 }
@@ -96,10 +97,12 @@ static int on_node_ended(sd_event_source *s, int fd, uint32_t revents, void *use
 static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata) {
     struct waiter *w = userdata;
 
-    sd_event_exit(w->loop, error_set(w->err, -ETIMEDOUT, "%s; look at: podium status, and journalctl --directory of "
-                                                         "the nodes under %s/nodes",
-                                     w->client ? "not all nodes became ready in time" : "the API did not come up in time",
-                                     w->cluster->dir));
+    sd_event_exit(w->loop,
+                  error_set(w->err, -ETIMEDOUT,
+                            "%s; look at: podium status, and journalctl --directory of "
+                            "the nodes under %s/nodes",
+                            w->client ? "not all nodes became ready in time" : "the API did not come up in time",
+                            w->cluster->dir));
     return 0;
 }
 

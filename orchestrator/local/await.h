@@ -12,7 +12,7 @@
 /* Until every node of the cluster that is not stopped is Ready; calls progress(userdata, node name) for each as it gets
  * so. -ETIMEDOUT after timeout_usec, -EPIPE when a node's container ends meanwhile. */
 int local_await_ready(const struct local_cluster *c, const struct local_tools *t, uint64_t timeout_usec,
-                      void (*progress)(void *userdata, const char *what), void *userdata, struct error *err)
-    _must_check_;
+                      void (*progress)(void *userdata, const char *what), void *userdata,
+                      struct error *err) _must_check_;
 
 #endif

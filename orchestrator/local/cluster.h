@@ -43,10 +43,10 @@ struct local_node {
 struct local_cluster {
     char *name;
     char *dir;
-    char *manifests;  /* watched manifest folder on the host */
-    char bridge[16];  /* "pdm-" and a hash or the name */
-    char subnet[16];  /* "10.89.7": three octets */
-    char token[32];   /* join token */
+    char *manifests; /* watched manifest folder on the host */
+    char bridge[16]; /* "pdm-" and a hash or the name */
+    char subnet[16]; /* "10.89.7": three octets */
+    char token[32];  /* join token */
     struct local_node *nodes;
     size_t n_nodes;
     int lock_fd;
@@ -64,7 +64,8 @@ int local_cluster_lock(struct local_cluster *c, bool make, struct error *err) _m
 int local_cluster_load(struct local_cluster *c, struct error *err) _must_check_;
 int local_cluster_save(const struct local_cluster *c, struct error *err) _must_check_;
 /* Chooses bridge, subnet (one the host does not use), token, and nodes podium-1 … podium-n, the first a server. */
-int local_cluster_plan(struct local_cluster *c, unsigned n_nodes, const char *manifests, struct error *err) _must_check_;
+int local_cluster_plan(struct local_cluster *c, unsigned n_nodes, const char *manifests,
+                       struct error *err) _must_check_;
 struct local_node *local_cluster_node(const struct local_cluster *c, const char *name);
 const struct local_node *local_cluster_server(const struct local_cluster *c);
 

@@ -28,17 +28,16 @@ static void usage(const struct verb_options *o, FILE *to) {
               "Ends a local cluster and removes everything it made: nodes, pods, networks, files.\n",
               to);
     else
-        fprintf(to,
-                "Usage: podium node %s NODE [--name CLUSTER] [--dir DIR]%s\n\n%s a node of a local cluster.\n", o->verb,
-                strcmp(o->verb, "stop") == 0 ? " [--grace SECONDS | --force]" : "",
+        fprintf(to, "Usage: podium node %s NODE [--name CLUSTER] [--dir DIR]%s\n\n%s a node of a local cluster.\n",
+                o->verb, strcmp(o->verb, "stop") == 0 ? " [--grace SECONDS | --force]" : "",
                 strcmp(o->verb, "stop") == 0 ? "Powers off (--force: cuts the power of)" : "Boots");
 }
 
 static int parse(int argc, char **argv, struct verb_options *o) {
     static const struct option options[] = {
-        {"name", required_argument, NULL, 'N'}, {"dir", required_argument, NULL, 'd'},
+        {"name", required_argument, NULL, 'N'},  {"dir", required_argument, NULL, 'd'},
         {"grace", required_argument, NULL, 'g'}, {"force", no_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'h'},       {0},
+        {"help", no_argument, NULL, 'h'},        {0},
     };
     int c;
 

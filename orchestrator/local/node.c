@@ -40,8 +40,9 @@ int local_tools_find(struct local_tools *t, struct error *err) {
         if (access(inits[i], X_OK) == 0)
             t->init = xstrdup(inits[i]);
     if (!t->init)
-        return error_set(err, -ENOENT, "no systemd on this host: nodes boot the host's own; install it with: "
-                                       "apt-get install systemd dbus");
+        return error_set(err, -ENOENT,
+                         "no systemd on this host: nodes boot the host's own; install it with: "
+                         "apt-get install systemd dbus");
     if (access("/usr/bin/dbus-daemon", X_OK) < 0)
         return error_set(err, -ENOENT, "no D-Bus daemon on this host; install it with: apt-get install dbus");
     return 0;

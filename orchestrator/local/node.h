@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Starting and ending node containers with baton. Blocking functions for command-line verbs; called with the cluster's
- * lock held. What a failed start made (namespace, veth, container) is gone when it returns; files stay for the next try.
+ * lock held. What a failed start made (namespace, veth, container) is gone when it returns; files stay for the next
+ * try.
  */
 #ifndef PODIUM_LOCAL_NODE_H
 #define PODIUM_LOCAL_NODE_H
@@ -24,8 +25,8 @@ int local_node_start(const struct local_cluster *c, const struct local_node *n, 
                      struct error *err) _must_check_;
 /* The host's pid of the node's systemd as a pidfd, or -ENOENT when it does not run. */
 int local_node_pidfd(const struct local_cluster *c, const struct local_node *n, const struct local_tools *t);
-/* Asks systemd to power off and waits up to grace_usec, then kills; grace 0 kills at once (a power failure). Removes container
- * and veth. Success when nothing ran. */
+/* Asks systemd to power off and waits up to grace_usec, then kills; grace 0 kills at once (a power failure). Removes
+ * container and veth. Success when nothing ran. */
 int local_node_stop(const struct local_cluster *c, const struct local_node *n, const struct local_tools *t,
                     uint64_t grace_usec, struct error *err) _must_check_;
 

@@ -9,10 +9,10 @@
 struct node_config_inputs {
     const struct local_cluster *cluster;
     const struct local_node *node;
-    const char *bin_dir;      /* host folder with podium and baton; mounted at NODE_BIN_DIR */
-    const char *init;         /* systemd's path inside the host's root */
-    const char *netns_path;   /* the node's network namespace */
-    uint64_t capabilities;    /* those root has here: a container cannot get more */
+    const char *bin_dir;    /* host folder with podium and baton; mounted at NODE_BIN_DIR */
+    const char *init;       /* systemd's path inside the host's root */
+    const char *netns_path; /* the node's network namespace */
+    uint64_t capabilities;  /* those root has here: a container cannot get more */
 };
 #define NODE_BIN_DIR       "/usr/local/lib/podium"
 #define NODE_MANIFESTS_DIR "/etc/podium/manifests"

@@ -127,8 +127,7 @@ static int write_units(const struct upper *u, const struct local_node *n) {
         r = make_link(u, "/dev/null", rel);
     }
     if (r == 0)
-        r = make_link(u, "../podium-agent.service",
-                      "etc/systemd/system/podium-node.target.wants/podium-agent.service");
+        r = make_link(u, "../podium-agent.service", "etc/systemd/system/podium-node.target.wants/podium-agent.service");
     if (r == 0 && n->server)
         r = make_link(u, "../podium-server.service",
                       "etc/systemd/system/podium-node.target.wants/podium-server.service");

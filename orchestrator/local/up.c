@@ -16,9 +16,9 @@
 #include "podium/base/path.h"
 #include "podium/netns.h"
 
-#define READY_TIMEOUT_USEC      (60 * USEC_PER_SEC)
-#define ADMIN_LIFETIME_SEC      (365ull * 24 * 3600) /* the cluster's own folder holds its authority anyway */
-#define MANIFESTS_DIR_DEFAULT   "/etc/podium/manifests"
+#define READY_TIMEOUT_USEC    (60 * USEC_PER_SEC)
+#define ADMIN_LIFETIME_SEC    (365ull * 24 * 3600) /* the cluster's own folder holds its authority anyway */
+#define MANIFESTS_DIR_DEFAULT "/etc/podium/manifests"
 
 struct up_options {
     const char *name, *dir, *manifests;
@@ -52,7 +52,8 @@ static int parse(int argc, char **argv, struct up_options *o) {
         case 'n': {
             unsigned long n = strtoul(optarg, &end, 10);
             if (*end || !*optarg || n < 1 || n > LOCAL_NODES_MAX) {
-                fprintf(stderr, "podium up: --nodes wants a number from 1 to %u, not \"%s\"\n", LOCAL_NODES_MAX, optarg);
+                fprintf(stderr, "podium up: --nodes wants a number from 1 to %u, not \"%s\"\n", LOCAL_NODES_MAX,
+                        optarg);
                 return 2;
             }
             o->nodes = (unsigned) n;
@@ -148,9 +149,10 @@ static int load_or_plan(struct local_cluster *c, const struct up_options *o, str
         return error_set_errno(err, -errno, "cannot find %s", o->manifests);
     if (local_cluster_load(c, &none) == 0) {
         if (o->nodes > c->n_nodes)
-            return error_set(err, -EEXIST,
-                             "cluster \"%s\" exists with %zu node(s); to change their number: podium down, then podium up",
-                             c->name, c->n_nodes);
+            return error_set(
+                err, -EEXIST,
+                "cluster \"%s\" exists with %zu node(s); to change their number: podium down, then podium up", c->name,
+                c->n_nodes);
         return 0;
     }
     return local_cluster_plan(c, o->nodes, manifests, err);

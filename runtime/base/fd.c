@@ -170,8 +170,7 @@ ssize_t fd_recv_message(int sock, void *p, size_t n, int *fds, size_t *n_fds) {
         char space[CMSG_SPACE(sizeof(int) * FDS_PER_MESSAGE_MAX)];
     } control = {0};
     struct iovec iov = {.iov_base = p, .iov_len = n};
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
     size_t max = n_fds ? *n_fds : 0;
     ssize_t k;
 

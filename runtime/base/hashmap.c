@@ -140,6 +140,12 @@ size_t hashmap_len(const struct hashmap *map) {
 }
 
 bool hashmap_next(const struct hashmap *map, struct hashmap_iter *it) {
+    /* The entry returned last may have been removed, and a follower moved into its slot: that one is next. */
+    if (map && map->slots && it->key && it->index > 0) {
+        const char *there = map->slots[it->index - 1].key;
+        if (there && there != it->key)
+            it->index--;
+    }
     while (map && map->slots && it->index <= map->mask) {
         const struct slot *s = &map->slots[it->index++];
         if (s->key) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The value tree: lifetime, readers, copy-on-write writers. Reading text is in json_read.c, writing it in json_write.c. */
+/* The value tree: lifetime, readers, copy-on-write writers. Reading text is in json_read.c, writing it in json_write.c.
+ */
 #include "podium/base/json.h"
 
 #include <math.h>
@@ -345,8 +346,7 @@ static struct json *copy_shallow(const struct json *v) {
             json_ref(c->u.object.members[i].value);
         }
         if (v->u.object.index)
-            c->u.object.index =
-                xmemdup(v->u.object.index, sizeof(uint32_t) * ((size_t) v->u.object.index_mask + 1));
+            c->u.object.index = xmemdup(v->u.object.index, sizeof(uint32_t) * ((size_t) v->u.object.index_mask + 1));
     }
     c->line = v->line;
     c->column = v->column;

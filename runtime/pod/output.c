@@ -12,10 +12,10 @@
 #include "podium/base/fd.h"
 #include "runtime/pod/journal.h"
 
-#define PRIORITY_OUTPUT   6 /* info */
-#define SPLICE_BYTES      (64u * 1024u)
-#define ROUNDS_PER_EVENT  16 /* then others have their turn */
-#define FINAL_WAIT_USEC   200000
+#define PRIORITY_OUTPUT  6 /* info */
+#define SPLICE_BYTES     (64u * 1024u)
+#define ROUNDS_PER_EVENT 16 /* then others have their turn */
+#define FINAL_WAIT_USEC  200000
 
 static void output_free(struct pod_output *o) {
     list_remove(&o->link);
@@ -58,8 +58,10 @@ static int move_some(struct pod_output *o) {
         }
     }
     ssize_t n = read(o->pipe_fd, dropped, sizeof(dropped));
-    if (n > 0)
+    if (n > 0) { /* to the unit's own output, for what that is worth (it cannot always be spliced to) */
+        (void) (write(STDERR_FILENO, dropped, (size_t) n) < 0);
         return 1;
+    }
     return n == 0 ? -ENODATA : 0;
 }
 
@@ -75,8 +77,8 @@ static void on_pipe(void *userdata, uint32_t events) {
         output_free(o);
     } else if (r == -EAGAIN) { /* wait for the journal, not for the pipe */
         pod_loop_set_events(o->loop, &o->pipe_watch, 0);
-        if (o->journal_watch.fd < 0 && pod_loop_add(o->loop, &o->journal_watch, o->journal_fd, EPOLLOUT,
-                                                    on_journal_writable, o, NULL) < 0)
+        if (o->journal_watch.fd < 0 &&
+            pod_loop_add(o->loop, &o->journal_watch, o->journal_fd, EPOLLOUT, on_journal_writable, o, NULL) < 0)
             pod_loop_set_events(o->loop, &o->pipe_watch, EPOLLIN);
     }
 }
@@ -126,7 +128,7 @@ void pod_output_finish_all(struct list *outputs) {
     const struct timeval wait = {.tv_usec = FINAL_WAIT_USEC};
     struct pod_output *o;
 
-    list_foreach (o, outputs, link) {
+    list_foreach(o, outputs, link) {
         (void) (fd_set_nonblock(o->journal_fd, false) < 0);
         (void) setsockopt(o->journal_fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
         while (move_some(o) > 0)

@@ -26,20 +26,20 @@ char *xvasprintf(const char *fmt, va_list ap) __attribute__((malloc, returns_non
 #define xnew0(type) ((type *) xcalloc(1, sizeof(type)))
 
 /* Grows *array (n elements used, *cap allocated) so that one more fits; doubles. */
-#define xgrow(array, n, cap)                                                         \
-    do {                                                                             \
-        if ((n) >= *(cap)) {                                                         \
-            *(cap) = *(cap) ? *(cap) *2 : 8;                                         \
-            *(array) = xreallocarray(*(array), *(cap), sizeof(**(array)));           \
-        }                                                                            \
+#define xgrow(array, n, cap)                                                                                           \
+    do {                                                                                                               \
+        if ((n) >= *(cap)) {                                                                                           \
+            *(cap) = *(cap) ? *(cap) *2 : 8;                                                                           \
+            *(array) = xreallocarray(*(array), *(cap), sizeof(**(array)));                                             \
+        }                                                                                                              \
     } while (0)
 
 /* NULL-terminated string vectors. */
-char **strv_new(void);                     /* an empty vector (one NULL) */
-void strv_push(char ***v, char *take);     /* takes ownership of the string; O(n): for short vectors */
+char **strv_new(void);                 /* an empty vector (one NULL) */
+void strv_push(char ***v, char *take); /* takes ownership of the string; O(n): for short vectors */
 void strv_push_dup(char ***v, const char *s);
-size_t strv_len(char *const *v);           /* NULL counts as empty */
-void strv_free(char **v);                  /* NULL is fine */
+size_t strv_len(char *const *v); /* NULL counts as empty */
+void strv_free(char **v);        /* NULL is fine */
 DEFINE_CLEANUP(char **, strv_free)
 #define _cleanup_strv_ _cleanup_(strv_freep)
 

@@ -16,17 +16,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define _cleanup_(fn) __attribute__((cleanup(fn)))
-#define _must_check_ __attribute__((warn_unused_result))
+#define _cleanup_(fn)       __attribute__((cleanup(fn)))
+#define _must_check_        __attribute__((warn_unused_result))
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
-#define _unused_ __attribute__((unused))
+#define _unused_            __attribute__((unused))
 
 /* Moves the pointer out of *pp, leaving NULL behind, so that its cleanup does nothing. */
-#define steal(pp)                      \
-    ({                                 \
-        __typeof__(*(pp)) _s = *(pp);  \
-        *(pp) = NULL;                  \
-        _s;                            \
+#define steal(pp)                                                                                                      \
+    ({                                                                                                                 \
+        __typeof__(*(pp)) _s = *(pp);                                                                                  \
+        *(pp) = NULL;                                                                                                  \
+        _s;                                                                                                            \
     })
 
 /* Like steal() for file descriptors. */
@@ -37,10 +37,10 @@ static inline int steal_fd(int *fdp) {
 }
 
 /* Defines NAMEp(T **) around a release function NAME(T *) that accepts NULL. */
-#define DEFINE_CLEANUP(type, name)                   \
-    static inline _unused_ void name##p(type *p) {   \
-        if (*p)                                      \
-            name(*p);                                \
+#define DEFINE_CLEANUP(type, name)                                                                                     \
+    static inline _unused_ void name##p(type *p) {                                                                     \
+        if (*p)                                                                                                        \
+            name(*p);                                                                                                  \
     }
 
 static inline void freep(void *p) {
@@ -65,12 +65,12 @@ static inline void closedirp(DIR **d) {
         (void) closedir(*d);
 }
 
-#define _cleanup_free_ _cleanup_(freep)
-#define _cleanup_close_ _cleanup_(closep)
-#define _cleanup_fclose_ _cleanup_(fclosep)
+#define _cleanup_free_     _cleanup_(freep)
+#define _cleanup_close_    _cleanup_(closep)
+#define _cleanup_fclose_   _cleanup_(fclosep)
 #define _cleanup_closedir_ _cleanup_(closedirp)
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *) ((char *) (ptr) -offsetof(type, member)))
 
 #endif

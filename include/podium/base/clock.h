@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define USEC_PER_SEC 1000000ull
+#define USEC_PER_SEC  1000000ull
 #define USEC_PER_MSEC 1000ull
 
 uint64_t now_monotonic_usec(void);

@@ -23,7 +23,7 @@ struct error {
     char *text; /* NULL when nothing is set */
 };
 
-#define ERROR_INIT \
+#define ERROR_INIT                                                                                                     \
     { 0, NULL }
 
 /* Sets code and text; returns code, which must be negative. err may be NULL: then only the code travels. */

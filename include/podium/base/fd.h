@@ -20,8 +20,8 @@ int file_read_at(int dirfd, const char *path, size_t max, struct strbuf *out, st
 /* One write(2) to an existing file (sysctl, cgroup and proc files). */
 int file_write_at(int dirfd, const char *path, const char *value, struct error *err) _must_check_;
 /* Replaces path by a temporary file and rename; with durable, fsync of file and folder come before the return. */
-int file_write_atomic(const char *path, const void *p, size_t n, mode_t mode, bool durable, struct error *err)
-    _must_check_;
+int file_write_atomic(const char *path, const void *p, size_t n, mode_t mode, bool durable,
+                      struct error *err) _must_check_;
 int fd_set_nonblock(int fd, bool on);
 int fd_set_cloexec(int fd, bool on);
 /* Sends or receives one message with descriptors over a unix socket. Received fds are O_CLOEXEC; *n_fds is in/out.

@@ -27,7 +27,7 @@ struct hashmap_iter {
 };
 
 struct hashmap *hashmap_new(void (*free_value)(void *)); /* free_value may be NULL */
-void hashmap_free(struct hashmap *map);                   /* frees values too when there is a free function */
+void hashmap_free(struct hashmap *map);                  /* frees values too when there is a free function */
 DEFINE_CLEANUP(struct hashmap *, hashmap_free)
 
 void *hashmap_get(const struct hashmap *map, const char *key); /* NULL when absent */

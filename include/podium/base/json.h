@@ -52,7 +52,7 @@ struct json *json_array(void);
 struct json *json_object(void);
 
 /* --- readers; v may be NULL --- */
-enum json_type json_type(const struct json *v); /* NULL pointer: JSON_NULL */
+enum json_type json_type(const struct json *v);   /* NULL pointer: JSON_NULL */
 const char *json_type_name(const struct json *v); /* "string", "number", "bool", "null", "array", "object" */
 bool json_is_object(const struct json *v);
 bool json_is_array(const struct json *v);
@@ -62,12 +62,12 @@ bool json_is_null(const struct json *v); /* absent or JSON null */
 const char *json_str(const struct json *v);
 const char *json_str_or(const struct json *v, const char *otherwise);
 size_t json_str_len(const struct json *v);
-int64_t json_int_or(const struct json *v, int64_t otherwise);   /* a double with an integral value counts */
+int64_t json_int_or(const struct json *v, int64_t otherwise);  /* a double with an integral value counts */
 double json_double_or(const struct json *v, double otherwise); /* an int counts */
 bool json_bool_or(const struct json *v, bool otherwise);
 /* Elements of an array or members of an object; 0 for everything else. */
 size_t json_len(const struct json *v);
-struct json *json_at(const struct json *array, size_t i);     /* NULL when out of range or no array */
+struct json *json_at(const struct json *array, size_t i);          /* NULL when out of range or no array */
 struct json *json_get(const struct json *object, const char *key); /* NULL when absent or no object */
 const char *json_key_at(const struct json *object, size_t i);
 struct json *json_key_value_at(const struct json *object, size_t i); /* the key as a string value */
@@ -112,8 +112,8 @@ struct json_parse_options {
 };
 /* Parses exactly one value; trailing white space only. Integers outside int64 become doubles. Errors: -EINVAL with
  * line:column in the text, -E2BIG (bytes_max), -ELOOP (depth). Invalid UTF-8 is refused. */
-int json_parse(const char *p, size_t n, const struct json_parse_options *options, struct json **ret, struct error *err)
-    _must_check_;
+int json_parse(const char *p, size_t n, const struct json_parse_options *options, struct json **ret,
+               struct error *err) _must_check_;
 int json_parse_file(const char *path, size_t bytes_max, struct json **ret, struct error *err) _must_check_;
 enum { JSON_WRITE_PRETTY = 1 }; /* four spaces of indentation, as kubectl prints */
 void json_write(const struct json *v, unsigned flags, struct strbuf *out);

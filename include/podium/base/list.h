@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An intrusive doubly linked ring. The head is a `struct list` of its own; an element not in a list points to itself. */
+/* An intrusive doubly linked ring. The head is a `struct list` of its own; an element not in a list points to itself.
+ */
 #ifndef PODIUM_BASE_LIST_H
 #define PODIUM_BASE_LIST_H
 
@@ -40,9 +41,9 @@ static inline void list_remove(struct list *e) {
 
 #define list_entry(l, type, member) container_of(l, type, member)
 /* e: a variable of type *. Safe against removal of the current element. */
-#define list_foreach(e, head, member)                                                                     \
-    for (struct list *e##_at = (head)->next, *e##_next = e##_at->next;                                    \
-         e##_at != (head) && ((e) = list_entry(e##_at, __typeof__(*(e)), member), true); e##_at = e##_next, \
-                     e##_next = e##_at->next)
+#define list_foreach(e, head, member)                                                                                  \
+    for (struct list *e##_at = (head)->next, *e##_next = e##_at->next;                                                 \
+         e##_at != (head) && ((e) = list_entry(e##_at, __typeof__(*(e)), member), true);                               \
+         e##_at = e##_next, e##_next = e##_at->next)
 
 #endif

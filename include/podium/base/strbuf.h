@@ -21,9 +21,9 @@ struct strbuf {
     bool overflow;
 };
 
-#define STRBUF_INIT \
+#define STRBUF_INIT                                                                                                    \
     { NULL, 0, 0, 0, false }
-#define STRBUF_INIT_MAX(m) \
+#define STRBUF_INIT_MAX(m)                                                                                             \
     { NULL, 0, 0, (m), false }
 
 void strbuf_finish(struct strbuf *b); /* frees the bytes; usable with _cleanup_ */

@@ -163,11 +163,8 @@ static void list_survives_removal_while_walking(void **state) {
         items[k].n = k;
         list_append(&head, &items[k].link);
     }
-    list_foreach (i, &head, link)
-        if (i->n % 2)
-            list_remove(&i->link);
-    list_foreach (i, &head, link)
-        sum += i->n;
+    list_foreach(i, &head, link) if (i->n % 2) list_remove(&i->link);
+    list_foreach(i, &head, link) sum += i->n;
     assert_int_equal(sum, 0 + 2 + 4);
 }
 

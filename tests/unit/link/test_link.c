@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Both ends of the link in one loop, over real TLS on loopback, against the fake API. */
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <cmocka.h>
+
+#include "orchestrator/link/agent_link.h"
+#include "orchestrator/link/server.h"
+#include "orchestrator/pki/pki.h"
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+#include "podium/base/path.h"
+#include "tests/unit/client/fake_client.c"
+
+#define TOKEN "abcdef.0123456789abcdef"
+
+/* A node whose agent writes down what it is told. */
+struct node {
+    char *name;
+    struct agent_link *link;
+    struct strbuf told; /* "begin;object ConfigMap;pod web;end;" */
+    struct link_stream *stream;
+    struct strbuf stdin_bytes;
+    unsigned connected;
+    bool is_connected;
+};
+
+struct env {
+    char dir[64];
+    char *ca_dir, *cert, *key;
+    int port;
+    sd_event *loop;
+    struct fake *fake;
+    struct informer_set *informers;
+    struct link_server *server;
+    struct node nodes[2];
+};
+
+/* --- the node's handler --- */
+
+static void told(void *userdata, const char *fmt, ...) {
+    struct node *n = userdata;
+    va_list ap;
+
+    va_start(ap, fmt);
+    strbuf_vaddf(&n->told, fmt, ap);
+    va_end(ap);
+    strbuf_addc(&n->told, ';');
+}
+
+static void h_connected(void *userdata, bool connected) {
+    struct node *n = userdata;
+
+    n->is_connected = connected;
+    n->connected += connected;
+}
+
+static void h_begin(void *userdata) {
+    told(userdata, "begin");
+}
+
+static void h_end(void *userdata) {
+    told(userdata, "end");
+}
+
+static int h_pod(void *userdata, const struct json *pod, struct error *err) {
+    told(userdata, "pod %s", json_str_or(json_path(pod, "metadata", "name"), "?"));
+    return 0;
+}
+
+static void h_remove_pod(void *userdata, const char *uid) {
+    told(userdata, "removed");
+}
+
+static void h_object(void *userdata, const struct json *o) {
+    told(userdata, "%s %s", json_str_or(json_get(o, "kind"), "?"), json_str_or(json_path(o, "metadata", "name"), "?"));
+}
+
+static void h_remove_object(void *userdata, const char *kind, const char *ns, const char *name) {
+    told(userdata, "no %s %s/%s", kind, ns, name);
+}
+
+static int h_network(void *userdata, const struct json *network, struct error *err) {
+    told(userdata, "net %s peers %zu", json_str_or(json_get(network, "podCIDR"), "?"),
+         json_len(json_get(network, "peers")));
+    return 0;
+}
+
+static struct json *h_status(void *userdata) {
+    const struct node *n = userdata;
+
+    _cleanup_free_ char *text = xasprintf("{'conditions':[{'type':'Ready','status':'True'}],'addresses':[{'type':"
+                                          "'InternalIP','address':'10.0.0.%s'}]}",
+                                          n->name + 1);
+
+    return fake_json(text);
+}
+
+static struct json *h_labels(void *userdata) {
+    return fake_json("{'kubernetes.io/os':'linux'}");
+}
+
+static int h_open(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
+                  struct error *err) {
+    struct node *n = userdata;
+
+    if (strcmp(json_str_or(json_get(options, "container"), ""), "absent") == 0)
+        return error_set(err, -ENOENT, "container absent is not here");
+    n->stream = stream;
+    *ret_userdata = n;
+    return 0;
+}
+
+static void s_data(void *userdata, enum link_channel channel, const void *p, size_t n) {
+    struct node *node = userdata;
+
+    if (channel == LINK_STDIN_END) /* echo all of it and exit 7 */ {
+        (void) link_stream_write(node->stream, LINK_STDOUT, node->stdin_bytes.data, node->stdin_bytes.len);
+        link_stream_end(node->stream, 7, NULL);
+        node->stream = NULL;
+        return;
+    }
+    strbuf_add(&node->stdin_bytes, p, n);
+}
+
+static void s_end(void *userdata, int code, const char *error) {
+    ((struct node *) userdata)->stream = NULL;
+}
+
+static const struct link_stream_ops node_stream_ops = {.data = s_data, .end = s_end};
+
+static struct json *h_pods(void *userdata) {
+    return json_array();
+}
+
+static const struct agent_link_handler handler = {
+    .connected = h_connected,
+    .sync_begin = h_begin,
+    .sync_end = h_end,
+    .apply_pod = h_pod,
+    .remove_pod = h_remove_pod,
+    .apply_object = h_object,
+    .remove_object = h_remove_object,
+    .set_network = h_network,
+    .node_status = h_status,
+    .node_labels = h_labels,
+    .open_log = h_open,
+    .open_exec = h_open,
+    .log_ops = &node_stream_ops,
+    .exec_ops = &node_stream_ops,
+    .list_pods = h_pods,
+};
+
+/* --- fixture --- */
+
+static int free_port(void) {
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(a);
+    _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *) &a, sizeof(a)), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *) &a, &len), 0);
+    return ntohs(a.sin_port);
+}
+
+static void start_server(struct env *e) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    const struct link_server_options o = {
+        .address = "127.0.0.1",
+        .port = e->port,
+        .ca_dir = e->ca_dir,
+        .cert_file = e->cert,
+        .key_file = e->key,
+        .token = TOKEN,
+        .cluster_cidr = "10.244.0.0/16",
+        .heartbeat_usec = 50 * USEC_PER_MSEC,
+    };
+
+    e->informers = informer_set_new(e->loop, fake_client(e->fake));
+    int r = link_server_new(e->loop, fake_client(e->fake), e->informers, &o, &e->server, &err);
+    if (r < 0)
+        fail_msg("%s", error_text(&err, r));
+}
+
+static void stop_server(struct env *e) {
+    link_server_free(steal(&e->server));
+    informer_set_free(steal(&e->informers));
+}
+
+static void start_node(struct env *e, struct node *n, const char *name, const char *token) {
+    _cleanup_free_ char *server = xasprintf("127.0.0.1:%d", e->port), *dir = xasprintf("%s/%s", e->dir, name);
+    _cleanup_free_ char *ca = path_join(e->ca_dir, "ca.crt");
+    const struct agent_link_options o = {
+        .server = server, .node_name = name, .cert_dir = dir, .ca_file = ca, .token = token, .version = "test"};
+
+    free(n->name);
+    n->name = xstrdup(name);
+    assert_int_equal(agent_link_new(e->loop, &o, &handler, n, &n->link, NULL), 0);
+}
+
+static void stop_node(struct node *n) {
+    agent_link_free(steal(&n->link));
+    strbuf_finish(&n->told);
+    strbuf_finish(&n->stdin_bytes);
+    free(steal(&n->name));
+}
+
+static int setup(void **state) {
+    struct env *e = xnew0(struct env);
+    char *ips[] = {(char *) "127.0.0.1", NULL};
+    const struct pki_request request = {.common_name = "server", .ip_addresses = ips, .server = true};
+
+    strcpy(e->dir, "/tmp/podium-link-XXXXXX");
+    assert_non_null(mkdtemp(e->dir));
+    e->ca_dir = path_join(e->dir, "pki");
+    e->cert = path_join(e->ca_dir, "server.crt");
+    e->key = path_join(e->ca_dir, "server.key");
+    assert_true(pki_ca_ensure(e->ca_dir, "test-ca", NULL) >= 0);
+    assert_true(pki_ensure(e->ca_dir, e->ca_dir, "server", &request, NULL) >= 0);
+    assert_true(sd_event_new(&e->loop) >= 0);
+    e->fake = fake_new(e->loop);
+    e->port = free_port();
+    start_server(e);
+    *state = e;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct env *e = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(e->nodes); i++)
+        stop_node(&e->nodes[i]);
+    stop_server(e);
+    fake_free(e->fake);
+    sd_event_unref(e->loop);
+    (void) rm_tree(e->dir, NULL);
+    free(e->ca_dir);
+    free(e->cert);
+    free(e->key);
+    free(e);
+    return 0;
+}
+
+/* --- conditions to wait for --- */
+
+static struct {
+    struct env *e;
+    struct node *node;
+    const char *text;
+} want;
+
+static bool node_was_told(void *userdata) {
+    return strstr(strbuf_str(&want.node->told), want.text) != NULL;
+}
+
+static void await_told(struct env *e, struct node *n, const char *text) {
+    want.node = n;
+    want.text = text;
+    if (!fake_wait(e->loop, node_was_told, NULL))
+        fail_msg("node %s was told \"%s\", not \"%s\"", n->name, strbuf_str(&n->told), text);
+}
+
+static bool pod_is_running(void *userdata) {
+    struct json *pod = fake_get(want.e->fake, fake_resource("pods"), "default", "web");
+
+    return strcmp(json_str_or(json_path(pod, "status", "phase"), ""), "Running") == 0;
+}
+
+static bool pod_is_gone(void *userdata) {
+    return !fake_get(want.e->fake, fake_resource("pods"), "default", "web");
+}
+
+static void create_web(struct env *e, const char *node) {
+    _cleanup_free_ char *text = xasprintf(
+        "{'apiVersion':'v1','kind':'Pod','metadata':{'name':'web','namespace':'default'},'spec':{'nodeName':'%s',"
+        "'containers':[{'name':'c','envFrom':[{'secretRef':{'name':'keys'}}]}],"
+        "'volumes':[{'name':'v','configMap':{'name':'page'}}]}}",
+        node);
+    static const char *const objects[] = {
+        "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'page','namespace':'default'}}",
+        "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'other','namespace':'default'}}",
+        "{'apiVersion':'v1','kind':'Secret','metadata':{'name':'keys','namespace':'default'}}",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(objects); i++)
+        json_unref(fake_create(e->fake, objects[i]));
+    fake_settle(e->loop); /* informers of different kinds keep no common order */
+    json_unref(fake_create(e->fake, text));
+}
+
+/* --- tests --- */
+
+static void a_node_joins_and_gets_its_object_lease_and_range(void **state) {
+    struct env *e = *state;
+
+    start_node(e, &e->nodes[0], "n1", TOKEN);
+    await_told(e, &e->nodes[0], "net 10.244.1.0/24 peers 0;");
+    start_node(e, &e->nodes[1], "n2", TOKEN);
+    await_told(e, &e->nodes[1], "peers 1;");
+    await_told(e, &e->nodes[0], "peers 1;");
+    struct json *node = fake_get(e->fake, fake_resource("nodes"), "", "n2");
+    assert_string_equal(json_str(json_path(node, "spec", "podCIDR")), "10.244.2.0/24");
+    assert_string_equal(json_str(json_path(node, "metadata", "labels", "kubernetes.io/os")), "linux");
+    fake_settle(e->loop);
+    assert_non_null(fake_get(e->fake, fake_resource("leases"), "kube-node-lease", "n2"));
+    assert_int_equal(link_server_connected(e->server), 2);
+    /* heartbeats go on: nobody is thrown out */
+    fake_run_for(e->loop, 500 * USEC_PER_MSEC);
+    assert_int_equal(e->nodes[0].connected, 1);
+    assert_true(e->nodes[0].is_connected);
+}
+
+static void a_wrong_token_is_refused(void **state) {
+    struct env *e = *state;
+
+    start_node(e, &e->nodes[0], "n1", "abcdef.ffffffffffffffff");
+    fake_run_for(e->loop, 300 * USEC_PER_MSEC);
+    assert_int_equal(e->nodes[0].connected, 0);
+    assert_int_equal(fake_count(e->fake, fake_resource("nodes"), NULL), 0);
+}
+
+static void a_certificate_speaks_for_its_node_only(void **state) {
+    struct env *e = *state;
+    _cleanup_free_ char *a = NULL, *b = NULL;
+
+    start_node(e, &e->nodes[0], "n1", TOKEN);
+    await_told(e, &e->nodes[0], "end;");
+    stop_node(&e->nodes[0]);
+    a = xasprintf("%s/n1", e->dir);
+    b = xasprintf("%s/n2", e->dir);
+    assert_int_equal(rename(a, b), 0); /* n1's certificate in the hands of one who says n2 */
+    start_node(e, &e->nodes[1], "n2", NULL);
+    fake_run_for(e->loop, 300 * USEC_PER_MSEC);
+    assert_int_equal(e->nodes[1].connected, 0);
+    assert_null(fake_get(e->fake, fake_resource("nodes"), "", "n2"));
+}
+
+static void pods_come_after_what_they_need_and_statuses_go_back(void **state) {
+    struct env *e = *state;
+    struct node *n = &e->nodes[0];
+
+    want.e = e;
+    start_node(e, n, "n1", TOKEN);
+    await_told(e, n, "end;");
+    strbuf_reset(&n->told);
+    create_web(e, "n1");
+    await_told(e, n, "Secret keys;ConfigMap page;pod web;");
+    _cleanup_free_ char *uid =
+        xstrdup(json_str(json_path(fake_get(e->fake, fake_resource("pods"), "default", "web"), "metadata", "uid")));
+    _cleanup_json_ struct json *status = fake_json("{'phase':'Running'}");
+    agent_link_pod_status(n->link, "default", "web", "not-this-one", status);
+    fake_run_for(e->loop, 50 * USEC_PER_MSEC);
+    assert_false(pod_is_running(NULL));
+    agent_link_pod_status(n->link, "default", "web", uid, status);
+    assert_true(fake_wait(e->loop, pod_is_running, NULL));
+
+    /* a change of what it needs arrives, a change of something else does not */
+    strbuf_reset(&n->told);
+    fake_merge(e->fake, fake_resource("configmaps"), "default", "other", "{'data':{'a':'b'}}");
+    fake_merge(e->fake, fake_resource("configmaps"), "default", "page", "{'data':{'a':'b'}}");
+    await_told(e, n, "ConfigMap page;");
+    assert_null(strstr(n->told.data, "other"));
+    assert_null(strstr(n->told.data, "pod web")); /* its own status is no news to it */
+
+    agent_link_pod_finished(n->link, "default", "web", uid);
+    assert_true(fake_wait(e->loop, pod_is_gone, NULL));
+    await_told(e, n, "removed;");
+    await_told(e, n, "no Secret default/keys;"); /* secrets do not stay on nodes that do not need them */
+}
+
+static void a_node_does_not_speak_for_pods_of_others(void **state) {
+    struct env *e = *state;
+
+    want.e = e;
+    start_node(e, &e->nodes[0], "n1", TOKEN);
+    start_node(e, &e->nodes[1], "n2", TOKEN);
+    create_web(e, "n1");
+    await_told(e, &e->nodes[0], "pod web;");
+    await_told(e, &e->nodes[1], "end;");
+    assert_null(strstr(e->nodes[1].told.data, "pod web"));
+    _cleanup_json_ struct json *status = fake_json("{'phase':'Running'}");
+    const char *uid =
+        json_str(json_path(fake_get(e->fake, fake_resource("pods"), "default", "web"), "metadata", "uid"));
+    agent_link_pod_status(e->nodes[1].link, "default", "web", uid, status);
+    fake_run_for(e->loop, 100 * USEC_PER_MSEC);
+    assert_false(pod_is_running(NULL));
+}
+
+static void after_a_server_restart_everything_is_told_again(void **state) {
+    struct env *e = *state;
+    struct node *n = &e->nodes[0];
+
+    start_node(e, n, "n1", TOKEN);
+    create_web(e, "n1");
+    await_told(e, n, "pod web;");
+    stop_server(e);
+    strbuf_reset(&n->told);
+    start_server(e);
+    await_told(e, n, "begin;Secret keys;ConfigMap page;pod web;end;");
+    assert_int_equal(n->connected, 2);
+}
+
+struct remote {
+    struct strbuf out;
+    int code;
+    bool ended;
+    size_t acked;
+};
+
+static void r_data(void *userdata, enum link_channel channel, const void *p, size_t n) {
+    strbuf_add(&((struct remote *) userdata)->out, p, n);
+}
+
+static void r_acked(void *userdata, size_t n) {
+    ((struct remote *) userdata)->acked += n;
+}
+
+static void r_end(void *userdata, int code, const char *error) {
+    struct remote *r = userdata;
+
+    r->code = code;
+    r->ended = true;
+}
+
+static bool remote_ended(void *userdata) {
+    return ((struct remote *) userdata)->ended;
+}
+
+static const struct link_stream_ops remote_ops = {.data = r_data, .acked = r_acked, .end = r_end};
+
+static void streams_carry_bytes_and_exit_codes(void **state) {
+    struct env *e = *state;
+    struct remote r = {.out = STRBUF_INIT}, absent = {.out = STRBUF_INIT};
+    struct link_stream *s;
+    _cleanup_json_ struct json *options = fake_json("{'container':'c'}"), *bad = fake_json("{'container':'absent'}");
+    static char big[1000000];
+
+    start_node(e, &e->nodes[0], "n1", TOKEN);
+    await_told(e, &e->nodes[0], "end;");
+    memset(big, 'x', sizeof(big));
+    assert_int_equal(link_server_open_exec(e->server, "n1", options, &remote_ops, &r, &s, NULL), 0);
+    assert_true(link_stream_write(s, LINK_STDIN, big, sizeof(big)) >= LINK_STREAM_WINDOW);
+    (void) link_stream_write(s, LINK_STDIN_END, "", 0);
+    assert_true(fake_wait(e->loop, remote_ended, &r));
+    assert_int_equal(r.code, 7);
+    assert_int_equal(r.out.len, sizeof(big));
+    assert_int_equal(r.acked, sizeof(big));
+    assert_int_equal(link_server_open_log(e->server, "n1", bad, &remote_ops, &absent, &s, NULL), 0);
+    assert_true(fake_wait(e->loop, remote_ended, &absent));
+    assert_int_equal(absent.code, -ENOENT);
+    assert_int_equal(link_server_open_log(e->server, "nowhere", bad, &remote_ops, &absent, &s, NULL), -ENOTCONN);
+    strbuf_finish(&r.out);
+    strbuf_finish(&absent.out);
+}
+
+static void a_lost_node_ends_its_streams(void **state) {
+    struct env *e = *state;
+    struct remote r = {.out = STRBUF_INIT};
+    struct link_stream *s;
+    _cleanup_json_ struct json *options = fake_json("{'container':'c'}");
+
+    start_node(e, &e->nodes[0], "n1", TOKEN);
+    await_told(e, &e->nodes[0], "end;");
+    assert_int_equal(link_server_open_exec(e->server, "n1", options, &remote_ops, &r, &s, NULL), 0);
+    fake_run_for(e->loop, 50 * USEC_PER_MSEC);
+    stop_node(&e->nodes[0]);
+    assert_true(fake_wait(e->loop, remote_ended, &r));
+    assert_true(r.code < 0);
+    assert_int_equal(link_server_connected(e->server), 0);
+}
+
+int main(void) {
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_node_joins_and_gets_its_object_lease_and_range),
+        T(a_wrong_token_is_refused),
+        T(a_certificate_speaks_for_its_node_only),
+        T(pods_come_after_what_they_need_and_statuses_go_back),
+        T(a_node_does_not_speak_for_pods_of_others),
+        T(after_a_server_restart_everything_is_told_again),
+        T(streams_carry_bytes_and_exit_codes),
+        T(a_lost_node_ends_its_streams),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
