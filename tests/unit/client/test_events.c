@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "orchestrator/client/events.h"
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+#include "tests/unit/client/fake_client.c"
+
+struct env {
+    sd_event *loop;
+    struct fake *fake;
+    struct event_recorder *rec;
+    struct json *pod;
+};
+
+static int setup(void **state) {
+    struct env *e = xnew0(struct env);
+    assert_true(sd_event_new(&e->loop) >= 0);
+    e->fake = fake_new(e->loop);
+    e->rec = event_recorder_new(e->loop, fake_client(e->fake), "tester");
+    e->pod = fake_json("{'apiVersion':'v1','kind':'Pod','metadata':{'name':'web','namespace':'team','uid':'u1'}}");
+    *state = e;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct env *e = *state;
+    event_recorder_free(e->rec);
+    json_unref(e->pod);
+    fake_free(e->fake);
+    sd_event_unref(e->loop);
+    free(e);
+    return 0;
+}
+
+static struct json *only_event(struct env *e, const char *ns) {
+    size_t n;
+    fake_settle(e->loop);
+    _cleanup_free_ struct json **all = fake_all(e->fake, fake_resource("events"), ns, &n);
+    assert_int_equal(n, 1);
+    return all[0];
+}
+
+static void test_an_event_says_what_happened_to_whom(void **state) {
+    struct env *e = *state;
+    event_recorder_set_host(e->rec, "n1");
+    event_record(e->rec, e->pod, EVENT_WARNING, "BackOff", "restarting %s", "c");
+    struct json *ev = only_event(e, "team");
+    assert_string_equal(json_str(json_get(ev, "type")), "Warning");
+    assert_string_equal(json_str(json_get(ev, "reason")), "BackOff");
+    assert_string_equal(json_str(json_get(ev, "message")), "restarting c");
+    assert_string_equal(json_str(json_path(ev, "involvedObject", "kind")), "Pod");
+    assert_string_equal(json_str(json_path(ev, "involvedObject", "uid")), "u1");
+    assert_string_equal(json_str(json_path(ev, "source", "component")), "tester");
+    assert_string_equal(json_str(json_path(ev, "source", "host")), "n1");
+    assert_int_equal(strncmp(json_str(json_path(ev, "metadata", "name")), "web.", 4), 0);
+}
+
+static void test_the_same_event_again_raises_its_count(void **state) {
+    struct env *e = *state;
+    for (int i = 0; i < 5; i++) {
+        event_record(e->rec, e->pod, EVENT_NORMAL, "Pulled", "image there");
+        fake_settle(e->loop);
+    }
+    assert_int_equal(json_int_or(json_get(only_event(e, "team"), "count"), 0), 5);
+    assert_int_equal(fake_requests(e->fake, CLIENT_CREATE, "events"), 1);
+}
+
+static void test_an_event_that_expired_is_made_anew(void **state) {
+    struct env *e = *state;
+    event_record(e->rec, e->pod, EVENT_NORMAL, "Pulled", "image there");
+    _cleanup_free_ char *name = xstrdup(json_str(json_path(only_event(e, "team"), "metadata", "name")));
+    fake_remove(e->fake, fake_resource("events"), "team", name);
+    event_record(e->rec, e->pod, EVENT_NORMAL, "Pulled", "image there");
+    assert_int_equal(json_int_or(json_get(only_event(e, "team"), "count"), 0), 1);
+}
+
+static void test_ever_new_messages_are_joined(void **state) {
+    struct env *e = *state;
+    for (int i = 0; i < 20; i++) {
+        event_record(e->rec, e->pod, EVENT_WARNING, "Failed", "attempt %d", i);
+        fake_settle(e->loop);
+    }
+    size_t n;
+    _cleanup_free_ struct json **all = fake_all(e->fake, fake_resource("events"), "team", &n);
+    assert_int_equal(n, 11);
+    assert_string_equal(json_str(json_get(all[10], "message")), "(combined from similar events): attempt 19");
+    assert_int_equal(json_int_or(json_get(all[10], "count"), 0), 10);
+}
+
+static void test_a_flood_of_one_object_is_cut_and_does_not_hurt_others(void **state) {
+    struct env *e = *state;
+    for (int i = 0; i < 200; i++) {
+        char reason[16];
+        snprintf(reason, sizeof(reason), "R%d", i);
+        event_record(e->rec, e->pod, EVENT_WARNING, reason, "x");
+    }
+    fake_settle(e->loop);
+    assert_int_equal(fake_count(e->fake, fake_resource("events"), "team"), 25);
+    _cleanup_json_ struct json *node =
+        fake_json("{'apiVersion':'v1','kind':'Node','metadata':{'name':'n1','uid':'n1'}}");
+    event_record(e->rec, node, EVENT_NORMAL, "Starting", "hello");
+    assert_string_equal(json_str(json_path(only_event(e, "default"), "involvedObject", "name")), "n1");
+}
+
+static void test_refused_events_are_dropped_without_a_fuss(void **state) {
+    struct env *e = *state;
+    fake_fail(e->fake, CLIENT_CREATE, "events", 403, "Forbidden", 1);
+    event_record(e->rec, e->pod, EVENT_NORMAL, "Pulled", "image there");
+    fake_settle(e->loop);
+    assert_int_equal(fake_count(e->fake, fake_resource("events"), NULL), 0);
+    assert_int_equal(fake_requests(e->fake, CLIENT_CREATE, "events"), 1);
+}
+
+static void test_long_messages_are_cut_between_characters(void **state) {
+    struct env *e = *state;
+    char text[2001];
+    for (int i = 0; i < 1000; i++)
+        memcpy(text + 2 * i, "\xc3\xa4", 2);
+    text[2000] = 0;
+    event_record(e->rec, e->pod, EVENT_NORMAL, "Long", "a%s", text);
+    size_t n = strlen(json_str(json_get(only_event(e, "team"), "message")));
+    assert_int_equal(n, 1023);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        T(test_an_event_says_what_happened_to_whom),
+        T(test_the_same_event_again_raises_its_count),
+        T(test_an_event_that_expired_is_made_anew),
+        T(test_ever_new_messages_are_joined),
+        T(test_a_flood_of_one_object_is_cut_and_does_not_hurt_others),
+        T(test_refused_events_are_dropped_without_a_fuss),
+        T(test_long_messages_are_cut_between_characters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
