@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "podium/base/alloc.h"
+#include "podium/base/clock.h"
 #include "podium/base/log.h"
 
 enum {
@@ -97,7 +98,7 @@ static int commit(struct committer *c, struct write *const *writes, size_t n) {
     return r;
 }
 
-static void apply(struct store *s, struct write *w, struct garbage *g) {
+static void apply(struct store *s, struct write *w, uint64_t now, struct garbage *g) {
     static const enum store_event_type types[] = {
         [STORE_CREATE] = STORE_EVENT_ADDED,
         [STORE_UPDATE] = STORE_EVENT_MODIFIED,
@@ -109,17 +110,19 @@ static void apply(struct store *s, struct write *w, struct garbage *g) {
         garbage_add_item(g, index_remove(&res->index, w->item->ns, store_item_name(w->item)));
     else
         garbage_add_item(g, index_put(&res->index, store_item_ref(w->item)));
-    window_push(&res->window, types[w->op], w->item->revision, w->item, w->old, g);
+    const struct store_event e = {types[w->op], w->item->revision, w->item, w->old};
+    window_push(&res->window, &e, now, g);
     s->revision = w->item->revision;
 }
 
 /* Makes committed writes visible, wakes and acknowledges; frees the writes. */
 static void publish(struct committer *c, struct write *const *writes, size_t n) {
     struct store *s = c->store;
+    uint64_t now = now_monotonic_usec();
 
     pthread_rwlock_wrlock(&s->state);
     for (size_t i = 0; i < n; i++)
-        apply(s, writes[i], &c->garbage);
+        apply(s, writes[i], now, &c->garbage);
     pthread_rwlock_unlock(&s->state);
 
     pthread_mutex_lock(&s->submit);

@@ -7,12 +7,15 @@
 #include "orchestrator/store/internal.h"
 
 #include "podium/base/alloc.h"
+#include "podium/base/clock.h"
 
 enum {
     WINDOW_BYTES_MAX = 16 * 1024 * 1024, /* of text, per resource */
     WINDOW_FRESH_EVENTS = 256,           /* these keep their documents: somebody is likely to read them */
+    WINDOW_AGED_EVENTS_MIN = 64,         /* however old, these stay */
     WINDOW_CAP_MIN = 16,
 };
+#define WINDOW_AGE_MAX (600 * USEC_PER_SEC)
 
 void garbage_add_item(struct garbage *g, struct store_item *take) {
     if (!take)
@@ -42,24 +45,24 @@ void garbage_finish(struct garbage *g) {
     free(g->docs);
 }
 
-static struct store_event *slot(const struct window *w, uint64_t seq) {
+static struct window_event *slot(const struct window *w, uint64_t seq) {
     return &w->ring[seq & (w->cap - 1)];
 }
 
 const struct store_event *window_at(const struct window *w, uint64_t seq) {
-    return slot(w, seq);
+    return &slot(w, seq)->event;
 }
 
 void window_finish(struct window *w) {
     for (uint64_t seq = w->first; seq < w->next; seq++) {
-        store_item_unref(slot(w, seq)->item);
-        store_item_unref(slot(w, seq)->old);
+        store_item_unref(slot(w, seq)->event.item);
+        store_item_unref(slot(w, seq)->event.old);
     }
     free(w->ring);
 }
 
 static void drop_first(struct window *w, struct garbage *g) {
-    struct store_event *e = slot(w, w->first++);
+    struct store_event *e = &slot(w, w->first++)->event;
 
     w->floor = e->revision;
     w->bytes -= item_text_len(e->item);
@@ -73,7 +76,7 @@ static void drop_first(struct window *w, struct garbage *g) {
 
 static void grow(struct window *w) {
     size_t cap = w->cap ? w->cap * 2 : WINDOW_CAP_MIN;
-    struct store_event *ring = xcalloc(cap, sizeof(*ring));
+    struct window_event *ring = xcalloc(cap, sizeof(*ring));
 
     for (uint64_t seq = w->first; seq < w->next; seq++)
         ring[seq & (cap - 1)] = *slot(w, seq);
@@ -82,21 +85,29 @@ static void grow(struct window *w) {
     w->cap = cap;
 }
 
-void window_push(struct window *w, enum store_event_type type, uint64_t revision, struct store_item *item,
-                 struct store_item *old, struct garbage *g) {
-    size_t len = item_text_len(item);
+static bool is_over_full(const struct window *w, size_t len, uint64_t now) {
+    uint64_t n = w->next - w->first;
 
-    while (w->next - w->first >= w->max_events || (w->bytes + len > WINDOW_BYTES_MAX && w->first < w->next))
+    if (n == 0)
+        return false;
+    return n >= w->max_events || w->bytes + len > WINDOW_BYTES_MAX ||
+           (n > WINDOW_AGED_EVENTS_MIN && slot(w, w->first)->time + WINDOW_AGE_MAX < now);
+}
+
+void window_push(struct window *w, const struct store_event *e, uint64_t now, struct garbage *g) {
+    size_t len = item_text_len(e->item);
+
+    while (is_over_full(w, len, now))
         drop_first(w, g);
     if (w->next - w->first == w->cap)
         grow(w);
-    *slot(w, w->next++) = (struct store_event){type, revision, store_item_ref(item), store_item_ref(old)};
+    *slot(w, w->next++) = (struct window_event){*e, now};
     w->bytes += len;
-    item->window_refs++;
-    if (old)
-        old->window_refs++;
+    store_item_ref(e->item)->window_refs++;
+    if (e->old)
+        store_item_ref(e->old)->window_refs++;
     if (w->next - w->first > WINDOW_FRESH_EVENTS) {
-        struct store_event *stale = slot(w, w->next - 1 - WINDOW_FRESH_EVENTS);
+        const struct store_event *stale = window_at(w, w->next - 1 - WINDOW_FRESH_EVENTS);
         garbage_add_doc(g, item_take_doc(stale->item));
         if (stale->old)
             garbage_add_doc(g, item_take_doc(stale->old));
@@ -108,7 +119,7 @@ uint64_t window_seek(const struct window *w, uint64_t revision) {
 
     while (lo < hi) {
         uint64_t mid = lo + (hi - lo) / 2;
-        if (slot(w, mid)->revision <= revision)
+        if (slot(w, mid)->event.revision <= revision)
             lo = mid + 1;
         else
             hi = mid;

@@ -77,8 +77,12 @@ void index_next(const struct index *ix, struct index_pos *p);
 size_t index_distance(const struct index *ix, struct index_pos from, struct index_pos to); /* from <= to */
 
 /* --- events.c: the newest events of one resource --- */
+struct window_event {
+    struct store_event event;
+    uint64_t time; /* monotonic, microseconds */
+};
 struct window {
-    struct store_event *ring; /* capacity is a power of two; event `seq` is at seq % cap */
+    struct window_event *ring; /* capacity is a power of two; event `seq` is at seq % cap */
     size_t cap, max_events;
     uint64_t first, next; /* sequence numbers: [first, next) are there */
     uint64_t floor;       /* events up to this revision may be missing */
@@ -95,8 +99,8 @@ void garbage_add_item(struct garbage *g, struct store_item *take); /* NULL is fi
 void garbage_empty(struct garbage *g);
 void garbage_finish(struct garbage *g);
 void window_finish(struct window *w);
-void window_push(struct window *w, enum store_event_type type, uint64_t revision, struct store_item *item,
-                 struct store_item *old, struct garbage *g);
+/* References of its own are taken; what falls out goes to g. now: monotonic microseconds. */
+void window_push(struct window *w, const struct store_event *e, uint64_t now, struct garbage *g);
 const struct store_event *window_at(const struct window *w, uint64_t seq);
 uint64_t window_seek(const struct window *w, uint64_t revision); /* first event with a greater revision, or next */
 

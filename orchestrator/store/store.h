@@ -18,7 +18,8 @@
  * the threads which serve HTTP answer gets, lists and watches, and submit writes, without a detour over the loop.
  *
  * Memory. An object is its document and its compact text, each made from the other on first use. Event windows hold
- * up to window_events events and 16 MiB of text per resource; events that nobody reads keep the text only.
+ * up to window_events events and 16 MiB of text per resource, and what is older than ten minutes goes as new events
+ * come; events that nobody reads keep the text only.
  *
  * Threads. Every function may be called from any thread, for one watch from one thread at a time. Reads take a short
  * read lock and return references. Callbacks (`store_done_fn`, `store_wake_fn`) run on the store's commit thread: they

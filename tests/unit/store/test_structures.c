@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The ordered index against a plain sorted array, with enough items to split and join chunks. */
+/* The store's data structures by themselves: the ordered index against a plain sorted array, with enough items to split
+ * and join chunks; event windows and their bounds. */
 #include "tests/unit/store/store_fixture.h"
 
 #include <stdio.h>
@@ -91,8 +92,61 @@ static void test_seek(void **state) {
     index_finish(&ix);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_changes), cmocka_unit_test(test_seek)};
+/* --- event windows --- */
 
-    return cmocka_run_group_tests_name("index", tests, NULL, NULL);
+static void push(struct window *w, uint64_t revision, uint64_t now) {
+    struct garbage g = {0};
+    struct store_item *i = item_from_text("{}", 2, revision, "a", "x");
+    const struct store_event e = {STORE_EVENT_MODIFIED, revision, i, NULL};
+
+    window_push(w, &e, now, &g);
+    store_item_unref(i);
+    garbage_finish(&g);
+}
+
+static void test_window_forgets_what_is_old(void **state) {
+    struct window w = {.max_events = 4096};
+    uint64_t minute = 60 * 1000000ull, revision = 0;
+
+    for (; revision < 500; revision++)
+        push(&w, revision + 1, 0);
+    assert_int_equal(w.next - w.first, 500);
+    push(&w, ++revision, 9 * minute);
+    assert_int_equal(w.next - w.first, 501); /* a burst is kept for those who were away a little */
+    assert_int_equal(w.floor, 0);
+    push(&w, ++revision, 11 * minute);
+    assert_int_equal(w.next - w.first, 65); /* a few stay however old */
+    assert_int_equal(w.floor, 437);
+    assert_int_equal(window_at(&w, window_seek(&w, 437))->revision, 438);
+    assert_int_equal(window_at(&w, w.next - 1)->revision, revision);
+    window_finish(&w);
+}
+
+static void test_window_is_bounded_in_bytes(void **state) {
+    struct window w = {.max_events = 4096};
+    size_t n = 1024 * 1024;
+    char *text = xmalloc(n);
+
+    memset(text, ' ', n);
+    for (uint64_t revision = 1; revision <= 40; revision++) {
+        struct garbage g = {0};
+        struct store_item *i = item_from_text(text, n, revision, "a", "x");
+        const struct store_event e = {STORE_EVENT_MODIFIED, revision, i, NULL};
+        window_push(&w, &e, 0, &g);
+        store_item_unref(i);
+        garbage_finish(&g);
+    }
+    assert_int_equal(w.next - w.first, 16);
+    assert_int_equal(w.bytes, 16 * n);
+    assert_int_equal(w.floor, 24);
+    window_finish(&w);
+    free(text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_changes), cmocka_unit_test(test_seek),
+                                       cmocka_unit_test(test_window_forgets_what_is_old),
+                                       cmocka_unit_test(test_window_is_bounded_in_bytes)};
+
+    return cmocka_run_group_tests_name("structures", tests, NULL, NULL);
 }
