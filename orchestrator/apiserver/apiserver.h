@@ -58,6 +58,7 @@ struct apiserver_options {
     const char *service_cidr; /* IPv4 range of ClusterIPs; NULL: "10.96.0.0/16" */
     const char *version;      /* Podium's version for gitVersion "v1.32.0+podium-<version>"; NULL: "dev" */
     unsigned worker_threads;  /* 0: number of processors, at most 4 */
+    unsigned toleration_seconds; /* how long new pods tolerate a lost node by default; 0: 300 */
     unsigned bookmark_seconds; /* interval of watch bookmarks; 0: 60 */
 };
 

@@ -11,6 +11,7 @@
 #include "podium/base/alloc.h"
 
 #define BOOKMARK_SECONDS 60
+#define TOLERATION_SECONDS 300 /* kube-apiserver's --default-unreachable-toleration-seconds */
 #define SERVICE_CIDR     "10.96.0.0/16" /* kubeadm's */
 
 static char *dup_or_null(const char *s) {
@@ -37,6 +38,7 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
         api->authenticators =
             xmemdup(options->authenticators, options->n_authenticators * sizeof(*options->authenticators));
     api->n_authenticators = options->n_authenticators;
+    api->toleration_seconds = options->toleration_seconds ? options->toleration_seconds : TOLERATION_SECONDS;
     api->bookmark_seconds = options->bookmark_seconds ? options->bookmark_seconds : BOOKMARK_SECONDS;
     api->listen.address = dup_or_null(options->address);
     api->listen.cert_file = dup_or_null(options->cert_file);

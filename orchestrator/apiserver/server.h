@@ -28,7 +28,7 @@ struct apiserver {
     pthread_mutex_t logs_lock;
     struct list logs;          /* open logs (subresources/log_stream.c) */
     struct list exec_sessions; /* http/exec_session.c; the loop's thread only */
-    unsigned bookmark_seconds;
+    unsigned bookmark_seconds, toleration_seconds;
     struct rbac *rbac;
     struct service_pool *services;
     struct openapi_cache *openapi;

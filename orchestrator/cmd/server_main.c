@@ -76,7 +76,7 @@ static int start_api(struct server_process *p, struct error *err) {
         .service_cidr = p->options.service_cidr,
         .version = PODIUM_VERSION,
         .worker_threads = p->options.workers,
-        .default_toleration_seconds = p->options.eviction_seconds,
+        .toleration_seconds = p->options.eviction_seconds,
     };
     char *groups[] = {(char *) "system:masters", NULL};
 

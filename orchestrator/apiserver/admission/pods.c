@@ -6,7 +6,6 @@
 #include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/status.h"
 
-#define NODE_TOLERATION_SECONDS 300
 
 static bool is_new_pod(const struct api_request *req, const struct json *old) {
     return !old && strcmp(req->resource->key, "pods") == 0;
@@ -70,7 +69,7 @@ bool default_tolerations_mutate(struct api_request *req, const struct json *old,
         json_set(&t, "key", json_string(keys[i]));
         json_set(&t, "operator", json_string("Exists"));
         json_set(&t, "effect", json_string("NoExecute"));
-        json_set(&t, "tolerationSeconds", json_int(NODE_TOLERATION_SECONDS));
+        json_set(&t, "tolerationSeconds", json_int(req->api->toleration_seconds));
         json_append(json_edit(json_edit(doc, "spec"), "tolerations"), t);
     }
     return true;
