@@ -10,8 +10,7 @@
 
 enum {
     BINDINGS_MAX = 1024,
-    CYCLES_PER_TURN = 128,                         /* then the loop may look after others */
-    WORK_PRIORITY = SD_EVENT_PRIORITY_NORMAL + 10, /* news first, then decisions */
+    CYCLES_PER_TURN = 64, /* about 2 ms in a big cluster; then the loop looks after others */
 };
 #define TIMER_ACCURACY_USEC (20 * USEC_PER_MSEC)
 
@@ -173,8 +172,6 @@ static int add_sources(struct scheduler *s, sd_event *loop) {
 
     if (r >= 0)
         r = sd_event_source_set_enabled(s->work, SD_EVENT_OFF);
-    if (r >= 0)
-        r = sd_event_source_set_priority(s->work, WORK_PRIORITY);
     if (r >= 0)
         r = sd_event_add_time(loop, &s->timer, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_USEC, on_timer, s);
     if (r >= 0)
