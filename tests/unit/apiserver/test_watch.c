@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Watches over HTTP: events, selectors, bookmarks, ends; many at once; clients that go away. */
+#include <pthread.h>
+
+#include "podium/base/clock.h"
+#include "tests/unit/apiserver/server_fixture.h"
+
+#define CM "/api/v1/namespaces/default/configmaps"
+
+static int setup(void **state) {
+    struct fixture *f = xnew0(struct fixture);
+    fixture_new(f, false, 16);
+    fixture_start(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    fixture_finish(*state);
+    free(*state);
+    return 0;
+}
+
+/* A watch read by a thread of its own. */
+struct watcher {
+    pthread_t thread;
+    CURL *curl;
+    char *url, *sock;
+    const char *accept;
+    pthread_mutex_t lock;
+    struct strbuf text;
+    long code;
+    CURLcode result;
+    bool stop;
+};
+
+static size_t collect(char *p, size_t size, size_t n, void *userdata) {
+    struct watcher *w = userdata;
+    (void) pthread_mutex_lock(&w->lock);
+    strbuf_add(&w->text, p, size * n);
+    (void) pthread_mutex_unlock(&w->lock);
+    return size * n;
+}
+
+static int progress(void *userdata, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
+    struct watcher *w = userdata;
+    (void) pthread_mutex_lock(&w->lock);
+    bool stop = w->stop;
+    (void) pthread_mutex_unlock(&w->lock);
+    return stop;
+}
+
+static void *watch_main(void *userdata) {
+    struct watcher *w = userdata;
+    struct curl_slist *h = NULL;
+    if (w->accept) {
+        _cleanup_free_ char *a = xasprintf("Accept: %s", w->accept);
+        h = curl_slist_append(h, a);
+        curl_easy_setopt(w->curl, CURLOPT_HTTPHEADER, h);
+    }
+    curl_easy_setopt(w->curl, CURLOPT_URL, w->url);
+    curl_easy_setopt(w->curl, CURLOPT_UNIX_SOCKET_PATH, w->sock);
+    curl_easy_setopt(w->curl, CURLOPT_WRITEFUNCTION, collect);
+    curl_easy_setopt(w->curl, CURLOPT_WRITEDATA, w);
+    curl_easy_setopt(w->curl, CURLOPT_XFERINFOFUNCTION, progress);
+    curl_easy_setopt(w->curl, CURLOPT_XFERINFODATA, w);
+    curl_easy_setopt(w->curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(w->curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(w->curl, CURLOPT_TIMEOUT, 20L);
+    w->result = curl_easy_perform(w->curl);
+    curl_easy_getinfo(w->curl, CURLINFO_RESPONSE_CODE, &w->code);
+    curl_slist_free_all(h);
+    return NULL;
+}
+
+static void watch_start(struct fixture *f, struct watcher *w, const char *path, const char *accept) {
+    *w = (struct watcher){.curl = curl_easy_init(), .accept = accept};
+    w->url = xasprintf("http://api%s", path);
+    w->sock = fixture_path(f, "sock");
+    (void) pthread_mutex_init(&w->lock, NULL);
+    assert_int_equal(pthread_create(&w->thread, NULL, watch_main, w), 0);
+}
+
+static void watch_join(struct watcher *w) {
+    (void) pthread_join(w->thread, NULL);
+    curl_easy_cleanup(w->curl);
+    w->curl = NULL;
+}
+
+static void watch_stop(struct watcher *w) {
+    (void) pthread_mutex_lock(&w->lock);
+    w->stop = true;
+    (void) pthread_mutex_unlock(&w->lock);
+    if (w->curl)
+        watch_join(w);
+    strbuf_finish(&w->text);
+    free(w->url);
+    free(w->sock);
+    (void) pthread_mutex_destroy(&w->lock);
+}
+
+/* The n-th event (from 0), waited for up to ten seconds; NULL when it does not come. */
+static struct json *event_at(struct watcher *w, size_t n) {
+    for (uint64_t until = now_monotonic_usec() + 10 * USEC_PER_SEC; now_monotonic_usec() < until; usleep(2000)) {
+        struct json *event = NULL;
+        size_t i = 0;
+        (void) pthread_mutex_lock(&w->lock);
+        for (const char *p = strbuf_str(&w->text), *e; (e = strchr(p, '\n')); p = e + 1, i++)
+            if (i == n && json_parse(p, (size_t) (e - p), NULL, &event, NULL) < 0)
+                event = NULL;
+        (void) pthread_mutex_unlock(&w->lock);
+        if (event)
+            return event;
+    }
+    print_message("got: %s\n", strbuf_str(&w->text));
+    return NULL;
+}
+
+static void expect(struct watcher *w, size_t n, const char *type, const char *name) {
+    _cleanup_json_ struct json *e = event_at(w, n);
+    assert_non_null(e);
+    assert_string_equal(json_str_or(json_get(e, "type"), ""), type);
+    if (name)
+        assert_string_equal(json_str_or(json_path(e, "object", "metadata", "name"), ""), name);
+}
+
+static void put(struct fixture *f, const char *name, const char *label, const char *value) {
+    _cleanup_free_ char *path = xasprintf(CM "/%s", name);
+    _cleanup_free_ char *patch =
+        xasprintf("{\"metadata\":{\"name\":\"%s\",\"labels\":{\"l\":\"%s\"}},\"data\":{\"k\":\"%s\"}}", name, label, value);
+    _cleanup_answer_ struct answer a = ask(f, "PATCH", path, patch);
+    if (a.code == 200)
+        return;
+    _cleanup_answer_ struct answer b = ask(f, "POST", CM, patch);
+    assert_code(b, 201);
+}
+
+static void test_events(void **state) {
+    struct fixture *f = *state;
+    struct watcher w;
+    put(f, "a", "x", "1");
+    watch_start(f, &w, CM "?watch=true", NULL);
+    expect(&w, 0, "ADDED", "a");
+    put(f, "a", "x", "2");
+    expect(&w, 1, "MODIFIED", "a");
+    put(f, "b", "x", "1");
+    expect(&w, 2, "ADDED", "b");
+    _cleanup_answer_ struct answer d = ask(f, "DELETE", CM "/a", NULL);
+    expect(&w, 3, "DELETED", "a");
+    _cleanup_json_ struct json *e = event_at(&w, 3);
+    assert_string_equal(json_str(json_path(e, "object", "data", "k")), "2");
+    watch_stop(&w);
+}
+
+static void test_selector_transitions(void **state) {
+    struct fixture *f = *state;
+    struct watcher w;
+    put(f, "a", "out", "1");
+    watch_start(f, &w, CM "?watch=1&labelSelector=l%3Din&allowWatchBookmarks=false", NULL);
+    usleep(100000);
+    put(f, "a", "in", "2"); /* enters */
+    expect(&w, 0, "ADDED", "a");
+    put(f, "a", "in", "3");
+    expect(&w, 1, "MODIFIED", "a");
+    put(f, "a", "out", "4"); /* leaves: the last matching state with the new revision */
+    expect(&w, 2, "DELETED", "a");
+    _cleanup_json_ struct json *e = event_at(&w, 2);
+    assert_string_equal(json_str(json_path(e, "object", "data", "k")), "3");
+    _cleanup_answer_ struct answer now = ask(f, "GET", CM "/a", NULL);
+    assert_string_equal(json_str(json_path(e, "object", "metadata", "resourceVersion")),
+                        json_str(json_path(now.body, "metadata", "resourceVersion")));
+    watch_stop(&w);
+}
+
+static void test_end_and_bookmarks(void **state) {
+    struct fixture *f = *state;
+    struct watcher w;
+    watch_start(f, &w, CM "?watch=1&timeoutSeconds=2&allowWatchBookmarks=true", NULL);
+    expect(&w, 0, "BOOKMARK", NULL); /* after a second */
+    watch_join(&w);
+    assert_int_equal(w.result, CURLE_OK); /* a clean end */
+    assert_int_equal(w.code, 200);
+    _cleanup_json_ struct json *e = event_at(&w, 0);
+    assert_string_equal(json_str(json_path(e, "object", "kind")), "ConfigMap");
+    assert_non_null(json_str(json_path(e, "object", "metadata", "resourceVersion")));
+    watch_stop(&w);
+}
+
+static void test_initial_events(void **state) {
+    struct fixture *f = *state;
+    struct watcher w;
+    put(f, "a", "x", "1");
+    watch_start(f, &w, CM "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true", NULL);
+    expect(&w, 0, "ADDED", "a");
+    expect(&w, 1, "BOOKMARK", NULL);
+    _cleanup_json_ struct json *e = event_at(&w, 1);
+    assert_string_equal(
+        json_str_or(json_path(e, "object", "metadata", "annotations", "k8s.io/initial-events-end"), ""), "true");
+    watch_stop(&w);
+    _cleanup_answer_ struct answer bad = ask(f, "GET", CM "?watch=1&sendInitialEvents=true", NULL);
+    assert_code(bad, 422);
+    _cleanup_answer_ struct answer list = ask(f, "GET", CM "?sendInitialEvents=true", NULL);
+    assert_code(list, 422);
+}
+
+static void test_too_old(void **state) {
+    struct fixture *f = *state;
+    for (int i = 0; i < 40; i++) { /* the window holds 16 */
+        char v[16];
+        (void) snprintf(v, sizeof(v), "%d", i);
+        put(f, "a", "x", v);
+    }
+    _cleanup_answer_ struct answer old = ask(f, "GET", CM "?watch=1&resourceVersion=1", NULL);
+    assert_code(old, 410);
+    assert_string_equal(reason_of(&old), "Expired");
+    _cleanup_answer_ struct answer future = ask(f, "GET", CM "?watch=1&resourceVersion=100000", NULL);
+    assert_code(future, 504);
+}
+
+static void test_expired_continue(void **state) {
+    struct fixture *f = *state;
+    put(f, "a", "x", "1");
+    put(f, "b", "x", "1");
+    put(f, "c", "x", "1");
+    _cleanup_answer_ struct answer page = ask(f, "GET", CM "?limit=1", NULL);
+    assert_int_equal(json_int_or(json_path(page.body, "metadata", "remainingItemCount"), 0), 2);
+    for (int i = 0; i < 40; i++) {
+        char v[16];
+        (void) snprintf(v, sizeof(v), "%d", i);
+        put(f, "a", "x", v);
+    }
+    char *t = curl_easy_escape(f->curl, json_str(json_path(page.body, "metadata", "continue")), 0);
+    _cleanup_free_ char *path = xasprintf(CM "?limit=1&continue=%s", t);
+    curl_free(t);
+    _cleanup_answer_ struct answer gone = ask(f, "GET", path, NULL);
+    assert_code(gone, 410);
+    assert_string_equal(reason_of(&gone), "Expired");
+    t = curl_easy_escape(f->curl, json_str(json_path(gone.body, "metadata", "continue")), 0);
+    _cleanup_free_ char *on = xasprintf(CM "?limit=1&continue=%s", t);
+    curl_free(t);
+    _cleanup_answer_ struct answer rest = ask(f, "GET", on, NULL);
+    assert_code(rest, 200);
+    assert_string_equal(json_str(json_path(json_at(json_get(rest.body, "items"), 0), "metadata", "name")), "b");
+}
+
+static void test_table_watch(void **state) {
+    struct fixture *f = *state;
+    struct watcher w;
+    put(f, "a", "x", "1");
+    watch_start(f, &w, CM "?watch=1", "application/json;as=Table;v=v1;g=meta.k8s.io");
+    _cleanup_json_ struct json *first = event_at(&w, 0);
+    assert_string_equal(json_str(json_path(first, "object", "kind")), "Table");
+    assert_true(json_len(json_path(first, "object", "columnDefinitions")) > 0);
+    put(f, "a", "x", "2");
+    _cleanup_json_ struct json *second = event_at(&w, 1);
+    assert_int_equal(json_len(json_path(second, "object", "rows")), 1);
+    assert_true(json_is_null(json_path(second, "object", "columnDefinitions")));
+    watch_stop(&w);
+}
+
+static void test_many_watchers(void **state) {
+    struct fixture *f = *state;
+    struct watcher w[40];
+    for (size_t i = 0; i < ARRAY_LEN(w); i++)
+        watch_start(f, &w[i], CM "?watch=1", NULL);
+    usleep(200000);
+    for (int i = 0; i < 8; i++) {
+        char v[16];
+        (void) snprintf(v, sizeof(v), "%d", i);
+        put(f, "a", "x", v);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(w); i++)
+        expect(&w[i], 7, "MODIFIED", "a");
+    for (size_t i = 0; i < ARRAY_LEN(w); i += 2) /* half of them hang up; the rest go down with the server */
+        watch_stop(&w[i]);
+    put(f, "a", "x", "last");
+    for (size_t i = 1; i < ARRAY_LEN(w); i += 2)
+        expect(&w[i], 8, "MODIFIED", "a");
+    apiserver_free(steal(&f->api));
+    for (size_t i = 1; i < ARRAY_LEN(w); i += 2)
+        watch_stop(&w[i]);
+}
+
+int main(void) {
+    (void) curl_global_init(CURL_GLOBAL_ALL);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_events, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_selector_transitions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_end_and_bookmarks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_initial_events, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_too_old, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_expired_continue, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_table_watch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_watchers, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
