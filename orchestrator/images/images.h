@@ -138,6 +138,6 @@ int image_unpin(struct image_store *store, const char *owner, struct error *err)
 /* Drops the pins of every owner not in the vector (NULL-terminated). */
 int image_pins_retain(struct image_store *store, char *const *owners, struct error *err) _must_check_;
 /* Removes layers that no image and no pin uses. Returns how many. */
-int image_collect(struct image_store *store, struct error *err) _must_check_;
+int image_collect(struct image_store *store, struct error *err);
 
 #endif

@@ -243,8 +243,12 @@ static int unpack_and_commit(struct import *import, struct image_source *source,
             return r;
         r = commit_locked(import, err);
         store_unlock(import->store);
-        if (r != -EAGAIN)
+        if (r >= 0)
+            return 0;
+        if (r != -EAGAIN) {
+            (void) image_collect(import->store, NULL); /* what was moved in before the failure */
             return r;
+        }
         if (attempt >= ATTEMPTS_MAX)
             return error_set(err, -EAGAIN, "layers of %s are being removed as fast as they come", import->path);
     }
