@@ -13,8 +13,8 @@
 #include "runtime/pod/output.h"
 #include "runtime/pod/supervisor.h"
 
-#define START_ERROR_CODE        128  /* what containerd reports when a container could not be started */
-#define LEFTOVER_TIMEOUT_MSEC   2000 /* for processes just killed to be gone */
+#define START_ERROR_CODE      128  /* what containerd reports when a container could not be started */
+#define LEFTOVER_TIMEOUT_MSEC 2000 /* for processes just killed to be gone */
 
 static void make_id(char out[POD_CONTAINER_ID_SIZE]) {
     unsigned char bytes[(POD_CONTAINER_ID_SIZE - 1) / 2];
@@ -120,6 +120,14 @@ static void on_ended(void *userdata, uint32_t events) {
     pod->changed = true;
 }
 
+/* The folder a container's root is mounted on, in its own mount namespace: one empty folder serves all. */
+static int make_mount_point(const struct pod *pod, const struct spec *spec, struct error *err) {
+    if (!spec->root_path || spec->root_path[0] == '/')
+        return 0;
+    _cleanup_free_ char *path = path_join(pod->dir, spec->root_path);
+    return mkdir_parents(path, 0755, err);
+}
+
 static int launch(struct pod_run *run, const struct pod_launch *l, struct error *err) {
     struct container_params params = CONTAINER_PARAMS_INIT;
     _cleanup_close_ int output = open_output(run, l->spec, err);
@@ -128,6 +136,8 @@ static int launch(struct pod_run *run, const struct pod_launch *l, struct error 
     if (output < 0)
         return output;
     int r = fresh_overlay(l->overlay, err);
+    if (r == 0)
+        r = make_mount_point(pod, l->spec, err);
     if (r == 0)
         r = make_cgroup(run, l->spec, err);
     if (r < 0)

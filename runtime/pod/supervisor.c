@@ -98,6 +98,8 @@ static int open_loop(struct pod *pod, struct error *err) {
     sigaddset(&mask, SIGINT);
     if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
         return error_set_errno(err, -errno, "cannot block signals");
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR) /* of a journal that is being restarted; containers get the default back */
+        return error_set_errno(err, -errno, "cannot ignore SIGPIPE");
     pod->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (pod->null_fd < 0)
         return error_set_errno(err, -errno, "cannot open /dev/null");
