@@ -6,6 +6,7 @@
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/resources.h"
 #include "orchestrator/agent/status.h"
+#include "orchestrator/object/strategy.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/fd.h"
@@ -60,7 +61,7 @@ static void act_start(struct agent_pod *pod) {
         retry_later(pod, pod->problem.wants_image ? RETRY_IMAGE_USEC : RETRY_FIRST_USEC);
         return;
     }
-    _cleanup_free_ char *slice = unit_pod_slice(pod_qos_class(pod->desired), pod->uid);
+    _cleanup_free_ char *slice = unit_pod_slice(pod_qos_class(json_get(pod->desired, "spec")), pod->uid);
     _cleanup_free_ char *description = xasprintf("Pod %s/%s", pod->namespace, pod->name);
     const char *const argv[] = {agent->baton, "pod", "--dir", pod->run_dir, NULL};
     pod_limits_compute(pod->desired, &limits);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "orchestrator/object/quantity.h"
+#include "orchestrator/object/strategy.h"
 #include "podium/base/cleanup.h"
 
 #define CPU_PERIOD_USEC    100000
@@ -25,23 +26,6 @@ static int64_t memory_of(const struct json *container, const char *what) {
 static int64_t request_of(const struct json *container, int64_t (*get)(const struct json *, const char *)) {
     int64_t v = get(container, "requests");
     return v >= 0 ? v : get(container, "limits");
-}
-
-const char *pod_qos_class(const struct json *pod) {
-    bool any = false, all = true;
-
-    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
-        const struct json *list = json_path(pod, "spec", lists[l]);
-        for (size_t i = 0; i < json_len(list); i++) {
-            const struct json *c = json_at(list, i);
-            int64_t cpu = cpu_of(c, "limits"), memory = memory_of(c, "limits");
-            if (request_of(c, cpu_of) > 0 || request_of(c, memory_of) > 0)
-                any = true;
-            if (cpu <= 0 || memory <= 0 || request_of(c, cpu_of) != cpu || request_of(c, memory_of) != memory)
-                all = false;
-        }
-    }
-    return !any ? "BestEffort" : all ? "Guaranteed" : "Burstable";
 }
 
 static int64_t shares_of(int64_t milli) {
@@ -70,7 +54,7 @@ struct json *container_resources(const struct json *container) {
 }
 
 int container_oom_score_adj(const struct json *pod, const struct json *container, int64_t node_memory) {
-    const char *qos = pod_qos_class(pod);
+    const char *qos = pod_qos_class(json_get(pod, "spec"));
     int64_t request = request_of(container, memory_of);
 
     if (strcmp(qos, "Guaranteed") == 0)

@@ -9,8 +9,6 @@
 
 #include "podium/base/json.h"
 
-/* "Guaranteed", "Burstable" or "BestEffort"; static. */
-const char *pod_qos_class(const struct json *pod);
 /* The OCI linux.resources section, without devices; the caller unrefs. */
 struct json *container_resources(const struct json *container);
 /* oom_score_adj as the kubelet sets it; node_memory in bytes. */

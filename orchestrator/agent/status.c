@@ -5,6 +5,7 @@
 
 #include "orchestrator/agent/resources.h"
 #include "orchestrator/object/timestamp.h"
+#include "orchestrator/object/strategy.h"
 #include "podium/base/strbuf.h"
 
 static struct json *time_value(uint64_t usec) {
@@ -327,6 +328,6 @@ struct json *status_make(const struct status_input *in) {
     else
         json_unref(init);
     json_set(&o, "containerStatuses", mains);
-    json_set(&o, "qosClass", json_string(pod_qos_class(in->pod)));
+    json_set(&o, "qosClass", json_string(pod_qos_class(json_get(in->pod, "spec"))));
     return o;
 }
