@@ -20,7 +20,7 @@ struct http_client {
     CURLM *multi;
     sd_event_source *timer, *deliver;
     struct list exchanges;
-    bool delivering;
+    bool delivering, freed;
     char *server, *unix_socket, *ca_file, *cert_file, *key_file, *authorization, *user_agent;
     bool insecure;
     long timeout;
@@ -187,21 +187,25 @@ static void note_finished(struct http_client *h) {
 
 /* Callbacks run from here only, never from inside libcurl, which must not be re-entered. What they cancel is marked and
  * freed at the end; what they start is appended and has nothing to deliver yet. */
+static void destroy(struct http_client *h);
+
 static int on_deliver(sd_event_source *s, void *userdata) {
     struct http_client *h = userdata;
     note_finished(h);
     h->delivering = true;
     for (struct list *at = h->exchanges.next; at != &h->exchanges; at = at->next) {
         struct exchange *x = list_entry(at, struct exchange, link);
-        if (!x->dead && (x->finished || (x->is_watch && x->answer.len > 0)))
+        if (!h->freed && !x->dead && (x->finished || (x->is_watch && x->answer.len > 0)))
             deliver_one(x);
     }
     h->delivering = false;
     struct exchange *x;
     list_foreach(x, &h->exchanges, link) {
-        if (x->dead)
+        if (x->dead || h->freed)
             exchange_free(x);
     }
+    if (h->freed)
+        destroy(h);
     return 0;
 }
 
@@ -396,8 +400,7 @@ static void http_watch_cancel(struct client *c, struct client_watch *w) {
     exchange_cancel((struct exchange *) w);
 }
 
-static void http_free(struct client *c) {
-    struct http_client *h = (struct http_client *) c;
+static void destroy(struct http_client *h) {
     struct exchange *x;
     list_foreach(x, &h->exchanges, link) exchange_free(x);
     (void) curl_multi_cleanup(h->multi);
@@ -412,6 +415,15 @@ static void http_free(struct client *c) {
     free(h->authorization);
     free(h->user_agent);
     free(h);
+}
+
+/* A callback may free the client: then it goes when the callback has returned. */
+static void http_free(struct client *c) {
+    struct http_client *h = (struct http_client *) c;
+    if (h->delivering)
+        h->freed = true;
+    else
+        destroy(h);
 }
 
 static const struct client_ops http_ops = {

@@ -15,7 +15,7 @@
 /* Zero means upstream's default, given behind each. Times in microseconds. */
 struct controller_options {
     uint64_t node_monitor_grace;   /* heartbeat older than this: the node is Unknown (40 s) */
-    uint64_t pod_eviction_timeout; /* what a pod without own tolerations of the two node taints gets (300 s) */
+    uint64_t pod_eviction_timeout; /* what a pod without tolerations of the two node taints gets (300 s) */
     unsigned terminated_pods_max;  /* finished pods kept before the oldest go (12500) */
     const char *ca_pem;            /* text of kube-root-ca.crt; NULL: no such ConfigMaps are made */
 };

@@ -150,8 +150,6 @@ static uint64_t delay_of(const struct json *taint, const struct json *pod, uint6
             continue;
         int64_t n = json_int_or(seconds, 0);
         uint64_t delay = n > 0 ? (uint64_t) n * USEC_PER_SEC : 0;
-        if (is_node_state(taint) && n == ADMISSION_TOLERATION_SECONDS)
-            delay = default_delay;
         shortest = delay < shortest ? delay : shortest;
     }
     if (tolerated)

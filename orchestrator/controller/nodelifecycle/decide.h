@@ -15,8 +15,6 @@
 #define TAINT_UNREACHABLE    "node.kubernetes.io/unreachable"
 #define TAINT_OUT_OF_SERVICE "node.kubernetes.io/out-of-service"
 #define EVICT_NEVER          UINT64_MAX
-/* What admission gives a pod without own tolerations of the two taints above; see node_eviction_delay(). */
-#define ADMISSION_TOLERATION_SECONDS 300
 
 /* The status of a node whose heartbeat is overdue: Ready and the pressure conditions Unknown. A new reference; equal to
  * the node's own when it says so already. now: real time. */

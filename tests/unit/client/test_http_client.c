@@ -289,6 +289,22 @@ static void test_a_cancelled_call_is_never_answered(void **state) {
         (void) sd_event_run(e->loop, 10 * USEC_PER_MSEC);
 }
 
+static void free_client(void *userdata, const struct client_result *r) {
+    struct env *e = userdata;
+    client_free(e->client);
+    e->client = NULL;
+    strcat(e->seen, "freed");
+}
+
+static void test_a_callback_may_free_the_client(void **state) {
+    struct env *e = *state;
+    e->answers[0] = POD_ANSWER;
+    struct client_request r = {.verb = CLIENT_LIST, .resource = pods()};
+    (void) client_start(e->client, &r, free_client, e);
+    (void) client_start(e->client, &r, never, NULL);
+    run_until(e, "freed");
+}
+
 static void on_pod(void *userdata, struct json *old, struct json *object) {
     struct env *e = userdata;
     snprintf(e->seen + strlen(e->seen), sizeof(e->seen) - strlen(e->seen), "%s ",
@@ -351,6 +367,7 @@ int main(void) {
         T(test_a_watch_too_old_ends_with_its_status),
         T(test_a_watch_may_be_cancelled_by_its_handler),
         T(test_a_cancelled_call_is_never_answered),
+        T(test_a_callback_may_free_the_client),
         T(test_an_informer_works_over_it),
         cmocka_unit_test(test_targets),
     };
