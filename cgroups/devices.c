@@ -105,8 +105,11 @@ static int parse_rule(const struct json *o, struct rule *ret, struct error *err)
     return 0;
 }
 
+static bool is_catch_all(const struct rule *rule) {
+    return !rule->type && rule->access == ALL_ACCESS && rule->major < 0 && rule->minor < 0;
+}
+
 static int build(const struct json *rules, struct program *p, struct error *err) {
-    bool denies_first = false;
     size_t n = json_len(rules);
     struct rule rule;
     int r;
@@ -125,9 +128,10 @@ static int build(const struct json *rules, struct program *p, struct error *err)
         if ((r = parse_rule(json_at(rules, i - 1), &rule, err)) < 0)
             return r;
         emit_rule(p, &rule);
-        denies_first = !rule.allow && !rule.type && rule.major < 0 && rule.minor < 0;
+        if (is_catch_all(&rule))
+            return 0; /* nothing after it can be reached, which the verifier would refuse */
     }
-    emit(p, BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, !denies_first);
+    emit(p, BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 1);
     emit(p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
     return 0;
 }

@@ -131,7 +131,30 @@ int open_beneath(int dirfd, const char *path, int flags, mode_t mode) {
     return fd;
 }
 
-int mkdir_in_root(int rootfd, const char *path, mode_t mode) {
+#define DANGLING_LINKS_MAX 8
+
+static int make_in_root(int rootfd, const char *path, mode_t mode, unsigned links);
+
+/* The prefix is a link to a folder that does not exist yet: makes what it points to, inside the root. */
+static int make_link_target(int rootfd, int parent, const char *prefix, size_t parent_len, mode_t mode, unsigned links) {
+    char target[4096];
+    ssize_t n = readlinkat(parent, prefix + parent_len, target, sizeof(target) - 1);
+
+    if (n < 0)
+        return errno == EINVAL ? -ENOENT : -errno;
+    if (links == 0)
+        return -ELOOP;
+    target[n] = 0;
+    _cleanup_free_ char *full =
+        target[0] == '/' ? xstrdup(target) : xasprintf("%.*s/%s", (int) parent_len, prefix, target);
+    int fd = make_in_root(rootfd, full, mode, links - 1);
+    if (fd < 0)
+        return fd;
+    (void) close(fd);
+    return 0;
+}
+
+static int make_in_root(int rootfd, const char *path, mode_t mode, unsigned links) {
     _cleanup_free_ char *copy = xstrdup(path);
     _cleanup_close_ int at = open_in_root(rootfd, ".", O_PATH | O_DIRECTORY, 0);
     size_t done = 0;
@@ -150,8 +173,12 @@ int mkdir_in_root(int rootfd, const char *path, mode_t mode) {
         copy[i] = 0;
         int fd = open_in_root(rootfd, copy, O_PATH | O_DIRECTORY, 0);
         if (fd == -ENOENT) {
-            if (mkdirat(at, copy + done, mode) < 0 && errno != EEXIST)
-                return -errno;
+            int r = mkdirat(at, copy + done, mode) < 0 ? -errno : 0;
+
+            if (r == -EEXIST)
+                r = make_link_target(rootfd, at, copy, done, mode, links);
+            if (r < 0 && r != -ENOENT)
+                return r;
             fd = open_in_root(rootfd, copy, O_PATH | O_DIRECTORY, 0);
         }
         if (fd < 0)
@@ -162,6 +189,10 @@ int mkdir_in_root(int rootfd, const char *path, mode_t mode) {
         done = i + 1;
     }
     return steal_fd(&at);
+}
+
+int mkdir_in_root(int rootfd, const char *path, mode_t mode) {
+    return make_in_root(rootfd, path, mode, DANGLING_LINKS_MAX);
 }
 
 bool file_name_is_unsafe(const char *name) {

@@ -1,0 +1,464 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# baton as an OCI runtime, on real containers with a busybox root. BATON names the program.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+    ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    BATON=${BATON:-$ROOT/build/baton}
+    VIEW=$BATS_TEST_DIRNAME/baton-view
+    [ "$(id -u)" = 0 ] || skip "needs root"
+    [ -x /bin/busybox ] || skip "needs busybox-static"
+    T=$BATS_TEST_TMPDIR
+    ID=bats-$$-$BATS_TEST_NUMBER
+    mkdir -p "$T/state" "$T/b/rootfs/bin" "$T/b/rootfs/etc"
+    cp /bin/busybox "$T/b/rootfs/bin/"
+    for a in sh true cat ls id env pwd sleep mount mkdir touch ps hostname echo grep kill sed stat tty chmod readlink dd; do
+        ln -s busybox "$T/b/rootfs/bin/$a"
+    done
+    echo 'user:x:1000:1000::/home/user:/bin/sh' >"$T/b/rootfs/etc/passwd"
+    config sh -c true
+}
+
+teardown() {
+    [ -n "${T:-}" ] || return 0
+    baton delete --force "$ID" >/dev/null 2>&1 || true
+}
+
+baton() { "$VIEW" "$BATON" --root "$T/state" "$@"; }
+
+# config ARG ...: a config.json that runs the command; edit changes it afterwards
+config() {
+    rm -f "$T/b/config.json"
+    "$BATON" spec -b "$T/b"
+    edit 'c["process"]["terminal"] = False; c["process"]["args"] = a' "$@"
+}
+
+edit() {
+    python3 - "$T/b/config.json" "$@" <<'PY'
+import json, sys
+path, code, a = sys.argv[1], sys.argv[2], sys.argv[3:]
+c = json.load(open(path))
+exec(code)
+json.dump(c, open(path, "w"))
+PY
+}
+
+run_container() { run -"${1}" --separate-stderr "$VIEW" "$BATON" --root "$T/state" run -b "$T/b" "$ID" </dev/null; }
+
+nothing_left() {
+    [ -z "$(ls -A "$T/state")" ]
+    ! "$VIEW" test -e "/sys/fs/cgroup/baton-$ID"
+    ! grep -q "$T" /proc/self/mountinfo
+}
+
+@test "run passes the exit code on and leaves nothing behind" {
+    config sh -c 'echo out; echo err >&2; exit 7'
+    run_container 7
+    [ "$output" = out ]
+    [ "$stderr" = err ]
+    nothing_left
+}
+
+@test "a container ended by a signal gives 128 + signal" {
+    config sh -c 'sh -c "kill -9 \$\$"; exit $?'
+    run_container 137
+    config sleep 100
+    baton run -d -b "$T/b" "$ID" </dev/null >/dev/null 2>&1
+    baton kill "$ID" KILL
+    for i in $(seq 50); do baton state "$ID" | grep -q stopped && break; sleep 0.02; done
+    baton state "$ID" | grep -q stopped
+}
+
+@test "the foreground run passes signals on" {
+    config sh -c 'trap "exit 42" TERM; echo ready; while :; do sleep 0.05; done'
+    "$VIEW" "$BATON" --root "$T/state" run -b "$T/b" "$ID" </dev/null >"$T/out" 2>&1 3>&- &
+    pid=$!
+    for i in $(seq 100); do grep -q ready "$T/out" && break; sleep 0.02; done
+    kill -TERM $pid
+    code=0; wait $pid || code=$?
+    [ "$code" = 42 ]
+    nothing_left
+}
+
+@test "a command that does not exist is a clear error and leaves nothing" {
+    config no-such-command
+    run_container 1
+    [[ "$stderr" == *'exec: "no-such-command": executable file not found in $PATH'* ]]
+    nothing_left
+    config /no/such/file
+    run_container 1
+    [[ "$stderr" == *'exec: "/no/such/file": no such file or directory'* ]]
+    nothing_left
+    touch "$T/b/rootfs/bin/plain"
+    config /bin/plain
+    run_container 1
+    [[ "$stderr" == *'permission denied'* ]]
+    nothing_left
+}
+
+@test "a script without its interpreter fails at start and leaves nothing" {
+    printf '#!/no/interpreter\n' >"$T/b/rootfs/bin/script"
+    chmod +x "$T/b/rootfs/bin/script"
+    config script
+    run_container 1
+    [[ "$stderr" == *interpreter* ]]
+    nothing_left
+}
+
+@test "every namespace is the container's own" {
+    config sh -c 'for n in pid net ipc uts mnt cgroup; do readlink /proc/self/ns/$n; done; hostname; ls /proc | grep -c "^[0-9]"; cat /proc/self/cgroup | grep ^0::'
+    run_container 0
+    for n in pid net ipc uts mnt cgroup; do
+        [[ "$output" != *"$(readlink /proc/self/ns/$n)"* ]]
+    done
+    [[ "$output" == *baton* ]]
+    [[ "$output" == *0::/ ]]
+    [ "$(hostname)" != baton ]
+}
+
+@test "masked and read-only paths, read-only root" {
+    config sh -c 'cat /proc/keys /proc/timer_list; ls /proc/acpi /sys/firmware 2>/dev/null | grep -v -e : -e "^$"; echo 1 >/proc/sys/kernel/core_uses_pid; touch /file; mkdir /sys/fs/cgroup/x; touch /dev/shm/fine && echo done'
+    run_container 0
+    [ "$output" = done ]
+    [[ "$stderr" == *core_uses_pid*ead-only* ]]
+    [[ "$stderr" == */file*ead-only* ]]
+    [[ "$stderr" == */sys/fs/cgroup/x*ead-only* ]]
+}
+
+@test "the root is writable when it is not read-only" {
+    config touch /file
+    edit 'c["root"]["readonly"] = False'
+    run_container 0
+    [ -e "$T/b/rootfs/file" ]
+}
+
+@test "capabilities, no_new_privs, user, groups, umask, limits, working folder, HOME" {
+    config sh -c 'grep -E "Cap|NoNew" /proc/self/status; id; pwd; umask; ulimit -n; echo $HOME'
+    edit 'p = c["process"]; p["user"] = {"uid": 1000, "gid": 1001, "additionalGids": [5, 6], "umask": 0o27}
+p["cwd"] = "/made/here"; c["root"]["readonly"] = False
+for s in ("bounding", "effective", "permitted", "inheritable", "ambient"): p["capabilities"][s] = ["CAP_NET_RAW"]'
+    run_container 0
+    for s in CapInh CapPrm CapEff CapBnd CapAmb; do [[ "$output" == *"$s:	0000000000002000"* ]]; done
+    [[ "$output" == *"NoNewPrivs:	1"* ]]
+    [[ "$output" == *"uid=1000"*"gid=1001 groups=5,6"* ]] || [[ "$output" == *"uid=1000"*"gid=1001"*"groups="*"5"*"6"* ]]
+    [[ "$output" == */made/here* ]]
+    [[ "$output" == *0027* ]]
+    [[ "$output" == *1024* ]]
+    [[ "$output" == */home/user ]]
+}
+
+@test "root without capabilities has none" {
+    config sh -c 'grep CapEff /proc/self/status; chmod 777 /etc; hostname nope'
+    edit 'c["process"]["capabilities"] = {}; c["root"]["readonly"] = False'
+    run_container 1
+    [[ "$output" == *"CapEff:	0000000000000000"* ]]
+    [[ "$stderr" == *"ot permitted"* ]]
+}
+
+@test "seccomp filters, with and without no_new_privs" {
+    for nnp in True False; do
+        config sh -c 'mkdir /x; grep -E "^Seccomp:" /proc/self/status'
+        edit "c['process']['noNewPrivileges'] = $nnp; c['root']['readonly'] = False
+c['linux']['seccomp'] = {'defaultAction': 'SCMP_ACT_ALLOW', 'syscalls': [{'names': ['mkdir', 'mkdirat'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': 28}]}"
+        run_container 0
+        [[ "$stderr" == *"No space left"* ]]
+        [[ "$output" == *"Seccomp:	2"* ]]
+    done
+}
+
+@test "links in the image cannot lead a mount out of the root" {
+    mkdir "$T/outside" "$T/src"
+    echo secret >"$T/src/file"
+    ln -s "$T/outside" "$T/b/rootfs/link"
+    ln -s ../../../../../../../../../.. "$T/b/rootfs/up"
+    config sh -c "cat /link/sub/file '/up$T/other/file'"
+    edit 'c["root"]["readonly"] = False
+for d in ("/link/sub", "/up" + a[0] + "/other"):
+    c["mounts"].append({"destination": d, "type": "bind", "source": a[0] + "/src", "options": ["bind"]})' "$T"
+    run_container 0
+    [ "$output" = "secret
+secret" ]
+    # all was made inside the root, nothing outside
+    [ -z "$(ls -A "$T/outside")" ]
+    [ ! -e "$T/other" ]
+    [ -d "$T/b/rootfs$T/outside/sub" ]
+}
+
+@test "a mount point that a link leads into /proc is refused" {
+    ln -s /proc/sys "$T/b/rootfs/link"
+    mkdir "$T/src"
+    config true
+    edit 'c["mounts"].append({"destination": "/link/kernel", "type": "bind", "source": a[0], "options": ["bind"]})' "$T/src"
+    run_container 1
+    [[ "$stderr" == *"leads into the container's /proc"* ]]
+    nothing_left
+}
+
+@test "a working folder that is a descriptor of the host is refused" {
+    config pwd
+    edit 'c["process"]["cwd"] = "/proc/self/fd/7"'
+    exec 7</
+    run_container 1
+    exec 7<&-
+    nothing_left
+}
+
+@test "bind mounts: read-only, nosuid, files; tmpfs options" {
+    mkdir "$T/src"
+    echo text >"$T/src/file"
+    config sh -c 'cat /data/file /etc/one; touch /data/x; touch /rw/y; mount | grep -E " /(data|t) "'
+    edit 'src = a[0]; c["root"]["readonly"] = False
+c["mounts"] += [{"destination": "/data", "type": "bind", "source": src, "options": ["rbind", "ro", "nosuid"]},
+  {"destination": "/rw", "source": src, "options": ["bind"]},
+  {"destination": "/etc/one", "type": "bind", "source": src + "/file", "options": ["bind"]},
+  {"destination": "/t", "type": "tmpfs", "source": "t", "options": ["size=1m", "mode=1777", "noexec"]}]' "$T/src"
+    run_container 0
+    [[ "$output" == "text
+text"* ]]
+    [[ "$stderr" == *"/data/x"*"ead-only"* ]]
+    [ -e "$T/src/y" ]
+    [[ "$output" == *"/data"*"ro,nosuid"* ]]
+    [[ "$output" == *"/t type tmpfs (rw,noexec"*"size=1024k"* ]]
+}
+
+@test "a bad mount option is a clear error and leaves nothing" {
+    config true
+    edit 'c["mounts"].append({"destination": "/t", "type": "tmpfs", "source": "t", "options": ["bogus=1"]})'
+    run_container 1
+    [[ "$stderr" == *"mount /t"*"bogus"* ]]
+    nothing_left
+}
+
+@test "devices: the default ones and the configuration's" {
+    config sh -c 'stat -c "%t:%T %a" /dev/null /dev/mine; echo x >/dev/null; readlink /dev/fd; readlink /dev/ptmx'
+    edit 'c["linux"]["devices"] = [{"path": "/dev/mine", "type": "c", "major": 1, "minor": 5, "fileMode": 384, "uid": 3, "gid": 4}]'
+    run_container 0
+    [[ "$output" == "1:3 666
+1:5 600
+/proc/self/fd
+pts/ptmx" ]]
+}
+
+@test "overlay root from annotations" {
+    mkdir -p "$T/fs" "$T/low/etc" "$T/b/empty"
+    echo upper-lower >"$T/low/etc/layer"
+    config sh -c 'cat /etc/layer /etc/passwd; echo new >/written; [ -x /bin/busybox ]'
+    edit 't = a[0]; c["root"] = {"path": "empty"}
+c["annotations"] = {"org.podium.overlay.lower": t + "/low:" + t + "/b/rootfs", "org.podium.overlay.upper": t + "/fs/upper", "org.podium.overlay.work": t + "/fs/work"}' "$T"
+    "$VIEW" sh -c "mount -t tmpfs t '$T/fs' && mkdir '$T/fs/upper' '$T/fs/work' && '$BATON' --root '$T/state' run -b '$T/b' '$ID' && cat '$T/fs/upper/written'" >"$T/out"
+    grep -q upper-lower "$T/out"
+    grep -q user:x:1000 "$T/out"
+    grep -q '^new$' "$T/out"
+    [ ! -e "$T/b/rootfs/written" ] && [ ! -e "$T/low/written" ]
+    nothing_left
+}
+
+@test "create, start, state, kill, delete" {
+    config sleep 100
+    baton create -b "$T/b" --pid-file "$T/pid" "$ID" </dev/null >/dev/null 2>&1 3>&-
+    [ "$(baton state "$ID" | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["status"], d["pid"])')" = "created $(cat "$T/pid")" ]
+    run -1 baton create -b "$T/b" "$ID"
+    [[ "$output" == *exists* ]]
+    baton start "$ID"
+    baton state "$ID" | grep -q '"running"'
+    run -1 baton start "$ID"
+    run -1 baton delete "$ID"
+    [[ "$output" == *"not stopped"* ]]
+    [ "$(baton list -q)" = "$ID" ]
+    baton kill "$ID" SIGKILL
+    for i in $(seq 50); do baton state "$ID" | grep -q '"stopped"' && break; sleep 0.02; done
+    run -1 baton kill "$ID" TERM
+    [[ "$output" == *"container not running"* ]]
+    baton delete "$ID"
+    run -1 baton state "$ID"
+    [[ "$output" == *"does not exist"* ]]
+    nothing_left
+}
+
+@test "a created container that is deleted leaves nothing" {
+    baton create -b "$T/b" "$ID" </dev/null >/dev/null 2>&1 3>&-
+    baton delete "$ID"
+    nothing_left
+}
+
+@test "exec: exit code, environment, user, namespaces, filters; command not found" {
+    config sleep 100
+    edit "c['linux']['seccomp'] = {'defaultAction': 'SCMP_ACT_ALLOW', 'syscalls': [{'names': ['mkdir', 'mkdirat'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': 28}]}"
+    baton run -d -b "$T/b" "$ID" </dev/null >/dev/null 2>&1 3>&-
+    run -5 baton exec "$ID" sh -c 'exit 5'
+    run -0 baton exec -e A=b --cwd /etc -u 1000:1001 "$ID" sh -c 'echo $A; pwd; id; echo $HOME; ps | grep -c sleep; cat /proc/self/cgroup | grep ^0::'
+    [[ "$output" == "b
+/etc
+uid=1000"*"gid=1001"*"
+/home/user
+"*"0::/" ]]
+    run -1 baton exec "$ID" mkdir /dev/shm/x
+    [[ "$output" == *"No space left"* ]]
+    run -0 baton exec "$ID" grep -E 'NoNewPrivs|CapBnd' /proc/self/status
+    [[ "$output" == *"CapBnd:	0000000020000420"*"NoNewPrivs:	1"* ]]
+    run -255 baton exec "$ID" no-such-command
+    [[ "$output" == *"executable file not found"* ]]
+    echo '{"args": ["sh", "-c", "echo from file; exit 3"], "cwd": "/", "env": ["PATH=/bin"]}' >"$T/p.json"
+    run -3 baton exec -p "$T/p.json" "$ID"
+    [ "$output" = "from file" ]
+    # the container's processes see no descriptor of ours
+    run -0 baton exec "$ID" ls /proc/self/fd
+    [[ "$output" == "0
+1
+2
+3" ]]
+}
+
+@test "pause and resume" {
+    config sleep 100
+    baton run -d -b "$T/b" "$ID" </dev/null >/dev/null 2>&1 3>&-
+    baton pause "$ID"
+    baton state "$ID" | grep -q '"paused"'
+    baton resume "$ID"
+    baton state "$ID" | grep -q '"running"'
+    baton pause "$ID"
+    baton delete --force "$ID"
+    nothing_left
+}
+
+@test "without a pid namespace of its own all processes end with the container" {
+    config sh -c 'sleep 1000 & echo started'
+    edit 'c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != "pid"]'
+    run_container 0
+    nothing_left
+    ! pgrep -f 'sleep 1000' >/dev/null
+}
+
+@test "joining a namespace by path" {
+    config sleep 100
+    baton run -d -b "$T/b" --pid-file "$T/pid" "$ID" </dev/null >/dev/null 2>&1 3>&-
+    other=$(readlink "/proc/$(cat "$T/pid")/ns/net") otherpid=$(readlink "/proc/$(cat "$T/pid")/ns/pid")
+    config sh -c 'readlink /proc/self/ns/net; readlink /proc/self/ns/pid'
+    edit 'for n in c["linux"]["namespaces"]:
+    if n["type"] == "network": n["path"] = "/proc/" + a[0] + "/ns/net"
+    if n["type"] == "pid": n["path"] = "/proc/" + a[0] + "/ns/pid"' "$(cat "$T/pid")"
+    run -0 --separate-stderr baton run -b "$T/b" "$ID-2"
+    [ "$output" = "$other
+$otherpid" ]
+}
+
+@test "a user namespace with mappings" {
+    config sh -c 'id; cat /proc/self/uid_map; touch /dev/shm/x && stat -c %u /dev/shm/x; echo y >/dev/null'
+    chmod 755 "$T" "$T/b"
+    edit 'l = c["linux"]; l["namespaces"].append({"type": "user"})
+l["uidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 1000}]
+l["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 1000}]
+c["root"]["readonly"] = False'
+    chown -R 100000:100000 "$T/b/rootfs"
+    p=$T; while [ "$p" != / ]; do [ -n "$(find "$p" -maxdepth 0 -perm -o+x)" ] || skip "temporary folder is closed"; p=$(dirname "$p"); done
+    run_container 0
+    [[ "$output" == "uid=0"* ]]
+    [[ "$output" == *100000* ]]
+    nothing_left
+}
+
+@test "terminal: the process has one, its size, and /dev/console" {
+    config sh -c 'tty; [ -c /dev/console ] && echo console; [ -t 0 ] && echo yes'
+    edit 'c["process"]["terminal"] = True; c["process"]["consoleSize"] = {"height": 30, "width": 100}'
+    run_container 0
+    [[ "$output" == *"/dev/pts/0"*console*yes* ]]
+}
+
+@test "hooks run in order with the state on stdin; a failing one ends the creation" {
+    config sh -c true
+    printf '#!/bin/sh\necho "$1 $(cat | grep -o "\\"status\\":\\"[a-z]*\\"")" >>%s/hooks\n' "$T" >"$T/hook"
+    chmod +x "$T/hook"
+    edit 'h = a[0] + "/hook"
+c["hooks"] = {k: [{"path": h, "args": [h, k], "env": ["PATH=/bin:/usr/bin"]}] for k in ("prestart", "createRuntime", "createContainer", "poststart", "poststop")}' "$T"
+    run_container 0
+    [ "$(sed 's/ .*//' "$T/hooks" | tr '\n' ' ')" = "prestart createRuntime createContainer poststart poststop " ]
+    grep -q 'poststop "status":"stopped"' "$T/hooks"
+    edit 'c["hooks"] = {"createRuntime": [{"path": "/bin/false"}]}'
+    run_container 1
+    [[ "$stderr" == *"hook /bin/false failed"* ]]
+    nothing_left
+}
+
+@test "limits: a missing controller is an error, or a warning when optional" {
+    config true
+    edit 'c["linux"]["resources"] = {"memory": {"limit": 67108864}, "pids": {"limit": 50}}'
+    if "$VIEW" grep -qw memory /sys/fs/cgroup/cgroup.controllers; then skip "the controllers are there"; fi
+    run_container 1
+    [[ "$stderr" == *"memory"*"not available"* ]]
+    nothing_left
+    run -0 --separate-stderr baton --cgroup-controllers=optional run -b "$T/b" "$ID"
+    [[ "$stderr" == *warning*memory.max* ]]
+    nothing_left
+}
+
+@test "device rules are enforced" {
+    config sh -c 'cat /dev/zero | head -c 1 >/dev/null && echo zero; dd if=/dev/mine of=/dev/null bs=1 count=0'
+    ln -sf busybox "$T/b/rootfs/bin/head"
+    edit 'c["linux"]["resources"] = {"devices": [{"allow": False, "access": "rwm"}]}
+c["linux"]["devices"] = [{"path": "/dev/mine", "type": "c", "major": 10, "minor": 229}]'
+    run_container 1
+    [ "$output" = zero ]
+    [[ "$stderr" == *"not permitted"* ]]
+}
+
+@test "what is not implemented is refused by name" {
+    config true
+    edit 'c["process"]["apparmorProfile"] = "x"'
+    run_container 1
+    [[ "$stderr" == *"process.apparmorProfile is not supported"* ]]
+    config true
+    edit 'c["linux"]["cgroupsPath"] = "system.slice:baton:x"'
+    run_container 1
+    [[ "$stderr" == *cgroupsPath* ]]
+    run -1 baton --systemd-cgroup run -b "$T/b" "$ID"
+    [[ "$output" == *"--systemd-cgroup is not supported"* ]]
+    nothing_left
+}
+
+@test "bad input: no bundle, broken JSON, bad id, unknown verb; the log file in JSON" {
+    run -1 baton run -b "$T/none" "$ID"
+    [[ "$output" == *"$T/none/config.json"* ]]
+    echo '{"ociVersion": }' >"$T/b/config.json"
+    run -1 baton --log "$T/log" --log-format json run -b "$T/b" "$ID"
+    [[ "$output" == *"config.json"* ]]
+    python3 -c 'import json,sys; d=json.loads(open(sys.argv[1]).readline()); assert d["level"] == "error" and "config.json" in d["msg"]' "$T/log"
+    config true
+    run -1 baton run -b "$T/b" ../evil
+    [[ "$output" == *"invalid container id"* ]]
+    run -1 baton frobnicate
+    [[ "$output" == *"unknown verb"* ]]
+    nothing_left
+}
+
+@test "preserved descriptors reach the container, others do not" {
+    config sh -c 'cat <&3; [ -e /proc/self/fd/4 ] && echo four; [ -e /proc/self/fd/9 ] || echo none'
+    echo three >"$T/three"
+    run -0 --separate-stderr "$VIEW" sh -c "exec '$BATON' --root '$T/state' run --preserve-fds 1 -b '$T/b' '$ID' 3<'$T/three' 9</ </dev/null"
+    [[ "$output" == "three"* ]]
+    [[ "$output" == *none ]]
+    [[ "$output" != *four* ]]
+}
+
+@test "systemd boots as the first process of a node" {
+    [ -x /lib/systemd/systemd ] || skip "no systemd here"
+    mkdir -p "$T/n/rootfs" "$T/n/fs"
+    sed "s|@NODE@/rootfs|$T/n/rootfs|; s|@NODE@|$T/n/fs|; s|@NAME@|$ID|" "$BATS_TEST_DIRNAME/node-config.json" >"$T/n/config.json"
+    cat >"$T/boot" <<'SH'
+mount -t tmpfs t "$T/n/fs"
+u=$T/n/fs/upper/etc/systemd/system
+mkdir -p "$u" "$T/n/fs/work"
+printf '[Unit]\nRequires=basic.target dbus.socket\nAfter=basic.target\nAllowIsolate=yes\n' >"$u/podium-node.target"
+for m in systemd-udevd systemd-sysctl systemd-modules-load systemd-remount-fs systemd-networkd systemd-resolved systemd-logind systemd-timesyncd; do ln -s /dev/null "$u/$m.service"; done
+B="$BATON --root $T/state"
+$B run -d -b "$T/n" "$ID" </dev/null >/dev/null 2>&1 3>&-
+for i in $(seq 200); do s=$($B exec "$ID" systemctl is-system-running 2>/dev/null); case $s in running|degraded) break;; esac; sleep 0.05; done
+echo "state $s"
+$B exec "$ID" systemd-run --wait -q true && echo unit
+$B delete --force "$ID"
+SH
+    T=$T ID=$ID BATON=$BATON run -0 --separate-stderr "$VIEW" sh "$T/boot"
+    [[ "$output" == *"state running"*unit* ]] || [[ "$output" == *"state degraded"*unit* ]]
+    nothing_left
+}
