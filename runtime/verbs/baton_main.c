@@ -6,28 +6,36 @@
 
 #include "podium/base/cleanup.h"
 #include "podium/runtime.h"
+#include "runtime/process/self.h"
 #include "runtime/spec/spec.h"
 #include "runtime/state/state.h"
 #include "runtime/verbs/verbs.h"
 
+/* The supervisor has nothing to do with state folders and logs of the other verbs. */
+static int verb_pod(const struct baton *b, int argc, char **argv) {
+    return pod_main(argc, argv);
+}
+
 static const struct verb {
     const char *name;
     int (*run)(const struct baton *b, int argc, char **argv);
+    bool executes; /* makes processes in containers: the program file needs protection */
     const char *help;
 } verbs[] = {
-    {"create", verb_create, "create a container from a bundle; it waits for start"},
-    {"start", verb_start, "start a created container"},
-    {"run", verb_run, "create and start a container, and wait for it"},
-    {"exec", verb_exec, "run one more process in a container"},
-    {"kill", verb_kill, "send a signal to a container"},
-    {"delete", verb_delete, "remove a stopped container (--force: any)"},
-    {"state", verb_state, "print a container's state as JSON"},
-    {"list", verb_list, "list containers"},
-    {"ps", verb_ps, "list a container's processes"},
-    {"pause", verb_pause, "freeze a container's processes"},
-    {"resume", verb_resume, "thaw them"},
-    {"spec", verb_spec, "write a config.json to start from"},
-    {"features", verb_features, "print what this runtime can as JSON"},
+    {"create", verb_create, true, "create a container from a bundle; it waits for start"},
+    {"start", verb_start, false, "start a created container"},
+    {"run", verb_run, true, "create and start a container, and wait for it"},
+    {"exec", verb_exec, true, "run one more process in a container"},
+    {"kill", verb_kill, false, "send a signal to a container"},
+    {"delete", verb_delete, false, "remove a stopped container (--force: any)"},
+    {"state", verb_state, false, "print a container's state as JSON"},
+    {"list", verb_list, false, "list containers"},
+    {"ps", verb_ps, false, "list a container's processes"},
+    {"pause", verb_pause, false, "freeze a container's processes"},
+    {"resume", verb_resume, false, "thaw them"},
+    {"spec", verb_spec, false, "write a config.json to start from"},
+    {"pod", verb_pod, "supervise the containers of a pod (started by podium's agent)"},
+    {"features", verb_features, false, "print what this runtime can as JSON"},
 };
 
 static void print_help(FILE *to) {
@@ -112,12 +120,16 @@ int main(int argc, char **argv) {
         return 1;
     }
     const char *name = argv[optind];
+    char **whole = argv;
     argc -= optind;
     argv += optind;
     optind = 0; /* glibc: start anew */
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        if (strcmp(verbs[i].name, name) == 0)
+        if (strcmp(verbs[i].name, name) == 0) {
+            if (verbs[i].executes)
+                self_protect(whole);
             return verbs[i].run(&b, argc, argv);
+        }
     fprintf(stderr, "baton: unknown verb \"%s\"; see baton --help\n", name);
     return 1;
 }
