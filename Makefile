@@ -127,12 +127,13 @@ $(BUILD)/o/gen/%.o: $(BUILD)/gen/%.c
 # unit files carried inside the program
 UNIT_FILES := $(sort $(wildcard manifests/systemd/*.service manifests/systemd/*.slice manifests/systemd/*.target))
 GEN_OBJS_local := $(BUILD)/o/gen/unit_files.o
-$(BUILD)/gen/unit_files.c: $(UNIT_FILES) Makefile
+$(BUILD)/gen/unit_files.c: $(UNIT_FILES) manifests/systemd/org.podium.Node1.conf Makefile
 	@mkdir -p $(@D)
 	@echo "  GEN     $@"
 	$(Q){ echo '#include "orchestrator/local/unit_files.h"'; echo 'const struct unit_file unit_files[] = {'; \
 	  for f in $(UNIT_FILES); do echo "{\"$$(basename $$f)\","; sed 's/["\\]/\\&/g; s/^/    "/; s/$$/\\n"/' $$f; echo '},'; done; \
-	  echo '};'; echo 'const size_t unit_files_n = sizeof(unit_files) / sizeof(unit_files[0]);'; } >$@.tmp && mv $@.tmp $@
+	  echo '};'; echo 'const char bus_policy[] ='; sed 's/["\\]/\\&/g; s/^/    "/; s/$$/\\n"/' manifests/systemd/org.podium.Node1.conf; \
+	  echo ';'; echo 'const size_t unit_files_n = sizeof(unit_files) / sizeof(unit_files[0]);'; } >$@.tmp && mv $@.tmp $@
 
 $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 $(OBJS_object): | $(BUILD)/gen/type_ids.h

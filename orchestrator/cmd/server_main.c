@@ -120,8 +120,6 @@ static int start_link(struct server_process *p, struct error *err) {
 
     int r = make_socket_dir(p->options.link_socket, err);
     if (r == 0)
-        r = read_token(p, err);
-    if (r == 0)
         r = link_server_new(p->loop, p->client, p->informers, &o, &p->link, err);
     p->streams.link = p->link;
     return r;
@@ -170,6 +168,8 @@ static int start(struct server_process *p, struct error *err) {
         r = start_api(p, err);
     if (r == 0)
         r = start_loops_of_control(p, err);
+    if (r == 0)
+        r = read_token(p, err);
     if (r == 0)
         r = start_link(p, err);
     if (r == 0 && p->options.manifests)

@@ -122,6 +122,8 @@ static int write_units(const struct upper *u, const struct local_node *n) {
         _cleanup_free_ char *text = replace_bindir(unit_files[i].text);
         r = write_file(u, rel, 0644, text);
     }
+    if (r == 0)
+        r = write_file(u, "etc/dbus-1/system.d/org.podium.Node1.conf", 0644, bus_policy);
     for (size_t i = 0; i < ARRAY_LEN(masked_units) && r == 0; i++) {
         _cleanup_free_ char *rel = xasprintf("etc/systemd/system/%s", masked_units[i]);
         r = make_link(u, "/dev/null", rel);

@@ -13,5 +13,6 @@ struct unit_file {
 
 extern const struct unit_file unit_files[];
 extern const size_t unit_files_n;
+extern const char bus_policy[]; /* org.podium.Node1.conf */
 
 #endif
