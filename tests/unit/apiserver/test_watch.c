@@ -87,10 +87,14 @@ static void watch_join(struct watcher *w) {
     w->curl = NULL;
 }
 
-static void watch_stop(struct watcher *w) {
+static void watch_hang_up(struct watcher *w) {
     (void) pthread_mutex_lock(&w->lock);
     w->stop = true;
     (void) pthread_mutex_unlock(&w->lock);
+}
+
+static void watch_stop(struct watcher *w) {
+    watch_hang_up(w);
     if (w->curl)
         watch_join(w);
     strbuf_finish(&w->text);
@@ -272,11 +276,15 @@ static void test_many_watchers(void **state) {
     for (size_t i = 0; i < ARRAY_LEN(w); i++)
         expect(&w[i], 7, "MODIFIED", "a");
     for (size_t i = 0; i < ARRAY_LEN(w); i += 2) /* half of them hang up; the rest go down with the server */
+        watch_hang_up(&w[i]);
+    for (size_t i = 0; i < ARRAY_LEN(w); i += 2)
         watch_stop(&w[i]);
     put(f, "a", "x", "last");
     for (size_t i = 1; i < ARRAY_LEN(w); i += 2)
         expect(&w[i], 8, "MODIFIED", "a");
+    uint64_t begin = now_monotonic_usec();
     apiserver_free(steal(&f->api));
+    assert_true(now_monotonic_usec() - begin < 2 * USEC_PER_SEC);
     for (size_t i = 1; i < ARRAY_LEN(w); i += 2)
         watch_stop(&w[i]);
 }
