@@ -11,7 +11,7 @@
 #define DEFAULT_HOST   "docker.io"
 #define DEFAULT_FOLDER "library/"
 
-enum { TAG_BYTES_MAX = 128 };
+enum { TAG_BYTES_MAX = 128, REPOSITORY_BYTES_MAX = 255 /* distribution/reference: NameTotalLengthMax */ };
 
 void image_reference_finish(struct image_reference *reference) {
     free(reference->repository);
@@ -136,6 +136,8 @@ int image_reference_parse(const char *text, struct image_reference *ret, struct 
                 return error_set(err, -EINVAL, "image name \"%s\": must be lower case", text);
         return error_set(err, -EINVAL, "malformed image name \"%s\"", text);
     }
+    if (strlen(out.repository) > REPOSITORY_BYTES_MAX)
+        return error_set(err, -EINVAL, "image name longer than %d bytes", REPOSITORY_BYTES_MAX);
     *ret = out;
     out = (struct image_reference){0};
     return 0;
