@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "orchestrator/object/apply_patch.h"
 #include "podium/base/alloc.h"
 #include "podium/base/hashmap.h"
-
-#define LAST_APPLIED_ANNOTATION "kubectl.kubernetes.io/last-applied-configuration"
 
 /* --- inventory --- */
 
@@ -37,7 +36,6 @@ static bool has_controller(const struct json *live) {
 bool manifest_inventory_add(struct manifest_inventory *inventory, const struct json *live) {
     const struct json *annotations = json_path(live, "metadata", "annotations");
     const char *file = json_str(json_get(annotations, MANIFEST_ANNOTATION));
-    const char *text = json_str(json_get(annotations, LAST_APPLIED_ANNOTATION));
     if (!file || has_controller(live))
         return false;
     struct manifest_applied a = {
@@ -47,9 +45,8 @@ bool manifest_inventory_add(struct manifest_inventory *inventory, const struct j
         .namespace = xstrdup(json_str_or(json_path(live, "metadata", "namespace"), "")),
         .name = xstrdup(json_str_or(json_path(live, "metadata", "name"), "")),
         .file = xstrdup(file),
+        .last_applied = apply_last_applied(live),
     };
-    if (text && json_parse(text, strlen(text), NULL, &a.last_applied, NULL) < 0)
-        a.last_applied = NULL;
     xgrow(&inventory->items, inventory->n, &inventory->cap);
     inventory->items[inventory->n++] = a;
     return true;

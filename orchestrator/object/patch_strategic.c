@@ -5,48 +5,24 @@
 
 #include "orchestrator/object/patch.h"
 #include "orchestrator/object/patch_order.h"
+#include "orchestrator/object/patch_place.h"
 #include "podium/base/alloc.h"
-
-#define DIRECTIVE   "$patch"
-#define RETAIN_KEYS "$retainKeys"
-#define SET_ORDER   "$setElementOrder/"
-#define DELETE_FROM "$deleteFromPrimitiveList/"
-
-/* Where in the type tables a value is: an object of a type, or a map whose values are such objects. type NULL: nothing
- * is known, so maps merge and lists are replaced. */
-struct place {
-    const struct type_info *type;
-    bool map;
-};
-
-static const struct field_info *field_at(struct place at, const char *key) {
-    return at.type && !at.map ? type_field(at.type, key) : NULL;
-}
-
-static struct place below(struct place at, const char *key) {
-    const struct field_info *f = field_at(at, key);
-    if (at.map)
-        return (struct place){at.type, false};
-    if (!f || f->type != FIELD_OBJECT || f->container == FIELD_MAP_OF_ARRAY)
-        return (struct place){NULL, false};
-    return (struct place){f->object, f->container == FIELD_MAP};
-}
 
 static bool has_prefix(const char *s, const char *prefix) {
     return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
 static bool is_directive(const char *key) {
-    return strcmp(key, DIRECTIVE) == 0 || strcmp(key, RETAIN_KEYS) == 0 || has_prefix(key, SET_ORDER) ||
-           has_prefix(key, DELETE_FROM);
+    return strcmp(key, PATCH_DIRECTIVE) == 0 || strcmp(key, PATCH_RETAIN_KEYS) == 0 ||
+           has_prefix(key, PATCH_SET_ORDER) || has_prefix(key, PATCH_DELETE_FROM);
 }
 
 static const char *directive_of(const struct json *v) {
-    return json_str(json_get(v, DIRECTIVE));
+    return json_str(json_get(v, PATCH_DIRECTIVE));
 }
 
 static int bad_directive(const struct json *patch, struct error *err) {
-    _cleanup_free_ char *what = json_to_text(json_get(patch, DIRECTIVE));
+    _cleanup_free_ char *what = json_to_text(json_get(patch, PATCH_DIRECTIVE));
     _cleanup_free_ char *text = json_to_text(patch);
     return error_set(err, -EINVAL, "unknown patch type: %s in map: %.200s", what, text);
 }
@@ -90,7 +66,7 @@ static void set_content(struct json **object, const char *key, const struct json
     json_set(object, key, as_content(patch));
 }
 
-static int merge_map(struct place at, struct json **target, const struct json *patch, struct error *err);
+static int merge_map(struct patch_place at, struct json **target, const struct json *patch, struct error *err);
 
 /* --- lists of maps --- */
 
@@ -102,7 +78,7 @@ static int apply_element_directives(const struct json *patch, const char *merge_
         const struct json *element = json_at(patch, i);
         const char *directive = directive_of(element);
         if (!directive) {
-            if (json_get(element, DIRECTIVE))
+            if (json_get(element, PATCH_DIRECTIVE))
                 return bad_directive(element, err);
             continue;
         }
@@ -124,12 +100,12 @@ static int apply_element_directives(const struct json *patch, const char *merge_
     return 0;
 }
 
-static int merge_elements(struct place element_place, const char *merge_key, struct json **list,
+static int merge_elements(struct patch_place element_place, const char *merge_key, struct json **list,
                           const struct json *patch, struct error *err) {
     _cleanup_(patch_order_freep) struct patch_order *places = patch_order_new(*list, merge_key);
     for (size_t i = 0; i < json_len(patch); i++) {
         const struct json *element = json_at(patch, i);
-        if (json_get(element, DIRECTIVE))
+        if (json_get(element, PATCH_DIRECTIVE))
             continue;
         if (!json_get(element, merge_key))
             return patch_order_no_key(element, merge_key, err);
@@ -146,18 +122,21 @@ static int merge_elements(struct place element_place, const char *merge_key, str
     return 0;
 }
 
-static int merge_list_of_maps(struct place element_place, const char *merge_key, const struct json *original,
+static int merge_list_of_maps(struct patch_place element_place, const char *merge_key, const struct json *original,
                               const struct json *patch, struct json **ret, struct error *err) {
-    _cleanup_json_ struct json *list = json_ref(original), *fresh = json_array();
+    _cleanup_json_ struct json *list = json_ref(original);
     bool replace;
     int r = apply_element_directives(patch, merge_key, &list, &replace, err);
     if (r < 0)
         return r;
-    /* A replaced list is what the patch says, in its order: nothing of the server's is left to be placed. */
-    r = merge_elements(element_place, merge_key, replace ? &fresh : &list, patch, err);
+    if (replace) { /* the list is what the patch says, in its order: nothing of the server's is left to be placed */
+        *ret = as_content(patch);
+        return 0;
+    }
+    r = merge_elements(element_place, merge_key, &list, patch, err);
     if (r < 0)
         return r;
-    *ret = replace ? steal(&fresh) : patch_order_apply(list, patch, original, merge_key);
+    *ret = patch_order_apply(list, patch, original, merge_key);
     return 0;
 }
 
@@ -207,9 +186,9 @@ static int check_elements(const struct json *a, const struct json *b, bool *ret_
     return 0;
 }
 
-static int merge_list(struct place at, const char *key, const struct json *original, const struct json *patch,
+static int merge_list(struct patch_place at, const char *key, const struct json *original, const struct json *patch,
                       struct json **ret, struct error *err) {
-    const struct field_info *f = field_at(at, key);
+    const struct field_info *f = patch_field(at, key);
     bool maps;
     if (!f || !f->patch_merge) {
         *ret = as_content(patch);
@@ -224,7 +203,7 @@ static int merge_list(struct place at, const char *key, const struct json *origi
     }
     if (!f->patch_merge_key)
         return error_set(err, -EINVAL, "cannot merge lists without merge key for %s", key);
-    return merge_list_of_maps(below(at, key), f->patch_merge_key, original, patch, ret, err);
+    return merge_list_of_maps(patch_below(at, key), f->patch_merge_key, original, patch, ret, err);
 }
 
 /* --- maps --- */
@@ -238,7 +217,7 @@ static bool list_has(const struct json *list, const char *s) {
 
 /* $retainKeys: what is not named goes away; naming less than the patch itself sets is a mistake. */
 static int apply_retain_keys(struct json **target, const struct json *patch, struct error *err) {
-    const struct json *keep = json_get(patch, RETAIN_KEYS);
+    const struct json *keep = json_get(patch, PATCH_RETAIN_KEYS);
     if (!keep)
         return 0;
     bool good = json_is_array(keep);
@@ -254,9 +233,9 @@ static int apply_retain_keys(struct json **target, const struct json *patch, str
 }
 
 /* "$setElementOrder/name": merges the list of that name, if the patch has it too, and puts it in the given order. */
-static int apply_set_order(struct place at, struct json **target, const struct json *patch, const char *key,
+static int apply_set_order(struct patch_place at, struct json **target, const struct json *patch, const char *key,
                            const struct json *order, struct error *err) {
-    const struct field_info *f = field_at(at, key);
+    const struct field_info *f = patch_field(at, key);
     const struct json *original = json_get(*target, key), *change = json_get(patch, key);
     const char *merge_key = f ? f->patch_merge_key : NULL;
     bool maps;
@@ -285,16 +264,16 @@ static int apply_set_order(struct place at, struct json **target, const struct j
     return 0;
 }
 
-static int merge_member(struct place at, struct json **target, const char *key, const struct json *value,
+static int merge_member(struct patch_place at, struct json **target, const char *key, const struct json *value,
                         struct error *err) {
     const struct json *original = json_get(*target, key);
-    const struct field_info *f = field_at(at, key);
+    const struct field_info *f = patch_field(at, key);
     if (json_is_null(value)) {
         json_del(target, key);
         return 0;
     }
     if (json_is_object(value) && json_is_object(original) && !(f && f->patch_replace))
-        return merge_map(below(at, key), json_edit(target, key), value, err);
+        return merge_map(patch_below(at, key), json_edit(target, key), value, err);
     if (json_is_array(value) && json_is_array(original)) {
         struct json *merged = NULL;
         int r = merge_list(at, key, original, value, &merged, err);
@@ -319,9 +298,9 @@ static int apply_delete_from(struct json **target, const char *key, const struct
     return 0;
 }
 
-static int merge_map(struct place at, struct json **target, const struct json *patch, struct error *err) {
+static int merge_map(struct patch_place at, struct json **target, const struct json *patch, struct error *err) {
     const char *directive = directive_of(patch);
-    if (json_get(patch, DIRECTIVE) &&
+    if (json_get(patch, PATCH_DIRECTIVE) &&
         (!directive ||
          (strcmp(directive, "replace") != 0 && strcmp(directive, "delete") != 0 && strcmp(directive, "merge") != 0)))
         return bad_directive(patch, err);
@@ -334,17 +313,17 @@ static int merge_map(struct place at, struct json **target, const struct json *p
     int r = apply_retain_keys(target, patch, err);
     for (size_t i = 0; r >= 0 && i < json_len(patch); i++) {
         const char *key = json_key_at(patch, i);
-        if (has_prefix(key, SET_ORDER) && key[strlen(SET_ORDER)] != '\0')
-            r = apply_set_order(at, target, patch, key + strlen(SET_ORDER), json_value_at(patch, i), err);
+        if (has_prefix(key, PATCH_SET_ORDER) && key[strlen(PATCH_SET_ORDER)] != '\0')
+            r = apply_set_order(at, target, patch, key + strlen(PATCH_SET_ORDER), json_value_at(patch, i), err);
     }
     for (size_t i = 0; r >= 0 && i < json_len(patch); i++) {
         const char *key = json_key_at(patch, i);
         const struct json *value = json_value_at(patch, i);
-        if (has_prefix(key, DELETE_FROM)) {
-            r = apply_delete_from(target, key + strlen(DELETE_FROM), value, err);
+        if (has_prefix(key, PATCH_DELETE_FROM)) {
+            r = apply_delete_from(target, key + strlen(PATCH_DELETE_FROM), value, err);
             continue;
         }
-        _cleanup_free_ char *order = xasprintf(SET_ORDER "%s", key);
+        _cleanup_free_ char *order = xasprintf(PATCH_SET_ORDER "%s", key);
         if (!is_directive(key) && !json_get(patch, order)) /* ordered lists are done */
             r = merge_member(at, target, key, value, err);
     }
@@ -356,7 +335,7 @@ int patch_strategic(const struct type_info *t, const struct json *doc, const str
     if (!json_is_object(patch))
         return error_set(err, -EINVAL, "a strategic merge patch must be an object, not %s", json_type_name(patch));
     _cleanup_json_ struct json *result = json_is_object(doc) ? json_ref(doc) : json_object();
-    int r = merge_map((struct place){t, false}, &result, patch, err);
+    int r = merge_map((struct patch_place){t, false}, &result, patch, err);
     if (r < 0)
         return r;
     *ret = steal(&result);
