@@ -24,7 +24,7 @@ struct controller {
 struct sync {
     struct task task;
     struct claim claim;
-    struct json *d; /* the newest we know of; its resourceVersion guards the status */
+    struct json *d;
     struct deployment_plan plan;
     int result;
 };
@@ -73,16 +73,21 @@ static void on_status(struct task *t, const struct client_result *result, void *
         remove_old(t);
 }
 
+/* The revision goes with the status, as upstream sends it: a write of the Deployment itself would, by the new
+ * annotation, raise its generation, and with it what `kubectl rollout status` waits for. */
 static void write_status(struct task *t) {
     struct sync *s = (struct sync *) t;
     if (s->plan.wait != UINT64_MAX)
         task_again_after(t, s->plan.wait);
-    if (!s->plan.status) {
+    if (!s->plan.status && !s->plan.revision) {
         remove_old(t);
         return;
     }
     _cleanup_json_ struct json *body = json_ref(s->d);
-    json_set(&body, "status", json_ref(s->plan.status));
+    if (s->plan.status)
+        json_set(&body, "status", json_ref(s->plan.status));
+    if (s->plan.revision)
+        json_set_path(&body, json_string(s->plan.revision), "metadata", "annotations", ANNOTATION_REVISION);
     struct client_request r = {
         .verb = CLIENT_UPDATE,
         .resource = controller_of(t)->resource,
@@ -92,39 +97,6 @@ static void write_status(struct task *t) {
         .body = body,
     };
     task_call(t, &r, on_status, NULL);
-}
-
-static void on_revision(struct task *t, const struct client_result *result, void *arg) {
-    struct sync *s = (struct sync *) t;
-    int r = client_errno(result);
-    if (r < 0) {
-        task_done(t, r == -ENOENT ? 0 : r);
-        return;
-    }
-    json_unref(s->d);
-    s->d = json_ref(result->object);
-    write_status(t);
-}
-
-static void write_revision(struct task *t) {
-    struct sync *s = (struct sync *) t;
-    if (!s->plan.revision) {
-        write_status(t);
-        return;
-    }
-    _cleanup_json_ struct json *patch = json_object();
-    json_set_path(&patch, json_string(s->plan.revision), "metadata", "annotations", ANNOTATION_REVISION);
-    /* Only over what was decided upon: a newer Deployment may have a newer revision. */
-    json_set_path(&patch, json_ref(json_path(s->d, "metadata", "resourceVersion")), "metadata", "resourceVersion");
-    struct client_request r = {
-        .verb = CLIENT_PATCH,
-        .resource = controller_of(t)->resource,
-        .ns = meta_namespace(s->d),
-        .name = meta_name(s->d),
-        .body = patch,
-        .patch_type = PATCH_MERGE,
-    };
-    task_call(t, &r, on_revision, NULL);
 }
 
 static void replace_status(struct sync *s, struct json *take_status) {
@@ -148,7 +120,7 @@ static void on_namesake(struct task *t, const struct client_result *result, void
         s->result = -EAGAIN;
         write_status(t);
     } else {
-        write_revision(t);
+        write_status(t);
     }
 }
 
@@ -164,7 +136,7 @@ static void on_created(struct task *t, const struct client_result *result, void 
     int r = client_errno(result);
     if (r == 0) {
         record_scaling(t, result->object, 0, json_int_or(json_path(result->object, "spec", "replicas"), 0));
-        write_revision(t);
+        write_status(t);
     } else if (r == -EEXIST) {
         struct client_request get = {
             .verb = CLIENT_GET,
@@ -197,7 +169,7 @@ static void on_updated(struct task *t, const struct client_result *result, void 
     if (s->result < 0)
         task_done(t, s->result); /* decided upon old facts: again */
     else
-        write_revision(t);
+        write_status(t);
 }
 
 static void perform(struct task *t) {
@@ -217,7 +189,7 @@ static void perform(struct task *t) {
         task_call(t, &r, on_updated, &s->plan.updates[i]);
     }
     if (t->pending == 0)
-        write_revision(t);
+        write_status(t);
 }
 
 static size_t pods_alive(struct controller *c, const struct json *rs) {

@@ -250,8 +250,11 @@ static struct json *merged(const struct client_request *r, const struct row *row
     struct json *o = json_ref(next);
     if (r->subresource && strcmp(r->subresource, "status") == 0) {
         struct json *status = json_ref(json_get(next, "status"));
+        struct json *annotations = json_ref(json_path(next, "metadata", "annotations"));
         json_unref(o);
         o = json_ref(row->object);
+        if (annotations)
+            json_set_path(&o, annotations, "metadata", "annotations");
         json_set(&o, "status", status ? status : json_object());
         return o;
     }
@@ -262,7 +265,11 @@ static struct json *merged(const struct client_request *r, const struct row *row
         else
             json_del(&o, "status");
     }
-    if (r->resource->tracks_generation && !json_equal(json_get(o, "spec"), json_get(row->object, "spec")))
+    bool annotated =
+        strcmp(r->resource->kind, "Deployment") == 0 &&
+        !json_equal(json_path(o, "metadata", "annotations"), json_path(row->object, "metadata", "annotations"));
+    if (r->resource->tracks_generation &&
+        (annotated || !json_equal(json_get(o, "spec"), json_get(row->object, "spec"))))
         json_set_path(&o, json_int(json_int_or(json_path(row->object, "metadata", "generation"), 0) + 1), "metadata",
                       "generation");
     return o;
