@@ -29,7 +29,7 @@ struct exec_session {
     struct strbuf extra;
     size_t untaken;             /* bytes of stdin the node has not taken yet */
     size_t queued_data;         /* bytes in the WebSocket's queue the node wants credit for */
-    bool stdin_ended, stream_ended, broken;
+    bool stdin_ended, stream_ended, closing, broken;
 };
 
 static const struct node_ops *ops_of(const struct exec_session *x) {
@@ -146,7 +146,7 @@ static void give_credit(struct exec_session *x) {
 /* False: the session is over and gone. */
 static bool settle(struct exec_session *x) {
     bool send = wslay_event_want_write(x->ws), receive = wslay_event_want_read(x->ws);
-    if (x->broken || (!send && (x->stream_ended || !receive))) {
+    if (x->broken || (!send && (x->closing || !receive))) {
         session_free(x);
         return false;
     }
@@ -160,6 +160,12 @@ static void transfer(struct exec_session *x) {
     if (wslay_event_want_write(x->ws) && wslay_event_send(x->ws) < 0)
         x->broken = true;
     give_credit(x);
+    /* wslay sends control frames before whatever is queued: the close must wait for the rest. */
+    if (x->broken || x->closing || !x->stream_ended || wslay_event_get_queued_msg_count(x->ws) > 0)
+        return;
+    x->closing = true;
+    if (wslay_event_queue_close(x->ws, WSLAY_CODE_NORMAL_CLOSURE, NULL, 0) < 0 || wslay_event_send(x->ws) < 0)
+        x->broken = true;
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata) {
@@ -222,7 +228,6 @@ static void on_end(void *userdata, const struct node_stream_end *end) {
     x->stream = NULL;
     x->stream_ended = true;
     queue_message(x, CHANNEL_STATUS, text, strlen(text));
-    (void) wslay_event_queue_close(x->ws, WSLAY_CODE_NORMAL_CLOSURE, NULL, 0);
     (void) sd_event_source_set_io_events(x->io, EPOLLIN | EPOLLOUT);
 }
 
