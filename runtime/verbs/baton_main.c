@@ -34,7 +34,7 @@ static const struct verb {
     {"pause", verb_pause, false, "freeze a container's processes"},
     {"resume", verb_resume, false, "thaw them"},
     {"spec", verb_spec, false, "write a config.json to start from"},
-    {"pod", verb_pod, "supervise the containers of a pod (started by podium's agent)"},
+    {"pod", verb_pod, true, "supervise the containers of a pod (started by podium's agent)"},
     {"features", verb_features, false, "print what this runtime can as JSON"},
 };
 
