@@ -16,7 +16,8 @@ enum table_include { TABLE_INCLUDE_METADATA, TABLE_INCLUDE_OBJECT, TABLE_INCLUDE
 /* columnDefinitions. */
 struct json *table_columns(const struct resource *r);
 /* One row {cells, object, conditions?} of one object. now_usec: real time for the age columns. */
-struct json *table_row(const struct resource *r, const struct json *object, enum table_include include, uint64_t now_usec);
+struct json *table_row(const struct resource *r, const struct json *object, enum table_include include,
+                       uint64_t now_usec);
 /* PartialObjectMetadata of an object (kind, apiVersion meta.k8s.io/v1, metadata). */
 struct json *partial_metadata(const struct json *object);
 
