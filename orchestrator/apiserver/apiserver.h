@@ -6,8 +6,8 @@
  * write (or read), encode. It holds no objects of its own; what it caches (RBAC rules, service addresses, discovery
  * texts) can be rebuilt from the store at any time.
  *
- * Threads. libmicrohttpd runs `worker_threads` epoll threads for the TLS port and one for the unix socket. A request is a
- * small state machine (request.h): workers decode, default, validate and encode on immutable documents; a write is
+ * Threads. libmicrohttpd runs `worker_threads` epoll threads for the TLS port and one for the unix socket. A request is
+ * a small state machine (request.h): workers decode, default, validate and encode on immutable documents; a write is
  * handed to store_submit() with the connection suspended and goes on when the commit thread reports. Nothing blocks a
  * worker. One more thread (http/keeper.c) sleeps until a watch must end, wants a bookmark, or lost its peer. Unlike
  * DESIGN.md's first wording, reads never visit the event loop: store snapshots are thread-safe, so workers answer
@@ -40,7 +40,8 @@ struct api_user {
 };
 void api_user_finish(struct api_user *u);
 
-/* Asked for every bearer token, in order; any thread. 1: *ret filled; 0: not mine; -EACCES: mine, but bad or expired. */
+/* Asked for every bearer token, in order; any thread. 1: *ret filled; 0: not mine; -EACCES: mine, but bad or expired.
+ */
 struct api_token_authenticator {
     int (*authenticate)(void *userdata, const char *token, struct api_user *ret);
     void *userdata;
@@ -48,18 +49,18 @@ struct api_token_authenticator {
 
 struct apiserver_options {
     struct store *store;
-    const char *address; /* IPv4 or IPv6 address to listen on; NULL: all */
-    int port;            /* 0: APISERVER_DEFAULT_PORT; -1: any free port (tests); -2: no TCP at all */
+    const char *address;              /* IPv4 or IPv6 address to listen on; NULL: all */
+    int port;                         /* 0: APISERVER_DEFAULT_PORT; -1: any free port (tests); -2: no TCP at all */
     const char *cert_file, *key_file; /* the server's certificate; needed with TCP */
     const char *client_ca_file;       /* authority of client certificates; needed with TCP */
-    const char *unix_socket;          /* path, made with mode 0600; peers of uid 0 (or our own) are system:masters; NULL: none */
+    const char *unix_socket; /* path, made with mode 0600; peers of uid 0 (or our own) are system:masters; NULL: none */
     const struct api_token_authenticator *authenticators;
     size_t n_authenticators;
-    const char *service_cidr; /* IPv4 range of ClusterIPs; NULL: "10.96.0.0/16" */
-    const char *version;      /* Podium's version for gitVersion "v1.32.0+podium-<version>"; NULL: "dev" */
-    unsigned worker_threads;  /* 0: number of processors, at most 4 */
+    const char *service_cidr;    /* IPv4 range of ClusterIPs; NULL: "10.96.0.0/16" */
+    const char *version;         /* Podium's version for gitVersion "v1.32.0+podium-<version>"; NULL: "dev" */
+    unsigned worker_threads;     /* 0: number of processors, at most 4 */
     unsigned toleration_seconds; /* how long new pods tolerate a lost node by default; 0: 300 */
-    unsigned bookmark_seconds; /* interval of watch bookmarks; 0: 60 */
+    unsigned bookmark_seconds;   /* interval of watch bookmarks; 0: 60 */
 };
 
 /* Makes the server and writes the bootstrap objects (namespaces, cluster roles) that are missing. Blocks meanwhile. */
@@ -70,8 +71,8 @@ int apiserver_start(struct apiserver *api, struct error *err) _must_check_;
 int apiserver_port(const struct apiserver *api);
 /* Reads cert_file and key_file again: new connections use them. The old ones stay when reading fails. Any thread. */
 int apiserver_reload_certificates(struct apiserver *api, struct error *err) _must_check_;
-/* Sets who carries logs and exec of pods (subresources/node_ops.h), before apiserver_start(). Without, such requests are
- * answered with 503. The loop must run until apiserver_free(), which must be called on its thread. */
+/* Sets who carries logs and exec of pods (subresources/node_ops.h), before apiserver_start(). Without, such requests
+ * are answered with 503. The loop must run until apiserver_free(), which must be called on its thread. */
 int apiserver_set_node_ops(struct apiserver *api, sd_event *loop, const struct node_ops *ops, void *carrier,
                            struct error *err) _must_check_;
 /* Ends watches, closes the doors, waits for requests under way. NULL is fine. Local clients must be gone. */

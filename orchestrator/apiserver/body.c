@@ -78,14 +78,14 @@ static bool check_kind(struct api_request *req, const char *api_version, const c
     const char *got_kind = json_str_or(json_get(doc, "kind"), "");
     const char *short_version = strchr(api_version, '/') ? strchr(api_version, '/') + 1 : api_version;
     if (*got_kind && strcmp(got_kind, kind) != 0) {
-        (void) api_bad_request(req, "%s in version \"%s\" cannot be handled as a %s: the kind in the data (%s) does not "
-                                    "match the expected kind (%s)",
+        (void) api_bad_request(req,
+                               "%s in version \"%s\" cannot be handled as a %s: the kind in the data (%s) does not "
+                               "match the expected kind (%s)",
                                got_kind, *got_version ? got_version : short_version, kind, got_kind, kind);
         return false;
     }
     if (*got_version && strcmp(got_version, api_version) != 0) {
-        (void) api_bad_request(req,
-                               "the API version in the data (%s) does not match the expected API version (%s)",
+        (void) api_bad_request(req, "the API version in the data (%s) does not match the expected API version (%s)",
                                got_version, api_version);
         return false;
     }

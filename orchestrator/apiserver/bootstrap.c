@@ -23,7 +23,8 @@ static const char roles_yaml[] =
     "- apiGroups: ['', apps, batch, autoscaling, policy, networking.k8s.io, discovery.k8s.io]\n"
     "  resources: [&workloads configmaps, endpoints, events, persistentvolumeclaims, pods, pods/attach, pods/exec,\n"
     "    pods/eviction, pods/log, pods/portforward, pods/proxy, pods/status, replicationcontrollers,\n"
-    "    replicationcontrollers/scale, replicationcontrollers/status, secrets, serviceaccounts, serviceaccounts/token,\n"
+    "    replicationcontrollers/scale, replicationcontrollers/status, secrets, serviceaccounts, "
+    "serviceaccounts/token,\n"
     "    services, services/proxy, services/status, controllerrevisions, daemonsets, daemonsets/status, deployments,\n"
     "    deployments/scale, deployments/status, replicasets, replicasets/scale, replicasets/status, statefulsets,\n"
     "    statefulsets/scale, statefulsets/status, cronjobs, cronjobs/status, jobs, jobs/status,\n"
@@ -39,8 +40,10 @@ static const char roles_yaml[] =
     "metadata: {name: edit}\n"
     "rules:\n"
     "- apiGroups: ['', apps, batch, autoscaling, policy, networking.k8s.io]\n"
-    "  resources: [configmaps, endpoints, events, persistentvolumeclaims, pods, pods/attach, pods/exec, pods/eviction,\n"
-    "    pods/portforward, pods/proxy, replicationcontrollers, replicationcontrollers/scale, secrets, serviceaccounts,\n"
+    "  resources: [configmaps, endpoints, events, persistentvolumeclaims, pods, pods/attach, pods/exec, "
+    "pods/eviction,\n"
+    "    pods/portforward, pods/proxy, replicationcontrollers, replicationcontrollers/scale, secrets, "
+    "serviceaccounts,\n"
     "    services, services/proxy, daemonsets, deployments, deployments/scale, replicasets, replicasets/scale,\n"
     "    statefulsets, statefulsets/scale, cronjobs, jobs, horizontalpodautoscalers, poddisruptionbudgets, ingresses,\n"
     "    networkpolicies]\n"
@@ -69,14 +72,16 @@ static const char roles_yaml[] =
     "kind: ClusterRole\n"
     "metadata: {name: 'system:basic-user'}\n"
     "rules:\n"
-    "- {apiGroups: [authorization.k8s.io], resources: [selfsubjectaccessreviews, selfsubjectrulesreviews], verbs: [create]}\n"
+    "- {apiGroups: [authorization.k8s.io], resources: [selfsubjectaccessreviews, selfsubjectrulesreviews], verbs: "
+    "[create]}\n"
     "- {apiGroups: [authentication.k8s.io], resources: [selfsubjectreviews], verbs: [create]}\n"
     "---\n"
     "apiVersion: rbac.authorization.k8s.io/v1\n"
     "kind: ClusterRole\n"
     "metadata: {name: 'system:discovery'}\n"
     "rules:\n"
-    "- nonResourceURLs: [/api, /api/*, /apis, /apis/*, /healthz, /livez, /openapi, /openapi/*, /readyz, /version, /version/]\n"
+    "- nonResourceURLs: [/api, /api/*, /apis, /apis/*, /healthz, /livez, /openapi, /openapi/*, /readyz, /version, "
+    "/version/]\n"
     "  verbs: [get]\n"
     "---\n"
     "apiVersion: rbac.authorization.k8s.io/v1\n"
@@ -119,8 +124,7 @@ static int create(struct apiserver *api, struct json *doc, const char *ns, struc
                      json_str_or(json_get(req->out.object, "message"), "unknown reason"));
 }
 
-static int create_simple(struct apiserver *api, const char *kind, const char *ns, const char *name,
-                         struct error *err) {
+static int create_simple(struct apiserver *api, const char *kind, const char *ns, const char *name, struct error *err) {
     _cleanup_json_ struct json *doc = json_object();
     json_set(&doc, "apiVersion", json_string("v1"));
     json_set(&doc, "kind", json_string(kind));

@@ -9,8 +9,8 @@
 #include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
 
-static const char *const verb_names[] = {"get", "list", "watch", "create", "update", "patch", "delete",
-                                         "deletecollection"};
+static const char *const verb_names[] = {"get",    "list",  "watch",  "create",
+                                         "update", "patch", "delete", "deletecollection"};
 /* In alphabetical order, as upstream lists them. */
 static struct json *verbs_json(unsigned verbs) {
     static const unsigned order[] = {VERB_CREATE, VERB_DELETE, VERB_DELETECOLLECTION, VERB_GET,
@@ -115,8 +115,9 @@ static enum api_progress aggregated(struct api_request *req, const char *version
         if (!*all[i].group == core)
             aggregate(items, &all[i]);
     return reply_etagged(req,
-                         strcmp(version, "v2") == 0 ? "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-                                                    : "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
+                         strcmp(version, "v2") == 0
+                             ? "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+                             : "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
                          o);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is served: aggregated discovery (v2, v2beta1) and the legacy documents, made from the resource table at start. */
+/* What is served: aggregated discovery (v2, v2beta1) and the legacy documents, made from the resource table at start.
+ */
 #ifndef PODIUM_APISERVER_DISCOVERY_H
 #define PODIUM_APISERVER_DISCOVERY_H
 

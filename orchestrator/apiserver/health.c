@@ -55,7 +55,9 @@ enum api_progress health_serve(struct api_request *req) {
         bool skip = excluded(req, checks[i].name), fine = skip || checks[i].check(req->api);
         ok &= fine;
         strbuf_addf(&b, "[%s]%s %s\n", fine ? "+" : "-", checks[i].name,
-                    skip ? "excluded: ok" : fine ? "ok" : "failed: reason withheld");
+                    skip   ? "excluded: ok"
+                    : fine ? "ok"
+                           : "failed: reason withheld");
     }
     size_t n = slash ? (size_t) (slash - kind) : strlen(kind);
     strbuf_addf(&b, "%.*s check %s\n", (int) n, kind, ok ? "passed" : "failed");

@@ -53,8 +53,12 @@ struct client_watch {
 /* --- requests --- */
 
 static const char *const verb_names[] = {
-    [CLIENT_GET] = "get",       [CLIENT_LIST] = "list",     [CLIENT_CREATE] = "create",
-    [CLIENT_UPDATE] = "update", [CLIENT_PATCH] = "patch",   [CLIENT_DELETE] = "delete",
+    [CLIENT_GET] = "get",
+    [CLIENT_LIST] = "list",
+    [CLIENT_CREATE] = "create",
+    [CLIENT_UPDATE] = "update",
+    [CLIENT_PATCH] = "patch",
+    [CLIENT_DELETE] = "delete",
     [CLIENT_DELETE_COLLECTION] = "deletecollection",
 };
 
@@ -297,10 +301,8 @@ static void local_free(struct client *client) {
     struct local_client *c = container_of(client, struct local_client, client);
     struct client_watch *w;
     struct client_call *call;
-    list_foreach(w, &c->watches, link)
-        watch_free(w);
-    list_foreach(call, &c->calls, link)
-        local_cancel(client, call);
+    list_foreach(w, &c->watches, link) watch_free(w);
+    list_foreach(call, &c->calls, link) local_cancel(client, call);
     while (!list_empty(&c->calls))
         loop_queue_wait(c->queue);
     loop_queue_free(c->queue);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Runs functions on the thread of an sd-event loop, from any thread, in order. One eventfd; idle when nothing is queued. */
+/* Runs functions on the thread of an sd-event loop, from any thread, in order. One eventfd; idle when nothing is
+ * queued. */
 #ifndef PODIUM_APISERVER_LOOP_QUEUE_H
 #define PODIUM_APISERVER_LOOP_QUEUE_H
 

@@ -60,8 +60,8 @@ static enum api_progress serve_index(struct api_request *req) {
     json_set(&o, "paths", json_object());
     for (size_t i = 0; i < n; i++) {
         char hash[PKI_SHA256_HEX_SIZE];
-        _cleanup_free_ char *path = *all[i].group ? xasprintf("apis/%s", resource_api_version(&all[i]))
-                                                  : xasprintf("api/%s", all[i].version);
+        _cleanup_free_ char *path =
+            *all[i].group ? xasprintf("apis/%s", resource_api_version(&all[i])) : xasprintf("api/%s", all[i].version);
         if (json_get(json_get(o, "paths"), path))
             continue;
         struct json *p = json_object();
@@ -87,7 +87,7 @@ static char *document_text(struct openapi_cache *c, const char *path) {
     (void) pthread_mutex_unlock(&c->lock);
     const char *rest = strchr(path, '/') + 1, *slash = strchr(rest, '/');
     _cleanup_free_ char *group = strncmp(path, "api/", 4) == 0 ? xstrdup("")
-        : slash                                                ? xstrndup(rest, (size_t) (slash - rest))
+                                 : slash                       ? xstrndup(rest, (size_t) (slash - rest))
                                                                : xstrdup(rest);
     _cleanup_json_ struct json *doc = openapi_v3_document(group, *group && slash ? slash + 1 : rest);
     if (!doc)
@@ -133,8 +133,7 @@ enum api_progress openapi_v3_serve(struct api_request *req) {
 /* Enough for clients that only look whether it is there; types are in v3. */
 enum api_progress openapi_v2_serve(struct api_request *req) {
     if (req->accept && strstr(req->accept, "proto-openapi") && !strstr(req->accept, "json"))
-        return api_fail(req, 406, "NotAcceptable",
-                        "only the following media types are accepted: application/json");
+        return api_fail(req, 406, "NotAcceptable", "only the following media types are accepted: application/json");
     struct json *o = json_object(), *info = json_object();
     json_set(&info, "title", json_string("Kubernetes"));
     json_set(&info, "version", json_string(req->api->version));

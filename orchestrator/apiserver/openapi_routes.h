@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * /openapi/v3: the index, whose URLs carry a hash so that clients may keep the documents for ever, and the documents. The
- * documents depend on nothing but this program, so the hash is made from the program's file, and making the index
+ * /openapi/v3: the index, whose URLs carry a hash so that clients may keep the documents for ever, and the documents.
+ * The documents depend on nothing but this program, so the hash is made from the program's file, and making the index
  * costs nothing. The documents asked for last are kept as text.
  */
 #ifndef PODIUM_APISERVER_OPENAPI_ROUTES_H

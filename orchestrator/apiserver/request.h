@@ -110,9 +110,9 @@ struct api_request {
         int result;
         struct store_item *old, *item;
     } write;
-    struct json *input;  /* decoded body of the verb */
+    struct json *input; /* decoded body of the verb */
     enum patch_type patch_type;
-    void *scratch;       /* the verb's own state */
+    void *scratch; /* the verb's own state */
     void (*scratch_free)(void *scratch);
 
     struct api_response out;

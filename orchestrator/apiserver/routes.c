@@ -102,8 +102,8 @@ static bool parse_resource_path(struct api_request *req) {
 static const struct {
     const char *method, *verb_named, *verb_collection;
 } method_verbs[] = {
-    {"GET", "get", "list"},   {"HEAD", "get", "list"},    {"POST", "create", "create"},
-    {"PUT", "update", NULL},  {"PATCH", "patch", NULL},   {"DELETE", "delete", "deletecollection"},
+    {"GET", "get", "list"},  {"HEAD", "get", "list"},  {"POST", "create", "create"},
+    {"PUT", "update", NULL}, {"PATCH", "patch", NULL}, {"DELETE", "delete", "deletecollection"},
 };
 
 static const char *verb_of(const struct api_request *req) {
@@ -124,14 +124,10 @@ static const struct {
     unsigned bit;
     api_step_fn serve;
 } verbs[] = {
-    {"get", VERB_GET, verb_get},
-    {"list", VERB_LIST, verb_list},
-    {"watch", VERB_WATCH, verb_watch},
-    {"create", VERB_CREATE, verb_create},
-    {"update", VERB_UPDATE, verb_update},
-    {"patch", VERB_PATCH, verb_patch},
-    {"delete", VERB_DELETE, verb_delete},
-    {"deletecollection", VERB_DELETECOLLECTION, verb_deletecollection},
+    {"get", VERB_GET, verb_get},          {"list", VERB_LIST, verb_list},
+    {"watch", VERB_WATCH, verb_watch},    {"create", VERB_CREATE, verb_create},
+    {"update", VERB_UPDATE, verb_update}, {"patch", VERB_PATCH, verb_patch},
+    {"delete", VERB_DELETE, verb_delete}, {"deletecollection", VERB_DELETECOLLECTION, verb_deletecollection},
 };
 
 static enum api_progress check_dry_run(struct api_request *req, bool *ret_ok) {
@@ -188,7 +184,7 @@ static bool scope_fits(const struct api_request *req) {
         return !*req->ns;
     /* All-namespace paths exist for lists and watches, and for reviews that carry the namespace in the body. */
     return *req->ns || strcmp(req->verb, "list") == 0 || strcmp(req->verb, "watch") == 0 ||
-        (strcmp(req->verb, "create") == 0 && !req->resource->stored);
+           (strcmp(req->verb, "create") == 0 && !req->resource->stored);
 }
 
 enum api_progress route_resource(struct api_request *req) {

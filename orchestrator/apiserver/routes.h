@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From a method and a path to a verb: the table of everything served. Each row says which permission guards it; there is
- * no way around the column.
+ * From a method and a path to a verb: the table of everything served. Each row says which permission guards it; there
+ * is no way around the column.
  */
 #ifndef PODIUM_APISERVER_ROUTES_H
 #define PODIUM_APISERVER_ROUTES_H

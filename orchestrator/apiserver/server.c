@@ -10,9 +10,9 @@
 #include "orchestrator/apiserver/subresources/stream.h"
 #include "podium/base/alloc.h"
 
-#define BOOKMARK_SECONDS 60
-#define TOLERATION_SECONDS 300 /* kube-apiserver's --default-unreachable-toleration-seconds */
-#define SERVICE_CIDR     "10.96.0.0/16" /* kubeadm's */
+#define BOOKMARK_SECONDS   60
+#define TOLERATION_SECONDS 300            /* kube-apiserver's --default-unreachable-toleration-seconds */
+#define SERVICE_CIDR       "10.96.0.0/16" /* kubeadm's */
 
 static char *dup_or_null(const char *s) {
     return s ? xstrdup(s) : NULL;

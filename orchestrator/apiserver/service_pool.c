@@ -157,7 +157,8 @@ static void fill_address(struct allocation *a, struct json **doc, struct field_e
     struct in_addr in;
     if (!*ip) {
         if (!pick_address(a, text)) {
-            field_errors_add(errors, "InternalError", "spec.clusterIPs", NULL, "failed to allocate a serviceIP: range is full");
+            field_errors_add(errors, "InternalError", "spec.clusterIPs", NULL,
+                             "failed to allocate a serviceIP: range is full");
             return;
         }
         grant(a, text);
@@ -185,7 +186,7 @@ static void fill_address(struct allocation *a, struct json **doc, struct field_e
 static bool wants_node_ports(const struct json *spec) {
     const char *type = json_str_or(json_get(spec, "type"), "");
     return strcmp(type, "NodePort") == 0 ||
-        (strcmp(type, "LoadBalancer") == 0 && json_bool_or(json_get(spec, "allocateLoadBalancerNodePorts"), true));
+           (strcmp(type, "LoadBalancer") == 0 && json_bool_or(json_get(spec, "allocateLoadBalancerNodePorts"), true));
 }
 
 static int64_t pick_port(struct allocation *a, const struct json *port) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * metav1.Status answers with upstream's reasons, codes, texts and details (k8s-api wire.md section 11). Each function makes
- * the request's answer and returns API_DONE.
+ * metav1.Status answers with upstream's reasons, codes, texts and details (k8s-api wire.md section 11). Each function
+ * makes the request's answer and returns API_DONE.
  */
 #ifndef PODIUM_APISERVER_STATUS_H
 #define PODIUM_APISERVER_STATUS_H

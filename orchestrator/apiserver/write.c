@@ -34,7 +34,7 @@ static void committed(void *userdata, int result, struct store_item *item) {
 static bool lost_race(const struct api_request *req, int result) {
     /* A creation by a plain POST conflicts for good; one by PUT or apply finds the object when it looks again. */
     return result == -ESTALE || (result == -ENOENT && req->write.action != MUTATE_CREATE) ||
-        (result == -EEXIST && req->write.action == MUTATE_CREATE);
+           (result == -EEXIST && req->write.action == MUTATE_CREATE);
 }
 
 static enum api_progress concluded(struct api_request *req) {

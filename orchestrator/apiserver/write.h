@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The write loop: read the object, let the verb compute what it shall become, submit, go on when it is durable; start over
- * when somebody else was faster and the client named no revision.
+ * The write loop: read the object, let the verb compute what it shall become, submit, go on when it is durable; start
+ * over when somebody else was faster and the client named no revision.
  *
  * The verb's mutate function sees the newest state (NULL when the object does not exist) and returns
  *   MUTATE_WRITE   *doc replaces it;      MUTATE_CREATE  *doc is new (old was NULL);

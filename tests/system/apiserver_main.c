@@ -14,7 +14,8 @@
 
 static int make_certificates(const char *dir, struct error *err) {
     char *names[] = {"localhost", NULL}, *ips[] = {"127.0.0.1", NULL}, *masters[] = {"system:masters", NULL};
-    struct pki_request server = {.common_name = "podium-apiserver", .dns_names = names, .ip_addresses = ips, .server = true};
+    struct pki_request server = {
+        .common_name = "podium-apiserver", .dns_names = names, .ip_addresses = ips, .server = true};
     struct pki_request admin = {.common_name = "admin", .organizations = masters, .client = true};
     struct pki_request guest = {.common_name = "guest", .client = true};
     int r = pki_ca_ensure(dir, "podium-test", err);
@@ -48,8 +49,13 @@ static int serve(const char *dir, int port, struct error *err) {
     int r = store_open_lmdb(&so, &store, err);
     if (r < 0)
         return r;
-    struct apiserver_options o = {.store = store, .address = "127.0.0.1", .port = port, .cert_file = crt,
-                                  .key_file = key, .client_ca_file = ca, .unix_socket = sock};
+    struct apiserver_options o = {.store = store,
+                                  .address = "127.0.0.1",
+                                  .port = port,
+                                  .cert_file = crt,
+                                  .key_file = key,
+                                  .client_ca_file = ca,
+                                  .unix_socket = sock};
     r = apiserver_new(&o, &api, err);
     if (r >= 0)
         r = apiserver_start(api, err);

@@ -1,11 +1,14 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The real kubectl against the API server alone (tests/system/apiserver_main.c). No nodes, no controllers.
-# APISERVER: the test program (default: build/system/apiserver_main).
+# APISERVER: the test program; built when it is not given.
 
 setup_file() {
     command -v kubectl >/dev/null || skip "no kubectl"
-    export APISERVER="${APISERVER:-build/system/apiserver_main}"
+    if [ -z "${APISERVER:-}" ]; then
+        export APISERVER="${BUILD:-build}/system/apiserver_main"
+        make -s -f tests/system/programs.mk BUILD="${BUILD:-build}" "$APISERVER" >&2
+    fi
     export T="$BATS_FILE_TMPDIR" HOME="$BATS_FILE_TMPDIR" KUBECONFIG="$BATS_FILE_TMPDIR/api/kubeconfig"
     "$APISERVER" "$T/api" >"$T/port" 2>"$T/log" 3>&- &
     echo $! >"$T/pid"

@@ -30,7 +30,7 @@ bool admission_validate(struct api_request *req, const struct json *old, const s
 
 bool admission_delete(struct api_request *req, const struct json *old) {
     for (size_t i = 0; i < ARRAY_LEN(plugins); i++)
-        if (plugins[i].delete && !plugins[i].delete (req, old))
+        if (plugins[i].delete &&!plugins[i].delete(req, old))
             return false;
     return true;
 }

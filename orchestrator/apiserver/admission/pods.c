@@ -6,7 +6,6 @@
 #include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/status.h"
 
-
 static bool is_new_pod(const struct api_request *req, const struct json *old) {
     return !old && strcmp(req->resource->key, "pods") == 0;
 }

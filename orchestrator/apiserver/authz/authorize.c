@@ -30,8 +30,7 @@ bool authorize_resource(struct api_request *req) {
     };
     if (rbac_allows(req->api->rbac, &q))
         return true;
-    _cleanup_free_ char *where =
-        *q.ns ? xasprintf("in the namespace \"%s\"", q.ns) : xstrdup("at the cluster scope");
+    _cleanup_free_ char *where = *q.ns ? xasprintf("in the namespace \"%s\"", q.ns) : xstrdup("at the cluster scope");
     (void) api_forbidden(req, req->name, "User \"%s\" cannot %s resource \"%s%s%s\" in API group \"%s\" %s",
                          req->user->name, req->verb, req->resource->plural, *q.subname ? "/" : "", q.subname,
                          req->resource->group, where);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * May this user do this? RBAC over the stored Roles and bindings, with system:masters above it and a built-in rule set for
- * nodes (system:nodes). Deny is the default; there are no deny rules.
+ * May this user do this? RBAC over the stored Roles and bindings, with system:masters above it and a built-in rule set
+ * for nodes (system:nodes). Deny is the default; there are no deny rules.
  */
 #ifndef PODIUM_APISERVER_AUTHORIZE_H
 #define PODIUM_APISERVER_AUTHORIZE_H

@@ -145,9 +145,8 @@ static bool subject_is(const struct json *subject, const char *binding_ns, const
 
 static bool role_allows(struct rbac *r, const struct json *ref, const char *ns, const struct authz_question *q) {
     bool cluster = strcmp(json_str_or(json_get(ref, "kind"), ""), "ClusterRole") == 0;
-    _cleanup_(store_item_unrefp) struct store_item *role =
-        store_get(r->store, keys[cluster ? CLUSTER_ROLES : ROLES], cluster ? "" : ns,
-                  json_str_or(json_get(ref, "name"), ""));
+    _cleanup_(store_item_unrefp) struct store_item *role = store_get(
+        r->store, keys[cluster ? CLUSTER_ROLES : ROLES], cluster ? "" : ns, json_str_or(json_get(ref, "name"), ""));
     if (!role)
         return false;
     const struct json *rules = json_get(store_item_doc(role), "rules");
@@ -172,13 +171,14 @@ static bool in_set(const char *const *set, const char *s) {
     return false;
 }
 
-/* What every node needs whatever the stored roles say; the link checks on top of it that a node touches its own only. */
+/* What every node needs whatever the stored roles say; the link checks on top of it that a node touches its own only.
+ */
 static bool node_allows(const struct authz_question *q) {
     static const char *const read_verbs[] = {"get", "list", "watch", NULL};
-    static const char *const readable[] = {"pods",     "nodes",      "services",       "configmaps", "secrets",
+    static const char *const readable[] = {"pods",      "nodes",      "services",       "configmaps", "secrets",
                                            "endpoints", "namespaces", "endpointslices", "leases",     NULL};
-    static const char *const written[] = {"pods/status", "nodes/status", "nodes", "events", "leases", "pods/eviction",
-                                          NULL};
+    static const char *const written[] = {"pods/status", "nodes/status",  "nodes", "events",
+                                          "leases",      "pods/eviction", NULL};
     if (q->path || !user_in_group(q->user, "system:nodes") || strncmp(q->user->name, "system:node:", 12) != 0)
         return false;
     _cleanup_free_ char *full = *q->subname ? xasprintf("%s/%s", q->plural, q->subname) : xstrdup(q->plural);
@@ -193,8 +193,10 @@ static bool node_allows(const struct authz_question *q) {
 
 /* Bootstrap rules that hold even when somebody deleted the roles: discovery, and questions about oneself. */
 static bool basic_allows(const struct authz_question *q) {
-    static const char *const paths[] = {"/", "/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz", NULL};
-    static const char *const self[] = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews", NULL};
+    static const char *const paths[] = {"/",        "/api",   "/apis",   "/openapi", "/version",
+                                        "/healthz", "/livez", "/readyz", NULL};
+    static const char *const self[] = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews",
+                                       NULL};
     if (!user_in_group(q->user, "system:authenticated"))
         return false;
     if (!q->path)

@@ -174,7 +174,7 @@ void encode_response(struct api_request *req, struct encoded *ret) {
     if (req->out.kind == API_OUT_TEXT) {
         ret->content_type = req->out.content_type;
         ret->text = req->out.text;
-        req->out.text = (struct strbuf)STRBUF_INIT;
+        req->out.text = (struct strbuf) STRBUF_INIT;
         return;
     }
     if (!accept_parse(req->accept, can_be_table(req), &a)) {

@@ -27,8 +27,8 @@ struct exec_session {
     wslay_event_context_ptr ws;
     struct node_stream *stream; /* NULL before it is open and after its end */
     struct strbuf extra;
-    size_t untaken;             /* bytes of stdin the node has not taken yet */
-    size_t queued_data;         /* bytes in the WebSocket's queue the node wants credit for */
+    size_t untaken;     /* bytes of stdin the node has not taken yet */
+    size_t queued_data; /* bytes in the WebSocket's queue the node wants credit for */
     bool stdin_ended, stream_ended, closing, broken;
 };
 
@@ -264,6 +264,5 @@ void exec_session_start(struct api_stream *take, struct MHD_UpgradeResponseHandl
 
 void exec_sessions_abort(struct apiserver *api) {
     struct exec_session *x;
-    list_foreach(x, &api->exec_sessions, link)
-        session_free(x);
+    list_foreach(x, &api->exec_sessions, link) session_free(x);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One exec or attach: a WebSocket of the subprotocols v5.channel.k8s.io or v4.channel.k8s.io (wire.md section 12) on one
- * side, a node's stream on the other. Lives on the loop of node_ops.
+ * One exec or attach: a WebSocket of the subprotocols v5.channel.k8s.io or v4.channel.k8s.io (wire.md section 12) on
+ * one side, a node's stream on the other. Lives on the loop of node_ops.
  */
 #ifndef PODIUM_APISERVER_EXEC_SESSION_H
 #define PODIUM_APISERVER_EXEC_SESSION_H

@@ -129,8 +129,8 @@ static int start_unix(struct http_server *h, struct error *err) {
     int fd = listen_unix(h->api->listen.unix_socket, err);
     if (fd < 0)
         return fd;
-    h->local = MHD_start_daemon(COMMON_FLAGS, 0, NULL, NULL, exchange_handle, h, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
-                                MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_CONNECTION, peer_notify, h,
+    h->local = MHD_start_daemon(COMMON_FLAGS, 0, NULL, NULL, exchange_handle, h, MHD_OPTION_EXTERNAL_LOGGER, mhd_log,
+                                NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_CONNECTION, peer_notify, h,
                                 MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, h, MHD_OPTION_CONNECTION_LIMIT,
                                 CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_SECONDS,
                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY, MHD_OPTION_END);

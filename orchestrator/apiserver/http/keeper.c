@@ -163,7 +163,6 @@ void keeper_remove(struct keeper *k, struct keeper_entry *e) {
 void keeper_wake_all(struct keeper *k) {
     struct keeper_entry *e;
     (void) pthread_mutex_lock(&k->lock);
-    list_foreach(e, &k->entries, link)
-        e->wake(e, true);
+    list_foreach(e, &k->entries, link) e->wake(e, true);
     (void) pthread_mutex_unlock(&k->lock);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Looks after watches that sit suspended: wakes them when a timer of theirs is due (bookmark, end) or when their peer has
- * gone, which libmicrohttpd does not notice on a suspended connection. One thread, asleep while nothing is due; times
- * are rounded up to whole seconds, so it wakes at most once a second however many watches there are.
+ * Looks after watches that sit suspended: wakes them when a timer of theirs is due (bookmark, end) or when their peer
+ * has gone, which libmicrohttpd does not notice on a suspended connection. One thread, asleep while nothing is due;
+ * times are rounded up to whole seconds, so it wakes at most once a second however many watches there are.
  */
 #ifndef PODIUM_APISERVER_KEEPER_H
 #define PODIUM_APISERVER_KEEPER_H

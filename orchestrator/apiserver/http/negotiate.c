@@ -56,8 +56,10 @@ static bool media_known(const char *m, struct accepted *a) {
         const char *name;
         enum accept_media media;
     } medias[] = {
-        {"application/json", ACCEPT_JSON}, {"*/*", ACCEPT_JSON},
-        {"application/*", ACCEPT_JSON},    {"application/yaml", ACCEPT_YAML},
+        {"application/json", ACCEPT_JSON},
+        {"*/*", ACCEPT_JSON},
+        {"application/*", ACCEPT_JSON},
+        {"application/yaml", ACCEPT_YAML},
         {"application/vnd.kubernetes.protobuf", ACCEPT_PROTOBUF},
     };
     for (size_t i = 0; i < sizeof(medias) / sizeof(medias[0]); i++) {
@@ -73,7 +75,8 @@ static bool clause_fits(const struct clause *c, bool table_ok, struct accepted *
     static const struct {
         const char *name;
         enum accept_as as;
-    } forms[] = {{"Table", AS_TABLE}, {"PartialObjectMetadata", AS_PARTIAL}, {"PartialObjectMetadataList", AS_PARTIAL_LIST}};
+    } forms[] = {
+        {"Table", AS_TABLE}, {"PartialObjectMetadata", AS_PARTIAL}, {"PartialObjectMetadataList", AS_PARTIAL_LIST}};
     *a = (struct accepted){0};
     if (!media_known(c->media, a))
         return false;

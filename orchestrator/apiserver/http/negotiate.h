@@ -13,7 +13,7 @@ struct accepted {
     enum accept_as as;
     bool table_v1beta1;
     bool pretty;
-    bool discovery_v2; /* as=APIGroupDiscoveryList */
+    bool discovery_v2;             /* as=APIGroupDiscoveryList */
     const char *discovery_version; /* "v2" or "v2beta1" */
 };
 

@@ -120,12 +120,12 @@ static void upgraded(void *cls, struct MHD_Connection *c, void *req_cls, const c
 
 static enum MHD_Result refuse(struct MHD_Connection *c, struct api_stream *take) {
     static const char text[] =
-        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"Upgrade request "
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"Upgrade "
+        "request "
         "required: WebSocket with the subprotocol v5.channel.k8s.io or v4.channel.k8s.io\",\"reason\":\"BadRequest\","
         "\"code\":400}\n";
     api_stream_free(take);
-    struct MHD_Response *r =
-        MHD_create_response_from_buffer(sizeof(text) - 1, (void *) text, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *r = MHD_create_response_from_buffer(sizeof(text) - 1, (void *) text, MHD_RESPMEM_PERSISTENT);
     if (!r)
         return MHD_NO;
     (void) MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");

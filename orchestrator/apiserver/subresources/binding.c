@@ -75,7 +75,8 @@ static enum api_progress bind_decoded(struct api_request *req) {
     _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
     if (*kind && strcmp(kind, "Node") != 0) {
         _cleanup_json_ struct json *v = json_string(kind);
-        field_errors_add(&errors, "FieldValueNotSupported", "target.kind", v, "supported values: \"Node\", \"<empty>\"");
+        field_errors_add(&errors, "FieldValueNotSupported", "target.kind", v,
+                         "supported values: \"Node\", \"<empty>\"");
     }
     if (!*target)
         field_errors_add(&errors, "FieldValueRequired", "target.name", NULL, NULL);

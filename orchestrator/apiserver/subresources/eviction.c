@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Eviction: a deletion that asks first. Disruption budgets will be asked here; until they are, every eviction is allowed. */
+/* Eviction: a deletion that asks first. Disruption budgets will be asked here; until they are, every eviction is
+ * allowed. */
 #include <string.h>
 
 #include "orchestrator/apiserver/body.h"

@@ -49,8 +49,8 @@ struct node_exec_request {
 };
 
 struct node_stream_end {
-    int error;           /* 0: the stream ended by itself; -EHOSTUNREACH: node not connected; -ENOENT: no such container,
-                            or no logs; other -errno */
+    int error; /* 0: the stream ended by itself; -EHOSTUNREACH: node not connected; -ENOENT: no such container,
+                  or no logs; other -errno */
     const char *message; /* for people, when error; NULL: strerror */
     int exit_status;     /* exec: 0…255 (128 + signal) */
 };

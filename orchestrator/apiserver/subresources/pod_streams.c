@@ -130,8 +130,9 @@ static bool number_param(struct api_request *req, const char *key, int64_t *ret)
     *ret = strtoll(v, &end, 10);
     if (!*end && *ret >= 0)
         return true;
-    (void) api_fail(req, 422, "Invalid", "PodLogOptions \"%s\" is invalid: %s: Invalid value: \"%s\": must be greater than "
-                                         "or equal to 0",
+    (void) api_fail(req, 422, "Invalid",
+                    "PodLogOptions \"%s\" is invalid: %s: Invalid value: \"%s\": must be greater than "
+                    "or equal to 0",
                     req->name, key, v);
     return false;
 }

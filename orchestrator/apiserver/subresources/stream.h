@@ -16,7 +16,7 @@ struct log_stream;
 
 struct api_stream {
     struct apiserver *api;
-    struct log_stream *log; /* NULL: exec */
+    struct log_stream *log;        /* NULL: exec */
     struct node_logs_request logs; /* strings owned by the stream */
     struct node_exec_request exec;
     char *node, *ns, *name, *uid, *container;

@@ -10,15 +10,9 @@ static const struct {
     const char *plural, *name;
     api_step_fn serve;
 } subresources[] = {
-    {"*", "scale", scale_serve},
-    {"pods", "binding", binding_serve},
-    {"pods", "eviction", eviction_serve},
-    {"pods", "log", logs_serve},
-    {"pods", "exec", exec_serve},
-    {"pods", "attach", attach_serve},
-    {"pods", "portforward", not_served},
-    {"*", "proxy", not_served},
-    {"serviceaccounts", "token", not_served},
+    {"*", "scale", scale_serve},         {"pods", "binding", binding_serve}, {"pods", "eviction", eviction_serve},
+    {"pods", "log", logs_serve},         {"pods", "exec", exec_serve},       {"pods", "attach", attach_serve},
+    {"pods", "portforward", not_served}, {"*", "proxy", not_served},         {"serviceaccounts", "token", not_served},
 };
 
 static const struct {

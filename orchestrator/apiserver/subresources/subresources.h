@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Subresources and POST-only resources with a behaviour of their own. One file each; the tables are in subresources.c. */
+/* Subresources and POST-only resources with a behaviour of their own. One file each; the tables are in subresources.c.
+ */
 #ifndef PODIUM_APISERVER_SUBRESOURCES_H
 #define PODIUM_APISERVER_SUBRESOURCES_H
 

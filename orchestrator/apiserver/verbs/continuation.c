@@ -35,8 +35,7 @@ int continuation_parse(const char *token, struct continuation *ret) {
     const char *start = json_str(json_get(t, "start"));
     const char *slash = start ? strchr(start, '/') : NULL;
     int64_t revision = json_int_or(json_get(t, "rv"), 0);
-    if (!slash || revision == 0 || revision < -1 ||
-        strcmp(json_str_or(json_get(t, "v"), ""), "meta.k8s.io/v1") != 0)
+    if (!slash || revision == 0 || revision < -1 || strcmp(json_str_or(json_get(t, "v"), ""), "meta.k8s.io/v1") != 0)
         return -EINVAL;
     *ret = (struct continuation){revision, xstrndup(start, (size_t) (slash - start)), xstrdup(slash + 1)};
     return 0;

@@ -16,7 +16,7 @@ static enum api_progress create_step(struct api_request *req);
 
 static bool name_is_generated(const struct api_request *req) {
     return !*json_str_or(json_path(req->input, "metadata", "name"), "") &&
-        *json_str_or(json_path(req->input, "metadata", "generateName"), "");
+           *json_str_or(json_path(req->input, "metadata", "generateName"), "");
 }
 
 static enum api_progress name_taken(struct api_request *req) {

@@ -213,7 +213,8 @@ static enum mutate_action decide_namespace(struct api_request *req, struct json 
                             "namespace will automatically be purged by the system.");
         return MUTATE_FAILED;
     }
-    if (json_len(json_path(*doc, "spec", "finalizers")) == 0 && json_len(json_path(*doc, "metadata", "finalizers")) == 0)
+    if (json_len(json_path(*doc, "spec", "finalizers")) == 0 &&
+        json_len(json_path(*doc, "metadata", "finalizers")) == 0)
         return MUTATE_DELETE;
     mark_deleting(doc, 0);
     json_del(json_edit(doc, "metadata"), "deletionGracePeriodSeconds");

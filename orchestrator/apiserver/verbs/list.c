@@ -12,8 +12,8 @@
 
 struct list_options {
     size_t limit;
-    uint64_t at_revision;  /* exact state wanted; 0: newest */
-    bool inconsistent;     /* a token of revision -1 */
+    uint64_t at_revision; /* exact state wanted; 0: newest */
+    bool inconsistent;    /* a token of revision -1 */
     struct continuation from;
 };
 
@@ -61,8 +61,8 @@ static bool read_revision(struct api_request *req, struct list_options *o) {
     if (!rv || !*rv)
         return true;
     if (!parse_u64(rv, &wanted)) {
-        (void) api_bad_request(req, "invalid resource version: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax",
-                               rv, rv);
+        (void) api_bad_request(
+            req, "invalid resource version: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax", rv, rv);
         return false;
     }
     if (o->from.name && wanted != 0) {
@@ -103,12 +103,13 @@ static enum api_progress expired(struct api_request *req, const struct list_opti
     if (!o->from.name)
         return api_expired(req, NULL, "The resourceVersion for the provided list is too old.");
     _cleanup_free_ char *token = continuation_text(-1, o->from.ns, o->from.name);
-    return api_expired(req, token,
-                       "The provided continue parameter is too old to display a consistent list result. You can start a "
-                       "new list without the continue parameter, or use the continue token in this response to retrieve "
-                       "the remainder of the results. Continuing with the provided token results in an inconsistent list "
-                       "- objects that were created, modified, or deleted between the time the first chunk was returned "
-                       "and now may show up in the list.");
+    return api_expired(
+        req, token,
+        "The provided continue parameter is too old to display a consistent list result. You can start a "
+        "new list without the continue parameter, or use the continue token in this response to retrieve "
+        "the remainder of the results. Continuing with the provided token results in an inconsistent list "
+        "- objects that were created, modified, or deleted between the time the first chunk was returned "
+        "and now may show up in the list.");
 }
 
 static void add_item(struct api_response *out, struct store_item *item) {

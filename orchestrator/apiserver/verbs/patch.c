@@ -36,9 +36,10 @@ bool patch_read(struct api_request *req) {
         req->patch_type = patch_types[i].type;
         return body_parse(req, false);
     }
-    (void) api_fail(req, 415, "UnsupportedMediaType",
-                    "the body of the request was in an unknown format - accepted media types include: "
-                    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json");
+    (void) api_fail(
+        req, 415, "UnsupportedMediaType",
+        "the body of the request was in an unknown format - accepted media types include: "
+        "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json");
     return false;
 }
 

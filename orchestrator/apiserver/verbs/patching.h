@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The patch formats applied to documents that are no stored objects as well (Scale). False: the answer has been made. */
+/* The patch formats applied to documents that are no stored objects as well (Scale). False: the answer has been made.
+ */
 #ifndef PODIUM_APISERVER_PATCHING_H
 #define PODIUM_APISERVER_PATCHING_H
 

@@ -42,8 +42,8 @@ bool document_revision(struct api_request *req, const struct json *doc, uint64_t
 bool prepare_identity(struct api_request *req, struct json **doc) {
     const char *ns = json_str_or(meta(*doc, "namespace"), ""), *name = json_str_or(meta(*doc, "name"), "");
     if (*ns && strcmp(ns, req->ns) != 0) {
-        (void) api_bad_request(
-            req, "the namespace of the provided object does not match the namespace sent on the request");
+        (void) api_bad_request(req,
+                               "the namespace of the provided object does not match the namespace sent on the request");
         return false;
     }
     if (*req->name && *name && strcmp(name, req->name) != 0) {
@@ -69,8 +69,9 @@ static bool generate_name(struct api_request *req, struct json **doc) {
 }
 
 static void stamp_new(const struct resource *r, struct json **doc) {
-    static const char *const cleared[] = {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion",
-                                          "managedFields", "generation"};
+    static const char *const cleared[] = {"deletionTimestamp", "deletionGracePeriodSeconds",
+                                          "selfLink",          "resourceVersion",
+                                          "managedFields",     "generation"};
     char uid[37], now[TIMESTAMP_SIZE];
     struct json **m = metadata(doc);
     random_uuid(uid);
@@ -116,8 +117,9 @@ bool prepare_create(struct api_request *req, struct json **doc) {
 
 /* Members of metadata only the server writes: taken from the stored object whatever the body says. */
 static void keep_server_metadata(const struct json *old, struct json **doc) {
-    static const char *const kept[] = {"uid", "creationTimestamp", "generation", "deletionTimestamp",
-                                       "deletionGracePeriodSeconds", "managedFields", "resourceVersion"};
+    static const char *const kept[] = {
+        "uid",           "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds",
+        "managedFields", "resourceVersion"};
     struct json **m = metadata(doc);
     json_del(m, "selfLink");
     for (size_t i = 0; i < ARRAY_LEN(kept); i++) {

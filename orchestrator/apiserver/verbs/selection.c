@@ -49,5 +49,5 @@ bool selection_matches(const struct selection *s, struct store_item *item) {
         return true;
     const struct json *doc = store_item_doc(item);
     return selector_matches(s->labels, json_path(doc, "metadata", "labels")) &&
-        (!s->fields || field_selector_matches(s->fields, doc));
+           (!s->fields || field_selector_matches(s->fields, doc));
 }

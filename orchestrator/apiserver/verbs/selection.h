@@ -7,9 +7,9 @@
 #include "orchestrator/object/selector.h"
 
 struct selection {
-    struct selector *labels;      /* NULL: all */
+    struct selector *labels;       /* NULL: all */
     struct field_selector *fields; /* NULL: all */
-    char *name;                   /* the one object meant (metadata.name=x, or a watch on a path with a name); NULL: many */
+    char *name; /* the one object meant (metadata.name=x, or a watch on a path with a name); NULL: many */
 };
 
 /* False: answered with 400. */

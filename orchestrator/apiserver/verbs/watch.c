@@ -32,8 +32,8 @@ struct api_watch {
 };
 
 struct watch_options {
-    bool initial;        /* begin with what is there */
-    bool initial_end;    /* … and say where it ends */
+    bool initial;     /* begin with what is there */
+    bool initial_end; /* … and say where it ends */
     uint64_t after;
     uint64_t timeout_seconds;
 };
@@ -136,7 +136,8 @@ static int open_with_initial(struct api_request *req, struct api_watch *w) {
         w->initial = (struct store_list){0};
         r = store_list(s, w->resource->key, watched_namespace(req), NULL, NULL, 0, 0, &w->initial);
         if (r >= 0)
-            r = store_watch_open(s, w->resource->key, watched_namespace(req), w->initial.revision, woken, w, &w->changes);
+            r = store_watch_open(s, w->resource->key, watched_namespace(req), w->initial.revision, woken, w,
+                                 &w->changes);
     }
     w->position = w->initial.revision;
     return r;
@@ -252,8 +253,7 @@ static int give_change(struct api_watch *w, struct watch_event *ret, const struc
 }
 
 static int give_too_old(struct api_watch *w, struct watch_event *ret) {
-    _cleanup_free_ char *text =
-        xasprintf("too old resource version: %llu", (unsigned long long) w->position);
+    _cleanup_free_ char *text = xasprintf("too old resource version: %llu", (unsigned long long) w->position);
     w->stage = STAGE_ENDED;
     return give_made(w, ret, "ERROR", status_new(410, "Expired", text));
 }

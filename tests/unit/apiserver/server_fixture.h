@@ -81,8 +81,14 @@ static inline void fixture_new(struct fixture *f, bool tcp, unsigned window) {
         fixture_certificates(f);
     _cleanup_free_ char *crt = fixture_path(f, "server.crt"), *key = fixture_path(f, "server.key"),
                         *ca = fixture_path(f, "ca.crt"), *sock = fixture_path(f, "sock");
-    struct apiserver_options o = {.store = f->store, .address = "127.0.0.1", .port = tcp ? -1 : -2, .cert_file = crt,
-                                  .key_file = key, .client_ca_file = ca, .unix_socket = sock, .bookmark_seconds = 1};
+    struct apiserver_options o = {.store = f->store,
+                                  .address = "127.0.0.1",
+                                  .port = tcp ? -1 : -2,
+                                  .cert_file = crt,
+                                  .key_file = key,
+                                  .client_ca_file = ca,
+                                  .unix_socket = sock,
+                                  .bookmark_seconds = 1};
     if (apiserver_new(&o, &f->api, &err) < 0)
         fail_msg("%s", error_text(&err, 0));
 }
@@ -157,20 +163,20 @@ static inline const char *message_of(const struct answer *a) {
 static inline const char *reason_of(const struct answer *a) {
     return json_str_or(json_get(a->body, "reason"), "");
 }
-#define assert_status(a, want_code, want_reason, want_message)   \
-    do {                                                         \
-        if ((a).code != (want_code))                             \
-            print_message("%s\n", strbuf_str(&(a).text));        \
-        assert_int_equal((a).code, (want_code));                 \
-        assert_string_equal(reason_of(&(a)), (want_reason));     \
-        assert_string_equal(message_of(&(a)), (want_message));   \
-        assert_int_equal(json_int_or(json_get((a).body, "code"), 0), (want_code)); \
+#define assert_status(a, want_code, want_reason, want_message)                                                         \
+    do {                                                                                                               \
+        if ((a).code != (want_code))                                                                                   \
+            print_message("%s\n", strbuf_str(&(a).text));                                                              \
+        assert_int_equal((a).code, (want_code));                                                                       \
+        assert_string_equal(reason_of(&(a)), (want_reason));                                                           \
+        assert_string_equal(message_of(&(a)), (want_message));                                                         \
+        assert_int_equal(json_int_or(json_get((a).body, "code"), 0), (want_code));                                     \
     } while (0)
-#define assert_code(a, want_code)                         \
-    do {                                                  \
-        if ((a).code != (want_code))                      \
-            print_message("%s\n", strbuf_str(&(a).text)); \
-        assert_int_equal((a).code, (want_code));          \
+#define assert_code(a, want_code)                                                                                      \
+    do {                                                                                                               \
+        if ((a).code != (want_code))                                                                                   \
+            print_message("%s\n", strbuf_str(&(a).text));                                                              \
+        assert_int_equal((a).code, (want_code));                                                                       \
     } while (0)
 
 #endif

@@ -18,7 +18,8 @@ static int teardown(void **state) {
 }
 
 /* Over HTTPS as a certificate's owner (NULL: nobody), on a fresh connection. */
-static struct answer tls_ask(struct fixture *f, const char *who, const char *method, const char *path, const char *body) {
+static struct answer tls_ask(struct fixture *f, const char *who, const char *method, const char *path,
+                             const char *body) {
     CURL *c = curl_easy_init();
     _cleanup_free_ char *url = xasprintf("https://127.0.0.1:%d%s", apiserver_port(f->api), path);
     _cleanup_free_ char *ca = fixture_path(f, "ca.crt"), *crt_name = xasprintf("%s.crt", who ? who : ""),
@@ -39,12 +40,14 @@ static void test_certificates(void **state) {
     _cleanup_answer_ struct answer admin = tls_ask(f, "admin", "GET", "/api/v1/namespaces/default", NULL);
     assert_code(admin, 200);
     _cleanup_answer_ struct answer guest = tls_ask(f, "guest", "GET", "/api/v1/namespaces/default/pods/x", NULL);
-    assert_status(guest, 403, "Forbidden",
-                  "pods \"x\" is forbidden: User \"guest\" cannot get resource \"pods\" in API group \"\" in the namespace "
-                  "\"default\"");
+    assert_status(
+        guest, 403, "Forbidden",
+        "pods \"x\" is forbidden: User \"guest\" cannot get resource \"pods\" in API group \"\" in the namespace "
+        "\"default\"");
     _cleanup_answer_ struct answer list = tls_ask(f, "guest", "GET", "/api/v1/nodes", NULL);
-    assert_status(list, 403, "Forbidden",
-                  "nodes is forbidden: User \"guest\" cannot list resource \"nodes\" in API group \"\" at the cluster scope");
+    assert_status(
+        list, 403, "Forbidden",
+        "nodes is forbidden: User \"guest\" cannot list resource \"nodes\" in API group \"\" at the cluster scope");
     _cleanup_answer_ struct answer discovery = tls_ask(f, "guest", "GET", "/apis", NULL);
     assert_code(discovery, 200);
     _cleanup_answer_ struct answer metrics = tls_ask(f, "guest", "GET", "/", NULL);
@@ -74,7 +77,8 @@ static void test_roles(void **state) {
     struct fixture *f = *state;
     _cleanup_answer_ struct answer bind = ask(
         f, "POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings",
-        "{\"metadata\":{\"name\":\"g\"},\"roleRef\":{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"ClusterRole\",\"name\":"
+        "{\"metadata\":{\"name\":\"g\"},\"roleRef\":{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":"
+        "\"ClusterRole\",\"name\":"
         "\"view\"},\"subjects\":[{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"User\",\"name\":\"guest\"}]}");
     assert_code(bind, 201);
     _cleanup_answer_ struct answer here = tls_ask(f, "guest", "GET", "/api/v1/namespaces/default/pods", NULL);

@@ -79,22 +79,31 @@ static void test_verbs(void **state) {
     assert_int_equal(create(x, "a"), 201);
     assert_int_equal(create(x, "a"), 409);
     assert_string_equal(x->reason, "AlreadyExists");
-    assert_int_equal(call(x, (struct client_request){.verb = CLIENT_GET, .resource = x->cm, .ns = "default", .name = "a"}), 200);
+    assert_int_equal(
+        call(x, (struct client_request){.verb = CLIENT_GET, .resource = x->cm, .ns = "default", .name = "a"}), 200);
     assert_string_equal(json_str(json_path(x->object, "data", "k")), "v");
     _cleanup_json_ struct json *patch = json_object();
     json_set_path(&patch, json_string("w"), "data", "k");
-    assert_int_equal(call(x, (struct client_request){.verb = CLIENT_PATCH, .resource = x->cm, .ns = "default", .name = "a",
-                                                     .body = patch, .patch_type = PATCH_MERGE}),
+    assert_int_equal(call(x, (struct client_request){.verb = CLIENT_PATCH,
+                                                     .resource = x->cm,
+                                                     .ns = "default",
+                                                     .name = "a",
+                                                     .body = patch,
+                                                     .patch_type = PATCH_MERGE}),
                      200);
     assert_string_equal(json_str(json_path(x->object, "data", "k")), "w");
     assert_int_equal(call(x, (struct client_request){.verb = CLIENT_LIST, .resource = x->cm}), 200);
     assert_int_equal(json_len(json_get(x->object, "items")), 1);
-    assert_int_equal(call(x, (struct client_request){.verb = CLIENT_DELETE, .resource = x->cm, .ns = "default", .name = "a"}), 200);
-    assert_int_equal(call(x, (struct client_request){.verb = CLIENT_GET, .resource = x->cm, .ns = "default", .name = "a"}), 404);
+    assert_int_equal(
+        call(x, (struct client_request){.verb = CLIENT_DELETE, .resource = x->cm, .ns = "default", .name = "a"}), 200);
+    assert_int_equal(
+        call(x, (struct client_request){.verb = CLIENT_GET, .resource = x->cm, .ns = "default", .name = "a"}), 404);
     assert_string_equal(x->reason, "NotFound");
-    assert_int_equal(call(x, (struct client_request){.verb = CLIENT_GET, .resource = x->cm, .ns = "default", .name = "a",
-                                                     .subresource = "nonsense"}),
-                     404);
+    assert_int_equal(
+        call(x,
+             (struct client_request){
+                 .verb = CLIENT_GET, .resource = x->cm, .ns = "default", .name = "a", .subresource = "nonsense"}),
+        404);
 }
 
 /* Patches of one object that are all under way at once build on each other: none is lost, none conflicts. */
@@ -107,13 +116,19 @@ static void test_concurrent_patches(void **state) {
         _cleanup_json_ struct json *patch = json_object();
         _cleanup_free_ char *key = xasprintf("key-%d", i);
         json_set_path(&patch, json_string("1"), "data", key);
-        struct client_request r = {.verb = CLIENT_PATCH, .resource = x->cm, .ns = "default", .name = "shared",
-                                   .body = patch, .patch_type = PATCH_MERGE};
+        struct client_request r = {.verb = CLIENT_PATCH,
+                                   .resource = x->cm,
+                                   .ns = "default",
+                                   .name = "shared",
+                                   .body = patch,
+                                   .patch_type = PATCH_MERGE};
         (void) client_start(x->client, &r, done, x);
     }
     run(x);
     assert_int_equal(x->conflicts, 0);
-    assert_int_equal(call(x, (struct client_request){.verb = CLIENT_GET, .resource = x->cm, .ns = "default", .name = "shared"}), 200);
+    assert_int_equal(
+        call(x, (struct client_request){.verb = CLIENT_GET, .resource = x->cm, .ns = "default", .name = "shared"}),
+        200);
     assert_int_equal(json_len(json_get(x->object, "data")), N + 1);
 }
 
@@ -130,15 +145,16 @@ static void test_cancel(void **state) {
     assert_int_equal(x->pending, 2);
     x->pending = 0;
     for (int i = 0; i < 20; i++) /* freed by teardown while under way */
-        (void) client_start(x->client, &(struct client_request){.verb = CLIENT_CREATE, .resource = x->cm, .ns = "default",
-                                                                .body = o},
-                            done, x);
+        (void) client_start(
+            x->client, &(struct client_request){.verb = CLIENT_CREATE, .resource = x->cm, .ns = "default", .body = o},
+            done, x);
 }
 
 static void event(void *userdata, const char *type, struct json *object) {
     struct context *x = userdata;
     strbuf_addf(&x->events, "%s %s%s%s;", type, json_str_or(json_path(object, "metadata", "name"), ""),
-                json_get(object, "code") ? "code " : "", json_get(object, "code") ? json_str_or(json_get(object, "reason"), "") : "");
+                json_get(object, "code") ? "code " : "",
+                json_get(object, "code") ? json_str_or(json_get(object, "reason"), "") : "");
 }
 
 static void run_until(struct context *x, const char *events) {
@@ -156,7 +172,8 @@ static void test_watch(void **state) {
     run_until(x, "ADDED a;");
     assert_int_equal(create(x, "b"), 201);
     run_until(x, "ADDED a;ADDED b;");
-    assert_int_equal(call(x, (struct client_request){.verb = CLIENT_DELETE, .resource = x->cm, .ns = "default", .name = "a"}), 200);
+    assert_int_equal(
+        call(x, (struct client_request){.verb = CLIENT_DELETE, .resource = x->cm, .ns = "default", .name = "a"}), 200);
     run_until(x, "ADDED a;ADDED b;DELETED a;");
     client_watch_cancel(x->client, w);
     strbuf_reset(&x->events);

@@ -24,8 +24,8 @@ struct node_stream {
 struct context {
     struct fixture f;
     sd_event *loop;
-    struct strbuf seen;    /* what the node was asked */
-    struct strbuf stdin_;  /* what it was sent */
+    struct strbuf seen;   /* what the node was asked */
+    struct strbuf stdin_; /* what it was sent */
     int cancelled, fail_logs, exit_status;
     size_t credit;
 };
@@ -50,20 +50,20 @@ static int log_tick(sd_event_source *source, void *userdata) {
     return 0;
 }
 
-static struct node_stream *open_logs(void *carrier, const struct node_logs_request *r, const struct node_stream_handlers *h,
-                                     void *userdata) {
+static struct node_stream *open_logs(void *carrier, const struct node_logs_request *r,
+                                     const struct node_stream_handlers *h, void *userdata) {
     struct node_stream *s = xnew0(struct node_stream);
     struct context *x = carrier;
     *s = (struct node_stream){.x = x, .h = h, .userdata = userdata, .logs = true, .follow = r->follow};
-    strbuf_addf(&x->seen, "logs %s %s/%s %s tail %lld follow %d;", r->pod.node, r->pod.ns, r->pod.name, r->pod.container,
-                (long long) r->tail_lines, r->follow);
+    strbuf_addf(&x->seen, "logs %s %s/%s %s tail %lld follow %d;", r->pod.node, r->pod.ns, r->pod.name,
+                r->pod.container, (long long) r->tail_lines, r->follow);
     (void) sd_event_add_defer(x->loop, &s->tick, log_tick, s);
     (void) sd_event_source_set_enabled(s->tick, SD_EVENT_ON);
     return s;
 }
 
-static struct node_stream *open_exec(void *carrier, const struct node_exec_request *r, const struct node_stream_handlers *h,
-                                     void *userdata) {
+static struct node_stream *open_exec(void *carrier, const struct node_exec_request *r,
+                                     const struct node_stream_handlers *h, void *userdata) {
     struct node_stream *s = xnew0(struct node_stream);
     struct context *x = carrier;
     *s = (struct node_stream){.x = x, .h = h, .userdata = userdata};
@@ -101,8 +101,12 @@ static void stream_cancel(struct node_stream *s) {
     free(s);
 }
 
-static const struct node_ops ops = {.open_logs = open_logs, .open_exec = open_exec, .write = exec_write,
-                                    .write_end = exec_end, .resize = exec_resize, .resume = stream_resume,
+static const struct node_ops ops = {.open_logs = open_logs,
+                                    .open_exec = open_exec,
+                                    .write = exec_write,
+                                    .write_end = exec_end,
+                                    .resize = exec_resize,
+                                    .resume = stream_resume,
                                     .cancel = stream_cancel};
 
 /* --- the client: threads that block, while this one runs the loop --- */
@@ -145,9 +149,9 @@ static int setup(void **state) {
     assert_true(sd_event_new(&x->loop) >= 0);
     assert_int_equal(apiserver_set_node_ops(x->f.api, x->loop, &ops, x, NULL), 0);
     fixture_start(&x->f);
-    _cleanup_answer_ struct answer p = ask(
-        &x->f, "POST", PODS,
-        "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"nodeName\":\"n1\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}");
+    _cleanup_answer_ struct answer p = ask(&x->f, "POST", PODS,
+                                           "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"nodeName\":\"n1\","
+                                           "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}");
     assert_code(p, 201);
     *state = x;
     return 0;
@@ -226,10 +230,11 @@ static void test_follow_hangup(void **state) {
 static int connect_exec(struct context *x, const char *query) {
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
     _cleanup_free_ char *sock = fixture_path(&x->f, "sock");
-    _cleanup_free_ char *head = xasprintf("GET " PODS "/p/exec?%s HTTP/1.1\r\nHost: api\r\nConnection: Upgrade\r\nUpgrade: "
-                                          "websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
-                                          "dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n",
-                                          query);
+    _cleanup_free_ char *head =
+        xasprintf("GET " PODS "/p/exec?%s HTTP/1.1\r\nHost: api\r\nConnection: Upgrade\r\nUpgrade: "
+                  "websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+                  "dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n",
+                  query);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     strcpy(sun.sun_path, sock);
     struct timeval t = {.tv_sec = 10};

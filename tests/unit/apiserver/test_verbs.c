@@ -27,8 +27,9 @@ static void create_cm(struct fixture *f, const char *name, const char *extra) {
 
 static void test_create_get(void **state) {
     struct fixture *f = *state;
-    _cleanup_answer_ struct answer made = ask(f, "POST", CM, "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":"
-                                                           "\"a\",\"uid\":\"mine\",\"generation\":7},\"data\":{\"k\":\"v\"}}");
+    _cleanup_answer_ struct answer made = ask(f, "POST", CM,
+                                              "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":"
+                                              "\"a\",\"uid\":\"mine\",\"generation\":7},\"data\":{\"k\":\"v\"}}");
     assert_code(made, 201);
     assert_string_equal(json_str(json_path(made.body, "metadata", "namespace")), "default");
     assert_int_equal(strlen(json_str_or(json_path(made.body, "metadata", "uid"), "")), 36);
@@ -68,11 +69,13 @@ static void test_bad_bodies(void **state) {
                   "the namespace of the provided object does not match the namespace sent on the request");
     _cleanup_answer_ struct answer type = ask(f, "POST", CM, "{\"metadata\":{\"name\":\"x\"},\"data\":{\"k\":1}}");
     assert_code(type, 400);
-    assert_non_null(strstr(message_of(&type), "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot "
-                                              "unmarshal number into"));
+    assert_non_null(strstr(message_of(&type),
+                           "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot "
+                           "unmarshal number into"));
     _cleanup_answer_ struct answer media = ask_as(f, "POST", CM, "text/plain", NULL, "x");
     assert_code(media, 415);
-    _cleanup_answer_ struct answer missing = ask(f, "POST", "/api/v1/namespaces/nowhere/configmaps", "{\"metadata\":{\"name\":\"x\"}}");
+    _cleanup_answer_ struct answer missing =
+        ask(f, "POST", "/api/v1/namespaces/nowhere/configmaps", "{\"metadata\":{\"name\":\"x\"}}");
     assert_status(missing, 404, "NotFound", "namespaces \"nowhere\" not found");
     char *deep = xmalloc(40001);
     memset(deep, '[', 40000);
@@ -147,7 +150,8 @@ static void test_update(void **state) {
     assert_status(stale, 409, "Conflict",
                   "Operation cannot be fulfilled on configmaps \"u\": the object has been modified; please apply your "
                   "changes to the latest version and try again");
-    _cleanup_answer_ struct answer blind = ask(f, "PUT", CM "/u", "{\"metadata\":{\"name\":\"u\"},\"data\":{\"only\":\"me\"}}");
+    _cleanup_answer_ struct answer blind =
+        ask(f, "PUT", CM "/u", "{\"metadata\":{\"name\":\"u\"},\"data\":{\"only\":\"me\"}}");
     assert_code(blind, 200);
     assert_string_equal(json_str(json_path(blind.body, "metadata", "uid")),
                         json_str(json_path(got.body, "metadata", "uid")));
@@ -163,15 +167,15 @@ static void test_patches(void **state) {
     _cleanup_answer_ struct answer merge = ask(f, "PATCH", CM "/p", "{\"data\":{\"a\":\"1\",\"k\":null}}");
     assert_code(merge, 200);
     assert_null(json_path(merge.body, "data", "k"));
-    _cleanup_answer_ struct answer json =
-        ask_as(f, "PATCH", CM "/p", "application/json-patch+json", NULL, "[{\"op\":\"add\",\"path\":\"/data/b\",\"value\":\"2\"}]");
+    _cleanup_answer_ struct answer json = ask_as(f, "PATCH", CM "/p", "application/json-patch+json", NULL,
+                                                 "[{\"op\":\"add\",\"path\":\"/data/b\",\"value\":\"2\"}]");
     assert_code(json, 200);
     assert_string_equal(json_str(json_path(json.body, "data", "b")), "2");
-    _cleanup_answer_ struct answer test =
-        ask_as(f, "PATCH", CM "/p", "application/json-patch+json", NULL, "[{\"op\":\"test\",\"path\":\"/data/b\",\"value\":\"3\"}]");
+    _cleanup_answer_ struct answer test = ask_as(f, "PATCH", CM "/p", "application/json-patch+json", NULL,
+                                                 "[{\"op\":\"test\",\"path\":\"/data/b\",\"value\":\"3\"}]");
     assert_code(test, 422);
-    _cleanup_answer_ struct answer strategic =
-        ask_as(f, "PATCH", CM "/p", "application/strategic-merge-patch+json", NULL, "{\"data\":{\"$retainKeys\":[\"a\"],\"a\":\"9\"}}");
+    _cleanup_answer_ struct answer strategic = ask_as(f, "PATCH", CM "/p", "application/strategic-merge-patch+json",
+                                                      NULL, "{\"data\":{\"$retainKeys\":[\"a\"],\"a\":\"9\"}}");
     assert_code(strategic, 200);
     _cleanup_answer_ struct answer apply = ask_as(f, "PATCH", CM "/p", "application/apply-patch+yaml", NULL, "{}");
     assert_code(apply, 415);
@@ -193,7 +197,8 @@ static void test_delete(void **state) {
     assert_code(wrong, 409);
     assert_non_null(strstr(message_of(&wrong), "Precondition failed: UID in precondition: nope, UID in object meta: "));
     _cleanup_answer_ struct answer gone =
-        ask(f, "DELETE", CM "/d", "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"propagationPolicy\":\"Background\"}");
+        ask(f, "DELETE", CM "/d",
+            "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"propagationPolicy\":\"Background\"}");
     assert_code(gone, 200);
     assert_string_equal(json_str(json_get(gone.body, "status")), "Success");
     assert_string_equal(json_str(json_path(gone.body, "details", "uid")),
@@ -220,7 +225,8 @@ static void test_finalizers(void **state) {
     assert_code(bad, 422);
 }
 
-static const char *const pod = "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}";
+static const char *const pod =
+    "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}";
 
 static void test_pod_life(void **state) {
     struct fixture *f = *state;
@@ -257,7 +263,8 @@ static void test_pod_unscheduled_delete(void **state) {
     _cleanup_answer_ struct answer made = ask(f, "POST", PODS, pod);
     assert_code(made, 201);
     _cleanup_answer_ struct answer evicted =
-        ask(f, "POST", PODS "/p/eviction", "{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\",\"metadata\":{\"name\":\"p\"}}");
+        ask(f, "POST", PODS "/p/eviction",
+            "{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\",\"metadata\":{\"name\":\"p\"}}");
     assert_code(evicted, 201);
     _cleanup_answer_ struct answer gone = ask(f, "GET", PODS "/p", NULL);
     assert_code(gone, 404);
@@ -270,7 +277,8 @@ static void test_namespace_life(void **state) {
     _cleanup_answer_ struct answer marked = ask(f, "DELETE", "/api/v1/namespaces/team", NULL);
     assert_code(marked, 200);
     assert_string_equal(json_str(json_path(marked.body, "status", "phase")), "Terminating");
-    _cleanup_answer_ struct answer late = ask(f, "POST", "/api/v1/namespaces/team/configmaps", "{\"metadata\":{\"name\":\"x\"}}");
+    _cleanup_answer_ struct answer late =
+        ask(f, "POST", "/api/v1/namespaces/team/configmaps", "{\"metadata\":{\"name\":\"x\"}}");
     assert_status(late, 403, "Forbidden",
                   "configmaps \"x\" is forbidden: unable to create new content in namespace team because it is being "
                   "terminated");
@@ -278,8 +286,8 @@ static void test_namespace_life(void **state) {
                         "NamespaceTerminating");
     _cleanup_answer_ struct answer twice = ask(f, "DELETE", "/api/v1/namespaces/team", NULL);
     assert_code(twice, 409);
-    _cleanup_answer_ struct answer fin =
-        ask(f, "PUT", "/api/v1/namespaces/team/finalize", "{\"metadata\":{\"name\":\"team\"},\"spec\":{\"finalizers\":[]}}");
+    _cleanup_answer_ struct answer fin = ask(f, "PUT", "/api/v1/namespaces/team/finalize",
+                                             "{\"metadata\":{\"name\":\"team\"},\"spec\":{\"finalizers\":[]}}");
     assert_code(fin, 200);
     _cleanup_answer_ struct answer gone = ask(f, "GET", "/api/v1/namespaces/team", NULL);
     assert_code(gone, 404);
@@ -291,9 +299,10 @@ static void test_scale(void **state) {
     struct fixture *f = *state;
     const char *path = "/apis/apps/v1/namespaces/default/deployments";
     _cleanup_answer_ struct answer made =
-        ask(f, "POST", path, "{\"metadata\":{\"name\":\"d\"},\"spec\":{\"replicas\":1,\"selector\":{\"matchLabels\":{\"a\":\"b\"}},"
-                             "\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"containers\":[{\"name\":\"c\","
-                             "\"image\":\"i\"}]}}}}");
+        ask(f, "POST", path,
+            "{\"metadata\":{\"name\":\"d\"},\"spec\":{\"replicas\":1,\"selector\":{\"matchLabels\":{\"a\":\"b\"}},"
+            "\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"containers\":[{\"name\":\"c\","
+            "\"image\":\"i\"}]}}}}");
     assert_code(made, 201);
     assert_int_equal(json_int_or(json_path(made.body, "metadata", "generation"), 0), 1);
     const char *scale = "/apis/apps/v1/namespaces/default/deployments/d/scale";
@@ -316,7 +325,8 @@ static void test_services(void **state) {
     struct fixture *f = *state;
     const char *path = "/api/v1/namespaces/default/services";
     _cleanup_answer_ struct answer one =
-        ask(f, "POST", path, "{\"metadata\":{\"name\":\"one\"},\"spec\":{\"type\":\"NodePort\",\"ports\":[{\"port\":80}]}}");
+        ask(f, "POST", path,
+            "{\"metadata\":{\"name\":\"one\"},\"spec\":{\"type\":\"NodePort\",\"ports\":[{\"port\":80}]}}");
     assert_code(one, 201);
     const char *ip = json_str_or(json_path(one.body, "spec", "clusterIP"), "");
     assert_memory_equal(ip, "10.96.", 6);
@@ -388,9 +398,11 @@ static void test_paths(void **state) {
     assert_string_equal(json_str(json_get(meta.body, "kind")), "PartialObjectMetadata");
     _cleanup_answer_ struct answer odd = ask_as(f, "GET", "/api/v1/namespaces", NULL, "text/html", NULL);
     assert_code(odd, 406);
-    _cleanup_answer_ struct answer yaml = ask_as(f, "GET", "/api/v1/namespaces/default", NULL, "application/yaml", NULL);
+    _cleanup_answer_ struct answer yaml =
+        ask_as(f, "GET", "/api/v1/namespaces/default", NULL, "application/yaml", NULL);
     assert_non_null(strstr(strbuf_str(&yaml.text), "\nkind: Namespace\n"));
-    _cleanup_answer_ struct answer yaml_in = ask_as(f, "POST", CM, "application/yaml", NULL, "metadata:\n  name: y\ndata: {a: b}\n");
+    _cleanup_answer_ struct answer yaml_in =
+        ask_as(f, "POST", CM, "application/yaml", NULL, "metadata:\n  name: y\ndata: {a: b}\n");
     assert_code(yaml_in, 201);
     _cleanup_answer_ struct answer discovery =
         ask_as(f, "GET", "/apis", NULL, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", NULL);

@@ -130,8 +130,8 @@ static void expect(struct watcher *w, size_t n, const char *type, const char *na
 
 static void put(struct fixture *f, const char *name, const char *label, const char *value) {
     _cleanup_free_ char *path = xasprintf(CM "/%s", name);
-    _cleanup_free_ char *patch =
-        xasprintf("{\"metadata\":{\"name\":\"%s\",\"labels\":{\"l\":\"%s\"}},\"data\":{\"k\":\"%s\"}}", name, label, value);
+    _cleanup_free_ char *patch = xasprintf(
+        "{\"metadata\":{\"name\":\"%s\",\"labels\":{\"l\":\"%s\"}},\"data\":{\"k\":\"%s\"}}", name, label, value);
     _cleanup_answer_ struct answer a = ask(f, "PATCH", path, patch);
     if (a.code == 200)
         return;
@@ -194,12 +194,13 @@ static void test_initial_events(void **state) {
     struct fixture *f = *state;
     struct watcher w;
     put(f, "a", "x", "1");
-    watch_start(f, &w, CM "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true", NULL);
+    watch_start(f, &w, CM "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true",
+                NULL);
     expect(&w, 0, "ADDED", "a");
     expect(&w, 1, "BOOKMARK", NULL);
     _cleanup_json_ struct json *e = event_at(&w, 1);
-    assert_string_equal(
-        json_str_or(json_path(e, "object", "metadata", "annotations", "k8s.io/initial-events-end"), ""), "true");
+    assert_string_equal(json_str_or(json_path(e, "object", "metadata", "annotations", "k8s.io/initial-events-end"), ""),
+                        "true");
     watch_stop(&w);
     _cleanup_answer_ struct answer bad = ask(f, "GET", CM "?watch=1&sendInitialEvents=true", NULL);
     assert_code(bad, 422);
