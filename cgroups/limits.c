@@ -108,11 +108,13 @@ static int add_numbers(const struct json *resources, struct settings *s, struct 
         const struct json *v = json_path(resources, numbers[i].section, numbers[i].member);
         int64_t n = json_int_or(v, 0);
 
-        if (json_is_null(v) || (n == 0 && numbers[i].zero_is_unset))
+        if (json_is_null(v))
             continue;
         if (json_type(v) != JSON_INT && json_type(v) != JSON_DOUBLE)
             return error_set(err, -EINVAL, "config: linux.resources.%s.%s must be a number", numbers[i].section,
                              numbers[i].member);
+        if (n == 0 && numbers[i].zero_is_unset)
+            continue;
         int r = add(s, numbers[i].file, numbers[i].convert(n), err);
         if (r < 0)
             return r;

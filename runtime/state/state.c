@@ -206,7 +206,7 @@ int state_pid_start(pid_t pid, uint64_t *ret) {
     if (!at || at[1] == 0 || at[2] == 'Z' || at[2] == 'X')
         return -ESRCH;
     at += 1;
-    for (int field = 2; field < 22 && at; field++)
+    for (int field = 3; field < 22 && at; field++)
         at = strchr(at + 1, ' ');
     if (!at)
         return -ESRCH;

@@ -24,6 +24,7 @@ setup() {
 teardown() {
     [ -n "${T:-}" ] || return 0
     baton delete --force "$ID" >/dev/null 2>&1 || true
+    [ -z "${U:-}" ] || rm -rf "$U"
 }
 
 baton() { "$VIEW" "$BATON" --root "$T/state" "$@"; }
@@ -344,16 +345,27 @@ uid=1000"*"gid=1001"*"
 $otherpid" ]
 }
 
+@test "the runtime's own program file cannot be written through a container's process" {
+    config sleep 100
+    "$VIEW" "$BATON" --root "$T/state" create --pid-file "$T/pid" -b "$T/b" "$ID" </dev/null >/dev/null 2>&1 3>&-
+    exe=/proc/$(cat "$T/pid")/exe
+    [ "$(stat -L -c %i "$exe")" = "$(stat -c %i "$BATON")" ]
+    [ ! -w "$exe" ]
+    [ -w "$BATON" ]
+}
+
 @test "a user namespace with mappings" {
     config sh -c 'id; cat /proc/self/uid_map; touch /dev/shm/x && stat -c %u /dev/shm/x; echo y >/dev/null'
-    chmod 755 "$T" "$T/b"
+    U=$(mktemp -d) # the mapped root needs a way in, which the usual temporary folder does not give
+    chmod 755 "$U"
+    cp -a "$T/b/rootfs" "$U/rootfs"
+    chown -R 100000:100000 "$U/rootfs"
     edit 'l = c["linux"]; l["namespaces"].append({"type": "user"})
 l["uidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 1000}]
 l["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 1000}]
-c["root"]["readonly"] = False'
-    chown -R 100000:100000 "$T/b/rootfs"
-    p=$T; while [ "$p" != / ]; do [ -n "$(find "$p" -maxdepth 0 -perm -o+x)" ] || skip "temporary folder is closed"; p=$(dirname "$p"); done
+c["root"] = {"path": a[0] + "/rootfs"}' "$U"
     run_container 0
+    rm -rf "$U"
     [[ "$output" == "uid=0"* ]]
     [[ "$output" == *100000* ]]
     nothing_left
