@@ -366,6 +366,34 @@ static void hard_links_count_at_once(void **state) {
     expect(f, "one=a.yaml:1");
 }
 
+static void an_overflowing_event_queue_loses_nothing(void **state) {
+    struct fixture *f = *state;
+    write_map(f, "a.yaml", "one");
+    start_watching(f);
+    expect(f, "one=a.yaml:1");
+    for (int i = 0; i < 7000; i++) { /* at least three events each; the kernel keeps 16384 by default */
+        write_file(f, "x.yaml", "#");
+        remove_file(f, "x.yaml");
+    }
+    make_folder(f, "sub");
+    write_map(f, "sub/b.yaml", "two");
+    remove_file(f, "a.yaml");
+    expect(f, "two=sub/b.yaml:1");
+    write_map(f, "sub/b.yaml", "zwei"); /* and it goes on */
+    expect(f, "zwei=sub/b.yaml:1");
+}
+
+static void a_file_that_is_never_closed_counts_after_a_while(void **state) {
+    struct fixture *f = *state;
+    _cleanup_free_ char *path = in_dir(f, "a.yaml"), *text = config_map("one");
+    start_watching(f);
+    expect(f, "");
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t) strlen(text));
+    expect_silence(f, 300 * USEC_PER_MSEC);
+    expect(f, "one=a.yaml:1");
+}
+
 static void the_watcher_may_be_freed_in_its_callback(void **state) {
     struct fixture *f = *state;
     f->free_in_callback = true;
@@ -403,6 +431,8 @@ int main(void) {
         TEST(the_directory_may_be_missing_removed_and_made_again),
         TEST(a_file_being_written_keeps_what_it_held),
         TEST(hard_links_count_at_once),
+        TEST(an_overflowing_event_queue_loses_nothing),
+        TEST(a_file_that_is_never_closed_counts_after_a_while),
         TEST(the_watcher_may_be_freed_in_its_callback),
         TEST(a_relative_path_is_refused),
     };
