@@ -158,7 +158,7 @@ static void drop_unwanted(struct watch_dir *w) {
     struct hashmap_iter it = {0};
     while (hashmap_next(w->folders, &it))
         if (((struct folder *) it.value)->run != w->run) {
-            (void) inotify_rm_watch(w->inotify, atoi(it.key));
+            (void) inotify_rm_watch(w->inotify, (int) strtol(it.key, NULL, 10));
             hashmap_remove(w->folders, it.key);
         }
 }

@@ -27,9 +27,9 @@ bool selector_is_empty(const struct selector *s); /* selects everything */
 /* The string form, terms sorted by key, as scale's status.selector and print columns want it. Caller frees. */
 char *selector_to_text(const struct selector *s);
 
-/* "metadata.name=x,status.phase!=Running": terms over fields. NULL or "" selects everything; \\, \\= and \\\\ are escapes.
- * Which labels a kind knows: fieldselectors.tsv;
- * an unknown one is -EINVAL with upstream's message. api_version/kind name the rows. */
+/* "metadata.name=x,status.phase!=Running": terms over fields. NULL or "" selects everything; \\, \\= and \\\\ are
+ * escapes. Which labels a kind knows: fieldselectors.tsv; an unknown one is -EINVAL with upstream's message.
+ * api_version/kind name the rows. */
 struct field_selector;
 int field_selector_parse(const char *s, const char *group, const char *version, const char *kind,
                          struct field_selector **ret, struct error *err) _must_check_;
