@@ -12,7 +12,7 @@
  * correctly; if a batch fails, every write of it and all that were built on it fail. Documents handed in are
  * published: nobody writes them afterwards. Writing a document that equals the stored one is the caller's business.
  *
- * Room. When the back-end is nearly full, creations and updates fail with -ENOSPC; deletions go on.
+ * Room. When map or disk are nearly full, creations and updates fail with -ENOSPC; deletions go on.
  *
  * Order. DESIGN.md has the event loop order the writes; here a short mutex does, and readers take a read lock, so that
  * the threads which serve HTTP answer gets, lists and watches, and submit writes, without a detour over the loop.

@@ -27,6 +27,7 @@
 
 enum {
     RESERVE_PAGES = 1024, /* or a quarter of a small map */
+    GROW_PAGES = 1024,    /* the file grows by this much */
     MAP_BYTES_MIN = 256 * 1024,
 };
 #define MAP_BYTES_DEFAULT (8ull << 30)
@@ -168,10 +169,35 @@ static size_t free_list_pages(const struct lmdb_backend *b) {
     return pages;
 }
 
+/*
+ * Pages at the end that were never used: those the file has, after an attempt to give it `want`. The reserve is thus on
+ * the disk, not only in the map, and deletions get through when somebody else has filled the disk.
+ */
+static size_t unused_pages(const struct lmdb_backend *b, size_t want) {
+    MDB_envinfo info;
+    struct stat st;
+    int fd;
+
+    mdb_env_info(b->env, &info);
+    mdb_env_get_fd(b->env, &fd);
+    size_t used = info.me_last_pgno + 1, in_map = b->map_pages - used;
+    if (fstat(fd, &st) < 0)
+        return 0;
+    size_t in_file = (size_t) st.st_size / b->page_size;
+    if (in_map < want || in_file >= used + want)
+        return in_file < used ? 0 : (in_file - used < in_map ? in_file - used : in_map);
+    /* in steps, as a change of the size makes every fsync dearer */
+    size_t step = in_map - want < GROW_PAGES ? in_map - want : GROW_PAGES;
+    if (posix_fallocate(fd, 0, (off_t) ((used + want + step) * b->page_size)) == 0)
+        return want + step;
+    if (posix_fallocate(fd, 0, (off_t) ((used + want) * b->page_size)) == 0)
+        return want;
+    return in_file < used ? 0 : in_file - used;
+}
+
 static bool has_room(const struct lmdb_backend *b, const struct store_change *changes, size_t n) {
     size_t want = b->reserve;
     bool writes = false;
-    MDB_envinfo info;
 
     for (size_t i = 0; i < n; i++) {
         if (changes[i].remove)
@@ -179,10 +205,11 @@ static bool has_room(const struct lmdb_backend *b, const struct store_change *ch
         writes = true;
         want += row_size(&changes[i]) / b->page_size + 2;
     }
-    mdb_env_info(b->env, &info);
-    size_t unused = b->map_pages - (info.me_last_pgno + 1);
-    /* Walking the free list costs; only near the end of the map it is needed. */
-    return !writes || unused >= want || unused + free_list_pages(b) >= want;
+    if (!writes)
+        return true;
+    size_t unused = unused_pages(b, want);
+    /* Walking the free list costs; only near the end it is needed. */
+    return unused >= want || unused + free_list_pages(b) >= want;
 }
 
 static int put_row(MDB_txn *txn, MDB_dbi dbi, const struct store_change *ch) {
@@ -304,7 +331,9 @@ static int complete_file(struct lmdb_backend *b, struct error *err) {
     off_t need = (off_t) ((info.me_last_pgno + 1) * b->page_size);
     if (fstat(fd, &st) < 0 || (st.st_size < need && ftruncate(fd, need) < 0))
         return error_set_errno(err, -errno, "cannot size %s/" DATA_FILE, b->path);
-    if (fsync(b->folder) < 0)
+    /* the file's name in the folder, and the folder's in its own */
+    _cleanup_close_ int parent = openat(b->folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fsync(b->folder) < 0 || parent < 0 || fsync(parent) < 0)
         return error_set_errno(err, -errno, "cannot make %s durable", b->path);
     return 0;
 }
@@ -329,7 +358,9 @@ static int open_rows(struct lmdb_backend *b, struct error *err) {
     if (rc == 0 && rows.ms_entries == 0)
         rc = put_identity(b->txn, b->dbi, 0);
     else if (rc == 0)
-        rc = mdb_get(b->txn, b->dbi, &key, &value) == MDB_NOTFOUND ? MDB_INVALID : 0;
+        rc = mdb_get(b->txn, b->dbi, &key, &value);
+    if (rc == MDB_NOTFOUND) /* rows, but not ours */
+        rc = MDB_INVALID;
     if (rc == 0)
         rc = mdb_txn_commit(steal(&b->txn));
     end_transaction(b);

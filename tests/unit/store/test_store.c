@@ -3,7 +3,9 @@
 #include "tests/unit/store/store_fixture.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -286,7 +288,7 @@ static void test_damaged_file_is_told(void **state) {
 
     /* cut off in the middle */
     assert_int_equal(pwrite(fd, bytes, (size_t) st.st_size, 0), st.st_size);
-    assert_int_equal(ftruncate(fd, st.st_size / 2 / 4096 * 4096), 0);
+    assert_int_equal(ftruncate(fd, 3 * 4096), 0);
     assert_damage_is_told(f);
 
     /* not a store at all */
@@ -343,6 +345,62 @@ static void test_full_map_still_deletes(void **state) {
     free(filler);
 }
 
+/* The disk may be full before the map is. A small file system of our own, in a mount namespace of a child. */
+static int fill_small_disk(const char *path) {
+    struct fixture f = {.path = xstrdup(path)};
+    char name[32], *filler = xmalloc(2301);
+    int n = 0, r = 0;
+
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("tmpfs", path, "tmpfs", 0, "size=8m") < 0)
+        return 77;
+    f.options.path = f.path;
+    if (store_open_lmdb(&f.options, &f.store, NULL) < 0)
+        return 1;
+    memset(filler, 'x', 2300);
+    filler[2300] = 0;
+    for (; r == 0 && n < 10000; n++) {
+        struct waiter wait = WAITER_INIT;
+        snprintf(name, sizeof(name), "n%05d", n);
+        _cleanup_json_ struct json *doc = document("a", name, n);
+        json_set(&doc, "data", json_string(filler));
+        const struct store_write w = {STORE_CREATE, "configmaps", "a", name, doc, 0};
+        if (store_submit(f.store, &w, waiter_done, &wait) < 0)
+            return 2;
+        waiter_wait(&wait, 1);
+        r = wait.result;
+    }
+    if (r != -ENOSPC || n < 100)
+        return 3;
+    _cleanup_free_ char *other = path_join(path, "other"); /* whatever is left goes to somebody else */
+    _cleanup_close_ int fd = open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    while (write(fd, filler, 2300) > 0)
+        ;
+    for (int i = 0; i < n - 1; i++) {
+        snprintf(name, sizeof(name), "n%05d", i);
+        if (put(f.store, STORE_DELETE, "a", name, 0, 0, NULL) != 0)
+            return 4;
+    }
+    return put(f.store, STORE_CREATE, "a", "again", 1, 0, NULL) == 0 ? 0 : 5;
+}
+
+static void test_full_disk_still_deletes(void **state) {
+    struct fixture *f = *state;
+    _cleanup_free_ char *disk = path_join(f->path, "disk");
+    int status;
+
+    assert_int_equal(mkdir(disk, 0700), 0);
+    store_close(steal(&f->store)); /* no threads in a process that forks */
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(fill_small_disk(disk));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip(); /* not allowed to mount */
+    assert_int_equal(status, 0);
+}
+
 /* Hours of lease renewals must not grow the file. */
 static void test_churn_keeps_the_file_flat(void **state) {
     struct fixture *f = *state;
@@ -376,6 +434,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_file_modes_and_second_opener, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_file_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_map_still_deletes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full_disk_still_deletes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_churn_keeps_the_file_flat, setup, teardown),
     };
 
