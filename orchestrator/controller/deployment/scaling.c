@@ -66,13 +66,10 @@ static int64_t drop_unhealthy(struct view *v, int64_t limit) {
     return dropped;
 }
 
-/* Takes healthy pods from old sets, oldest first, while enough remain available. The status of a set may lag behind its
- * last scaling: never count on more pods than it is to have. */
+/* Takes pods from old sets, the oldest sets first. After drop_unhealthy() only available ones are left, and the limit
+ * is what may become unavailable. */
 static int64_t drop_healthy(struct view *v, int64_t limit) {
-    int64_t available = 0, dropped = 0;
-    for (size_t i = 0; i < v->n; i++)
-        available += least(v->sets[i].available, v->sets[i].spec);
-    limit = least(limit, available - (v->replicas - v->unavailable));
+    int64_t dropped = 0;
     for (size_t i = 0; i < v->n && dropped < limit; i++) {
         struct set_view *s = &v->sets[i];
         if (!is_old(v, s) || s->spec == 0)
@@ -90,6 +87,8 @@ static bool scale_old(struct view *v) {
         return false;
     int64_t new_available = v->current ? least(v->current->available, v->current->spec) : 0;
     int64_t new_unavailable = v->current ? v->current->spec - new_available : 0;
+    /* How many of all pods may be missing, counting new ones that are not there yet. The status of a set may lag behind
+     * its last scaling: never count on more pods than it is to have. */
     int64_t limit = total - (v->replicas - v->unavailable) - new_unavailable;
     if (limit <= 0)
         return false;
