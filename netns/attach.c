@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Joining a pod's namespace to the bridge by a veth pair. */
+#include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdbool.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <netlink/attr.h>
 #include <netlink/msg.h>
@@ -12,13 +15,14 @@
 
 #include "netns/netlink.h"
 #include "podium/base/alloc.h"
+#include "podium/base/clock.h"
 #include "podium/base/hashmap.h"
 #include "podium/netns.h"
 
 #define HOST_END_PREFIX "pod"
 #define POD_IFNAME      "eth0"
 
-enum { LOOPBACK_INDEX = 1 };
+enum { LOOPBACK_INDEX = 1, OPERATIONAL_WAIT_MSEC = 1000 };
 
 void netns_link_name(const char *owner, char out[NETNS_LINK_NAME_SIZE]) {
     uint64_t hash = fnv1a(owner, strlen(owner));
@@ -112,15 +116,54 @@ static int configure_inside(void *userdata, struct error *err) {
     return r < 0 ? error_prefix(err, r, "in the pod's network namespace") : 0;
 }
 
+/* A bridge port forwards only when the kernel's link watch has seen its carrier, a moment after the last end came up;
+ * what is sent before is lost, and a lost first DNS query costs a pod five seconds. `events` hears of links since
+ * before they were set up, so nothing is missed between looking and waiting. After the time-out the pod starts anyway.
+ */
+static void wait_operational(struct nl_sock *sock, struct nl_sock *events, const char *host_end) {
+    uint64_t end = now_monotonic_usec() + OPERATIONAL_WAIT_MSEC * USEC_PER_MSEC;
+    int fd = nl_socket_get_fd(events);
+
+    for (;;) {
+        _cleanup_link_ struct rtnl_link *link = NULL;
+        char drain[4096];
+
+        if (netlink_link_get(sock, host_end, &link, NULL) < 0 || rtnl_link_get_operstate(link) == IF_OPER_UP)
+            return;
+        uint64_t now = now_monotonic_usec();
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        if (now >= end || poll(&p, 1, (int) ((end - now) / USEC_PER_MSEC) + 1) == 0)
+            return;
+        while (recv(fd, drain, sizeof(drain), MSG_DONTWAIT) > 0)
+            ;
+    }
+}
+
+static int open_events(struct nl_sock **ret, struct error *err) {
+    int r = netlink_open(ret, err);
+
+    if (r < 0)
+        return r;
+    int rc = nl_socket_add_membership(*ret, RTNLGRP_LINK);
+    return rc < 0 ? netlink_error(err, rc, "cannot listen for network link changes") : 0;
+}
+
 static int finish_pair(struct nl_sock *sock, const char *host_end, struct inside *inside, struct error *err) {
+    _cleanup_nlsock_ struct nl_sock *events = NULL;
     int index = netlink_link_index(sock, host_end, err);
 
     if (index < 0)
         return index;
-    int r = set_hairpin(sock, index, err);
+    int r = open_events(&events, err);
+    if (r >= 0)
+        r = set_hairpin(sock, index, err);
     if (r >= 0)
         r = netlink_link_up(sock, index, 0, err);
-    return r < 0 ? r : netns_run(inside->attach->netns_fd, configure_inside, inside, err);
+    if (r >= 0)
+        r = netns_run(inside->attach->netns_fd, configure_inside, inside, err);
+    if (r >= 0)
+        wait_operational(sock, events, host_end);
+    return r;
 }
 
 static int check_attach(const struct netns_attach *attach, struct error *err) {

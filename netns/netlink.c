@@ -109,7 +109,7 @@ int netlink_address_parse(const char *text, bool with_prefix, struct nl_addr **r
         memcpy(plain, text, n);
     if (slash) {
         size_t digits = strspn(slash + 1, "0123456789");
-        prefix = digits >= 1 && digits <= 2 && !slash[1 + digits] ? (unsigned) atoi(slash + 1) : 99;
+        prefix = digits >= 1 && digits <= 2 && !slash[1 + digits] ? (unsigned) strtoul(slash + 1, NULL, 10) : 99;
     }
     if (inet_pton(AF_INET, plain, &in) != 1 || prefix > 32)
         return error_set(err, -EINVAL, "\"%s\" is no IPv4 address", text);

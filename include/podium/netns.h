@@ -72,7 +72,8 @@ struct netns_attach {
 void netns_link_name(const char *owner, char out[NETNS_LINK_NAME_SIZE]);
 /* Joins a pod: a veth pair, host end on the bridge in hairpin mode (a pod can reach itself through a service), peer
  * inside with address, MAC derived from the address, lo up, default route. A host end left by an earlier attempt is
- * replaced. */
+ * replaced. Returns when the link carries packets: usually a millisecond, at most a second (then it is left to come up
+ * by itself). */
 int netns_attach(const struct netns_attach *attach, struct error *err) _must_check_;
 /* Removes a host end by its link name (the peer goes with it); absent is success. */
 int netns_detach(const char *link_name, struct error *err) _must_check_;
