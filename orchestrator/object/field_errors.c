@@ -39,6 +39,8 @@ static bool shows_value(const char *reason) {
 
 void field_errors_add(struct field_errors *e, const char *reason, const char *field, const struct json *value,
                       const char *detail, ...) {
+    if (e->n >= FIELD_ERRORS_MAX)
+        return;
     _cleanup_strbuf_ struct strbuf message = STRBUF_INIT;
     strbuf_adds(&message, label_of(reason));
     if (value && shows_value(reason)) {

@@ -85,6 +85,7 @@ struct field_errors {
 };
 #define FIELD_ERRORS_INIT                                                                                              \
     { NULL, 0, 0 }
+#define FIELD_ERRORS_MAX 1000 /* more are not collected: a hostile document must not become a bigger answer */
 void field_errors_finish(struct field_errors *e);
 #define _cleanup_field_errors_ _cleanup_(field_errors_finish)
 /* reason: static string. detail may be NULL. value: NULL prints none. */

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Small kinds about the cluster itself. */
+#include <string.h>
+
+#include "orchestrator/object/kind_rules.h"
+#include "orchestrator/object/quantity.h"
+#include "podium/base/cleanup.h"
+
+static const struct place spec_place = {.name = "spec"}, metadata_place = {.name = "metadata"};
+
+void rules_namespace(struct field_errors *e, const struct json *object) {
+    struct place at = place_in(&spec_place, "finalizers");
+    const struct json *finalizers = json_path(object, "spec", "finalizers");
+    for (size_t i = 0; i < json_len(finalizers); i++) {
+        const char *name = json_str_or(json_at(finalizers, i), "");
+        if (check_name(e, &at, name, name_form_qualified) && !strchr(name, '/') && strcmp(name, "kubernetes") != 0)
+            complain_invalid_text(e, &at, name, "name is neither a standard finalizer name nor is it fully qualified");
+    }
+}
+
+void rules_node(struct field_errors *e, const struct json *object) {
+    struct place taints = place_in(&spec_place, "taints"), cidrs = place_in(&spec_place, "podCIDRs");
+    const struct json *spec = json_get(object, "spec"), *list = json_get(spec, "podCIDRs");
+    rules_taints(e, &taints, json_get(spec, "taints"));
+    for (size_t i = 0; i < json_len(list); i++) {
+        struct place one = place_at(&cidrs, i);
+        check_name(e, &one, json_str_or(json_at(list, i), ""), name_form_cidr);
+    }
+    if (json_len(list) > 2)
+        complain_invalid(e, &cidrs, list, "may specify no more than one CIDR for each IP family");
+}
+
+void rules_node_update(struct field_errors *e, const struct json *object, const struct json *old) {
+    static const char *const once[] = {"podCIDR", "podCIDRs", "providerID"};
+    static const char *const free_fields[] = {"podCIDR", "podCIDRs",      "providerID",
+                                              "taints",  "unschedulable", "configSource"};
+    const struct json *spec = json_get(object, "spec"), *before = json_get(old, "spec");
+    for (size_t i = 0; i < ARRAY_LEN(once); i++) {
+        struct place at = place_in(&spec_place, once[i]);
+        if (!json_is_null(json_get(before, once[i])) && !json_equal(json_get(spec, once[i]), json_get(before, once[i])))
+            complain_forbidden(e, &at, "node updates may not change %s except from \"\" to valid", once[i]);
+    }
+    _cleanup_json_ struct json *a = json_ref(spec), *b = json_ref(before);
+    for (size_t i = 0; i < ARRAY_LEN(free_fields); i++) {
+        json_del(&a, free_fields[i]);
+        json_del(&b, free_fields[i]);
+    }
+    if (!json_equal(a, b))
+        complain_forbidden(e, &spec_place,
+                           "may not update fields other than labels, taints, or capacity with a node update");
+}
+
+/* The event of a cluster-wide object lies in default (or kube-system); others beside their object. */
+void rules_event(struct field_errors *e, const struct json *object) {
+    static const struct place involved = {.name = "involvedObject"};
+    struct place at = place_in(&involved, "namespace");
+    const char *ns = json_str_or(json_path(object, "metadata", "namespace"), "");
+    const char *of = json_str_or(json_path(object, "involvedObject", "namespace"), "");
+    if (!*of && strcmp(ns, "default") != 0 && strcmp(ns, "kube-system") != 0)
+        complain_invalid_text(e, &at, of, "does not match event.namespace");
+    else if (*of && strcmp(of, ns) != 0)
+        complain_invalid_text(e, &at, of, "does not match event.namespace");
+}
+
+void rules_lease(struct field_errors *e, const struct json *object) {
+    static const char *const counts[] = {"leaseTransitions", NULL};
+    struct place duration = place_in(&spec_place, "leaseDurationSeconds");
+    const struct json *spec = json_get(object, "spec");
+    if (json_int_or(json_get(spec, "leaseDurationSeconds"), 1) <= 0)
+        complain_invalid(e, &duration, json_get(spec, "leaseDurationSeconds"), "must be greater than 0");
+    check_non_negative(e, &spec_place, spec, counts);
+}
+
+void rules_binding(struct field_errors *e, const struct json *object) {
+    static const struct place target = {.name = "target"};
+    static const char *const kinds[] = {"Node", NULL};
+    check_one_of(e, &target, json_get(object, "target"), "kind", false, kinds);
+    check_required_text(e, &target, json_get(object, "target"), "name");
+}
+
+void rules_scale(struct field_errors *e, const struct json *object) {
+    static const char *const counts[] = {"replicas", NULL};
+    check_non_negative(e, &spec_place, json_get(object, "spec"), counts);
+}
+
+#define USER_PRIORITY_MAX 1000000000
+
+void rules_priority_class(struct field_errors *e, const struct json *object) {
+    static const struct place value = {.name = "value"};
+    struct place name = place_in(&metadata_place, "name");
+    const char *s = json_str_or(json_path(object, "metadata", "name"), "");
+    if (strcmp(s, "system-node-critical") == 0 || strcmp(s, "system-cluster-critical") == 0)
+        return;
+    if (strncmp(s, "system-", 7) == 0)
+        complain_forbidden(e, &name, "priority class names with 'system-' prefix are reserved for system use only");
+    if (json_int_or(json_get(object, "value"), 0) > USER_PRIORITY_MAX)
+        complain_forbidden(e, &value, "maximum allowed value of a user defined priority is %d", USER_PRIORITY_MAX);
+}
+
+void rules_priority_class_update(struct field_errors *e, const struct json *object, const struct json *old) {
+    static const struct place value = {.name = "value"}, policy = {.name = "preemptionPolicy"};
+    if (!json_equal(json_get(object, "value"), json_get(old, "value")))
+        complain_forbidden(e, &value, "may not be changed in an update.");
+    check_immutable(e, &policy, json_get(object, "preemptionPolicy"), json_get(old, "preemptionPolicy"));
+}
+
+void rules_controller_revision(struct field_errors *e, const struct json *object) {
+    static const struct place data = {.name = "data"};
+    static const char *const counts[] = {"revision", NULL};
+    if (json_is_null(json_get(object, "data")))
+        complain_required(e, &data, "data is mandatory");
+    check_non_negative(e, NULL, object, counts);
+}
+
+void rules_runtime_class(struct field_errors *e, const struct json *object) {
+    check_member_name(e, NULL, object, "handler", false, name_form_dns1123_label);
+    if (!json_str_len(json_get(object, "handler"))) {
+        static const struct place handler = {.name = "handler"};
+        check_name(e, &handler, "", name_form_dns1123_label);
+    }
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The semantic rules, one function per type that has some (tables/validation.tsv). validation.c holds the table that
+ * says which kind has which. Private to this folder. */
+#ifndef PODIUM_OBJECT_KIND_RULES_H
+#define PODIUM_OBJECT_KIND_RULES_H
+
+#include "orchestrator/object/places.h"
+
+/* object: the whole document; runs on create and on update of the object itself. */
+typedef void (*kind_rule)(struct field_errors *e, const struct json *object);
+/* What may not change, or only so. */
+typedef void (*kind_update_rule)(struct field_errors *e, const struct json *object, const struct json *old);
+
+/* kind_pod.c, kind_container.c, kind_volume.c, kind_scheduling.c */
+void rules_pod(struct field_errors *e, const struct json *object);
+void rules_pod_update(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_pod_template_object(struct field_errors *e, const struct json *object);
+/* in_template: some rules are for pods only. */
+void rules_pod_spec(struct field_errors *e, const struct place *at, const struct json *spec, bool in_template);
+void rules_pod_template(struct field_errors *e, const struct place *at, const struct json *template);
+/* at: the pod's spec. */
+void rules_containers(struct field_errors *e, const struct place *at, const struct json *spec, bool in_template);
+void rules_volumes(struct field_errors *e, const struct place *at, const struct json *spec);
+void rules_field_ref(struct field_errors *e, const struct place *at, const struct json *ref, const char *const *sorted);
+void rules_scheduling(struct field_errors *e, const struct place *at, const struct json *spec);
+void rules_taints(struct field_errors *e, const struct place *at, const struct json *taints);
+
+/* kind_workload.c, kind_job.c */
+void rules_replication_controller(struct field_errors *e, const struct json *object);
+void rules_replica_set(struct field_errors *e, const struct json *object);
+void rules_deployment(struct field_errors *e, const struct json *object);
+void rules_daemon_set(struct field_errors *e, const struct json *object);
+void rules_stateful_set(struct field_errors *e, const struct json *object);
+void rules_stateful_set_update(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_selector_update(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_job(struct field_errors *e, const struct json *object);
+void rules_job_update(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_cron_job(struct field_errors *e, const struct json *object);
+void rules_disruption_budget(struct field_errors *e, const struct json *object);
+
+/* kind_config.c */
+void rules_config_map(struct field_errors *e, const struct json *object);
+void rules_config_map_update(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_secret(struct field_errors *e, const struct json *object);
+void rules_secret_update(struct field_errors *e, const struct json *object, const struct json *old);
+
+/* kind_cluster.c */
+void rules_namespace(struct field_errors *e, const struct json *object);
+void rules_node(struct field_errors *e, const struct json *object);
+void rules_node_update(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_event(struct field_errors *e, const struct json *object);
+void rules_lease(struct field_errors *e, const struct json *object);
+void rules_binding(struct field_errors *e, const struct json *object);
+void rules_scale(struct field_errors *e, const struct json *object);
+void rules_priority_class(struct field_errors *e, const struct json *object);
+void rules_priority_class_update(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_controller_revision(struct field_errors *e, const struct json *object);
+void rules_runtime_class(struct field_errors *e, const struct json *object);
+
+/* kind_service.c, kind_network.c */
+void rules_service(struct field_errors *e, const struct json *object);
+void rules_service_update(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_endpoints(struct field_errors *e, const struct json *object);
+void rules_endpoint_slice(struct field_errors *e, const struct json *object);
+void rules_endpoint_slice_update(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_ingress(struct field_errors *e, const struct json *object);
+void rules_network_policy(struct field_errors *e, const struct json *object);
+
+/* kind_rbac.c */
+void rules_role(struct field_errors *e, const struct json *object);
+void rules_cluster_role(struct field_errors *e, const struct json *object);
+void rules_role_binding(struct field_errors *e, const struct json *object);
+void rules_role_ref_update(struct field_errors *e, const struct json *object, const struct json *old);
+
+/* kind_storage.c */
+void rules_persistent_volume(struct field_errors *e, const struct json *object);
+void rules_persistent_volume_claim(struct field_errors *e, const struct json *object);
+void rules_persistent_volume_claim_update(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_storage_class(struct field_errors *e, const struct json *object);
+void rules_storage_class_update(struct field_errors *e, const struct json *object, const struct json *old);
+
+#endif

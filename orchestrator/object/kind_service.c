@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Services. */
+#include <string.h>
+
+#include "orchestrator/object/kind_rules.h"
+#include "podium/base/alloc.h"
+
+static const struct place spec_place = {.name = "spec"};
+
+static bool is_type(const struct json *spec, const char *type) {
+    return strcmp(json_str_or(json_get(spec, "type"), ""), type) == 0;
+}
+
+static bool is_headless(const struct json *spec) {
+    return strcmp(json_str_or(json_get(spec, "clusterIP"), ""), "None") == 0;
+}
+
+static void check_service_port(struct field_errors *e, const struct place *at, const struct json *port,
+                               const struct json *spec, bool named) {
+    struct place number = place_in(at, "port"), target = place_in(at, "targetPort"), node = place_in(at, "nodePort");
+    check_member_name(e, at, port, "name", named, name_form_dns1123_label);
+    check_port(e, &number, json_get(port, "port"));
+    check_required_text(e, at, port, "protocol");
+    if (!is_headless(spec))
+        check_port_or_name(e, &target, json_get(port, "targetPort"));
+    check_member_name(e, at, port, "appProtocol", false, name_form_qualified);
+    if (json_int_or(json_get(port, "nodePort"), 0) == 0)
+        return;
+    if (is_type(spec, "ClusterIP"))
+        complain_forbidden(e, &node, "may not be used when `type` is 'ClusterIP'");
+    else
+        check_port(e, &node, json_get(port, "nodePort"));
+}
+
+static void check_service_ports(struct field_errors *e, const struct json *spec) {
+    struct place list = place_in(&spec_place, "ports");
+    const struct json *ports = json_get(spec, "ports");
+    _cleanup_(hashmap_freep) struct hashmap *names = NULL, *numbers = NULL, *node_ports = NULL;
+    if (!json_len(ports) && !is_headless(spec) && !is_type(spec, "ExternalName"))
+        complain_required(e, &list, "");
+    for (size_t i = 0; i < json_len(ports); i++) {
+        const struct json *port = json_at(ports, i);
+        struct place at = place_at(&list, i), name = place_in(&at, "name"), node = place_in(&at, "nodePort");
+        const char *protocol = json_str_or(json_get(port, "protocol"), "TCP");
+        check_service_port(e, &at, port, spec, json_len(ports) > 1);
+        const char *s = json_str_or(json_get(port, "name"), "");
+        if (*s && seen_before(&names, s))
+            complain_duplicate(e, &name, s);
+        _cleanup_free_ char *number =
+            xasprintf("%s/%lld", protocol, (long long) json_int_or(json_get(port, "port"), 0));
+        if (seen_before(&numbers, number)) {
+            _cleanup_free_ char *field = place_text(&at);
+            _cleanup_json_ struct json *pair = json_object();
+            json_set(&pair, "port", json_ref(json_get(port, "port")));
+            json_set(&pair, "protocol", json_string(protocol));
+            field_errors_add(e, "FieldValueDuplicate", field, pair, NULL);
+        }
+        int64_t node_port = json_int_or(json_get(port, "nodePort"), 0);
+        _cleanup_free_ char *host = xasprintf("%s/%lld", protocol, (long long) node_port);
+        if (node_port && seen_before(&node_ports, host))
+            complain_duplicate(e, &node, host);
+    }
+}
+
+static void check_cluster_ips(struct field_errors *e, const struct json *spec) {
+    struct place ip = place_in(&spec_place, "clusterIP"), list = place_in(&spec_place, "clusterIPs");
+    struct place first = place_at(&list, 0);
+    const struct json *ips = json_get(spec, "clusterIPs");
+    const char *one = json_str_or(json_get(spec, "clusterIP"), "");
+    if (is_type(spec, "ExternalName")) {
+        if (json_len(ips))
+            complain_forbidden(e, &list, "may not be set for ExternalName services");
+        return;
+    }
+    if (!*one && json_len(ips))
+        complain_required(e, &ip, "");
+    else if (json_len(ips) && strcmp(json_str_or(json_at(ips, 0), ""), one) != 0)
+        complain_invalid(e, &list, ips, "first value must match `clusterIP`");
+    if (strcmp(one, "None") == 0 && (is_type(spec, "NodePort") || is_type(spec, "LoadBalancer")))
+        complain_invalid_text(e, &first, one, "may not be set to 'None' for %s services",
+                              json_str(json_get(spec, "type")));
+    if (json_len(ips) > 2)
+        complain_invalid(e, &list, ips, "may only hold up to 2 values");
+    for (size_t i = 0; i < json_len(ips) && strcmp(one, "None") != 0; i++) {
+        struct place at = place_at(&list, i);
+        check_name(e, &at, json_str_or(json_at(ips, i), ""), name_form_ip);
+    }
+}
+
+static void check_external(struct field_errors *e, const struct json *spec) {
+    struct place name = place_in(&spec_place, "externalName"), ips = place_in(&spec_place, "externalIPs");
+    struct place ranges = place_in(&spec_place, "loadBalancerSourceRanges"),
+                 class = place_in(&spec_place, "loadBalancerClass");
+    struct place policy = place_in(&spec_place, "externalTrafficPolicy"),
+                 ports = place_in(&spec_place, "allocateLoadBalancerNodePorts");
+    struct place health = place_in(&spec_place, "healthCheckNodePort");
+    bool balanced = is_type(spec, "LoadBalancer");
+    if (is_type(spec, "ExternalName")) {
+        _cleanup_free_ char *host = xstrdup(json_str_or(json_get(spec, "externalName"), ""));
+        size_t n = strlen(host);
+        if (n && host[n - 1] == '.')
+            host[n - 1] = 0;
+        if (n)
+            check_name(e, &name, host, name_form_dns1123_subdomain);
+        else
+            complain_required(e, &name, "");
+    }
+    for (size_t i = 0; i < json_len(json_get(spec, "externalIPs")); i++) {
+        struct place at = place_at(&ips, i);
+        check_name(e, &at, json_str_or(json_at(json_get(spec, "externalIPs"), i), ""), name_form_ip);
+    }
+    if (json_len(json_get(spec, "loadBalancerSourceRanges")) && !balanced)
+        complain_forbidden(e, &ranges, "may only be used when `type` is 'LoadBalancer'");
+    for (size_t i = 0; balanced && i < json_len(json_get(spec, "loadBalancerSourceRanges")); i++) {
+        struct place at = place_at(&ranges, i);
+        check_name(e, &at, json_str_or(json_at(json_get(spec, "loadBalancerSourceRanges"), i), ""), name_form_cidr);
+    }
+    if (!json_is_null(json_get(spec, "loadBalancerClass")) && !balanced)
+        complain_forbidden(e, &class, "may only be used when `type` is 'LoadBalancer'");
+    if (!json_is_null(json_get(spec, "allocateLoadBalancerNodePorts")) && !balanced)
+        complain_forbidden(e, &ports, "may only be used when `type` is 'LoadBalancer'");
+    bool external = balanced || is_type(spec, "NodePort") || json_len(json_get(spec, "externalIPs"));
+    if (json_str_len(json_get(spec, "externalTrafficPolicy")) && !external)
+        complain_invalid(e, &policy, json_get(spec, "externalTrafficPolicy"),
+                         "may only be set for externally-accessible services");
+    bool local = strcmp(json_str_or(json_get(spec, "externalTrafficPolicy"), ""), "Local") == 0;
+    if (json_int_or(json_get(spec, "healthCheckNodePort"), 0) && !(balanced && local))
+        complain_invalid(e, &health, json_get(spec, "healthCheckNodePort"),
+                         "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
+}
+
+void rules_service(struct field_errors *e, const struct json *object) {
+    const struct json *spec = json_get(object, "spec");
+    struct place selector = place_in(&spec_place, "selector"), config = place_in(&spec_place, "sessionAffinityConfig");
+    struct place client = place_in(&config, "clientIP"), timeout = place_in(&client, "timeoutSeconds");
+    check_required_text(e, &spec_place, spec, "type");
+    check_required_text(e, &spec_place, spec, "sessionAffinity");
+    check_labels(e, &selector, json_get(spec, "selector"));
+    check_service_ports(e, spec);
+    check_cluster_ips(e, spec);
+    check_external(e, spec);
+    const struct json *seconds = json_path(spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds");
+    if (strcmp(json_str_or(json_get(spec, "sessionAffinity"), ""), "ClientIP") == 0) {
+        int64_t v = json_int_or(seconds, 0);
+        if (v <= 0 || v > 86400)
+            complain_invalid(e, &timeout, seconds, "must be greater than 0 and less than 86400");
+    } else if (!json_is_null(json_get(spec, "sessionAffinityConfig"))) {
+        complain_forbidden(e, &config, "must not be set when session affinity is None");
+    }
+}
+
+void rules_service_update(struct field_errors *e, const struct json *object, const struct json *old) {
+    struct place list = place_in(&spec_place, "clusterIPs"), first = place_at(&list, 0);
+    const struct json *spec = json_get(object, "spec"), *before = json_get(old, "spec");
+    const char *ip = json_str_or(json_get(spec, "clusterIP"), ""),
+               *was = json_str_or(json_get(before, "clusterIP"), "");
+    if (is_type(spec, "ExternalName") || is_type(before, "ExternalName"))
+        return;
+    if (*was && strcmp(ip, was) != 0)
+        complain_invalid(e, &first, json_get(spec, "clusterIPs"), "may not change once set");
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which kind has which rules, and the rules that the tables alone decide: closed enumerations. kind_*.c hold the rest.
+ */
+#include "orchestrator/object/validation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "orchestrator/object/kind_rules.h"
+#include "orchestrator/object/object_meta.h"
+#include "podium/base/alloc.h"
+#include "type_ids.h"
+
+static const struct {
+    name_form name;
+    kind_rule rule;
+    kind_update_rule update;
+} kinds[TYPE_COUNT] = {
+    [TYPE_apps_v1_ControllerRevision] = {NULL, rules_controller_revision, NULL},
+    [TYPE_apps_v1_DaemonSet] = {NULL, rules_daemon_set, rules_selector_update},
+    [TYPE_apps_v1_Deployment] = {NULL, rules_deployment, rules_selector_update},
+    [TYPE_apps_v1_ReplicaSet] = {NULL, rules_replica_set, rules_selector_update},
+    [TYPE_apps_v1_StatefulSet] = {name_form_dns1123_label, rules_stateful_set, rules_stateful_set_update},
+    [TYPE_autoscaling_v1_Scale] = {NULL, rules_scale, NULL},
+    [TYPE_coordination_v1_Lease] = {NULL, rules_lease, NULL},
+    [TYPE_core_v1_Binding] = {NULL, rules_binding, NULL},
+    [TYPE_core_v1_ConfigMap] = {NULL, rules_config_map, rules_config_map_update},
+    [TYPE_core_v1_Event] = {NULL, rules_event, NULL},
+    [TYPE_core_v1_Namespace] = {name_form_dns1123_label, rules_namespace, NULL},
+    [TYPE_core_v1_Node] = {NULL, rules_node, rules_node_update},
+    [TYPE_core_v1_Pod] = {NULL, rules_pod, rules_pod_update},
+    [TYPE_core_v1_PodTemplate] = {NULL, rules_pod_template_object, NULL},
+    [TYPE_core_v1_ReplicationController] = {NULL, rules_replication_controller, NULL},
+    [TYPE_core_v1_Secret] = {NULL, rules_secret, rules_secret_update},
+    [TYPE_core_v1_Service] = {name_form_dns1035_label, rules_service, rules_service_update},
+    [TYPE_node_v1_RuntimeClass] = {NULL, rules_runtime_class, NULL},
+    [TYPE_policy_v1_PodDisruptionBudget] = {name_form_path_segment, rules_disruption_budget, NULL},
+    [TYPE_scheduling_v1_PriorityClass] = {NULL, rules_priority_class, rules_priority_class_update},
+};
+
+/* --- enumerations --------------------------------------------------------------------------------------------------
+ */
+
+static int by_text(const void *a, const void *b) {
+    return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+static void complain_enum(struct field_errors *e, const struct place *at, const struct field_info *f,
+                          const char *value) {
+    const char *sorted[64];
+    size_t n = 0;
+    for (size_t i = 0; f->enum_values[i] && n + 1 < ARRAY_LEN(sorted); i++)
+        if (*f->enum_values[i])
+            sorted[n++] = f->enum_values[i];
+    qsort(sorted, n, sizeof(*sorted), by_text);
+    sorted[n] = NULL;
+    complain_not_supported(e, at, value, sorted);
+}
+
+static void check_enum(struct field_errors *e, const struct place *at, const struct field_info *f,
+                       const struct json *v) {
+    const char *value = json_str_or(v, "");
+    if (!*value)
+        return; /* missing: the rule of the kind knows whether it may be */
+    for (size_t i = 0; f->enum_values[i]; i++)
+        if (strcmp(f->enum_values[i], value) == 0)
+            return;
+    complain_enum(e, at, f, value);
+}
+
+/* Enumerations that upstream words or checks in its own way, and what users do not write. */
+static bool has_own_rule(const struct type_info *t) {
+    return t->id == TYPE_core_v1_NodeSelectorRequirement || t->id == TYPE_discovery_v1_EndpointSlice ||
+           t->id == TYPE_core_v1_ScopedResourceSelectorRequirement || t->id == TYPE_core_v1_ResourceQuotaSpec ||
+           t->id == TYPE_apps_v1_StatefulSetUpdateStrategy;
+}
+
+static void check_enums(struct field_errors *e, const struct place *at, const struct type_info *t,
+                        const struct json *object);
+
+static void check_field_enums(struct field_errors *e, const struct place *at, const struct type_info *owner,
+                              const struct field_info *f, const struct json *v) {
+    bool closed = f->enum_closed && f->enum_values && f->type == FIELD_STRING && !has_own_rule(owner);
+    if (!closed && f->type != FIELD_OBJECT)
+        return;
+    if (f->container == FIELD_PLAIN) {
+        if (closed)
+            check_enum(e, at, f, v);
+        else
+            check_enums(e, at, f->object, v);
+        return;
+    }
+    for (size_t i = 0; i < json_len(v); i++) {
+        bool array = f->container == FIELD_ARRAY;
+        struct place one = array ? place_at(at, i) : place_key(at, json_key_at(v, i));
+        const struct json *element = array ? json_at(v, i) : json_value_at(v, i);
+        if (closed)
+            check_enum(e, &one, f, element);
+        else
+            check_enums(e, &one, f->object, element);
+    }
+}
+
+static void check_enums(struct field_errors *e, const struct place *at, const struct type_info *t,
+                        const struct json *object) {
+    for (size_t i = 0; json_is_object(object) && i < json_len(object); i++) {
+        const char *key = json_key_at(object, i);
+        const struct field_info *f = type_field(t, key);
+        if (!f || (!at && (strcmp(key, "metadata") == 0 || strcmp(key, "status") == 0)))
+            continue;
+        struct place place = place_in(at, key);
+        check_field_enums(e, &place, t, f, json_value_at(object, i));
+    }
+}
+
+/* --- entry points --------------------------------------------------------------------------------------------------
+ */
+
+static void check_kind(struct field_errors *e, const struct type_info *t, const struct json *object) {
+    check_enums(e, NULL, t, object);
+    if (kinds[t->id].rule)
+        kinds[t->id].rule(e, object);
+}
+
+void validate_create(const struct resource *r, const struct json *object, struct field_errors *errors) {
+    const struct type_info *t = type_by_name(r->type);
+    if (!t)
+        return;
+    name_form form = kinds[t->id].name ? kinds[t->id].name : name_form_dns1123_subdomain;
+    if (r->stored)
+        object_meta_create(errors, json_get(object, "metadata"), r->namespaced, form);
+    check_kind(errors, t, object);
+}
+
+void validate_update(const struct resource *r, const char *subresource, const struct json *object,
+                     const struct json *old, struct field_errors *errors) {
+    const struct type_info *t = type_by_name(r->type);
+    if (!t)
+        return;
+    if (subresource && strcmp(subresource, "scale") == 0) {
+        rules_scale(errors, object);
+        return;
+    }
+    object_meta_update(errors, json_get(object, "metadata"), json_get(old, "metadata"));
+    if (subresource && strcmp(subresource, "status") == 0)
+        return;
+    check_kind(errors, t, object);
+    if (!subresource && kinds[t->id].update)
+        kinds[t->id].update(errors, object, old);
+}
+
+void validate_body(const struct type_info *t, const struct json *object, struct field_errors *errors) {
+    if (t)
+        check_kind(errors, t, object);
+}
