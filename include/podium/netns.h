@@ -75,7 +75,8 @@ void netns_link_name(const char *owner, char out[NETNS_LINK_NAME_SIZE]);
  * replaced. Returns when the link carries packets: usually a millisecond, at most a second (then it is left to come up
  * by itself). */
 int netns_attach(const struct netns_attach *attach, struct error *err) _must_check_;
-/* Removes a host end by its link name (the peer goes with it); absent is success. */
+/* Removes a host end by its link name (the peer goes with it); absent is success. The kernel makes the caller wait some
+ * 20 ms (RCU); closing the last descriptor of a namespace without processes removes its links in the background. */
 int netns_detach(const char *link_name, struct error *err) _must_check_;
 /* Detaches every host end on the bridge whose owner is not in the NULL-terminated vector. Returns how many. */
 int netns_attached_retain(const char *bridge, char *const *owners, struct error *err) _must_check_;
