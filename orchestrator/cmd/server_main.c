@@ -173,7 +173,7 @@ static int start(struct server_process *p, struct error *err) {
     if (r == 0)
         r = start_link(p, err);
     if (r == 0 && p->options.manifests)
-        r = manifest_applier_new(p->loop, p->client, p->options.manifests, &p->manifests, err);
+        r = manifest_applier_new(p->loop, p->client, p->informers, p->options.manifests, &p->manifests, err);
     if (r == 0)
         r = apiserver_start(p->api, err);
     return r;

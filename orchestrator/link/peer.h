@@ -58,6 +58,7 @@ void link_peer_call(struct link_peer *p, const char *member, const char *types, 
 
 /* push.c: desired state to the nodes */
 void push_register_informers(struct link_server *s, struct informer_set *informers);
+void push_remove_informers(struct link_server *s);
 /* Gives the peer everything, if the informers have seen everything; else that happens when they have. */
 void push_full(struct link_peer *p);
 /* Sends SetNetwork to every peer whose view of it changed. */

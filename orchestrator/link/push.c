@@ -250,3 +250,11 @@ void push_register_informers(struct link_server *s, struct informer_set *informe
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         informer_add_handlers(all[i].informer, &all[i].handlers);
 }
+
+void push_remove_informers(struct link_server *s) {
+    struct informer *const all[] = {s->nodes, s->pods, s->config_maps, s->secrets};
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (all[i])
+            informer_remove_handlers(all[i], s);
+}

@@ -152,6 +152,7 @@ void link_server_free(struct link_server *s) {
 
     if (!s)
         return;
+    push_remove_informers(s);
     sd_event_source_disable_unref(s->tcp_source);
     sd_event_source_disable_unref(s->unix_source);
     list_foreach(p, &s->peers, link) link_peer_free(p);
