@@ -31,6 +31,7 @@ struct entry {
     enum entry_kind kind;
     char *ns, *name, *uid;
     struct json *value, *labels;
+    char *range; /* pod range chosen for a node whose object does not have it yet */
     bool lease_absent;
 };
 
@@ -47,6 +48,7 @@ static void entry_free(void *p) {
     free(e->ns);
     free(e->name);
     free(e->uid);
+    free(e->range);
     json_unref(e->value);
     json_unref(e->labels);
     free(e);
@@ -107,16 +109,17 @@ static struct json *metadata(const char *ns, const char *name) {
     return m;
 }
 
-static void set_range(struct node_writes *w, struct json **spec) {
-    _cleanup_free_ char *range = free_range(w);
-
-    if (!range)
+/* The same range however often the write has to be tried. */
+static void set_range(struct node_writes *w, struct entry *e, struct json **spec) {
+    if (!e->range)
+        e->range = free_range(w);
+    if (!e->range)
         return; /* the node stays without; its network condition says so */
-    json_set(spec, "podCIDR", json_string(range));
-    json_append(json_set(spec, "podCIDRs", NULL), json_string(range));
+    json_set(spec, "podCIDR", json_string(e->range));
+    json_append(json_set(spec, "podCIDRs", NULL), json_string(e->range));
 }
 
-static int prepare_node(struct node_writes *w, const struct entry *e, struct client_request *r) {
+static int prepare_node(struct node_writes *w, struct entry *e, struct client_request *r) {
     const struct json *node = informer_get(w->nodes, "", e->name);
     struct json *body = json_object();
 
@@ -130,7 +133,7 @@ static int prepare_node(struct node_writes *w, const struct entry *e, struct cli
         json_set(&body, "kind", json_string("Node"));
         json_set(&body, "metadata", metadata(NULL, e->name));
         json_set(json_edit(&body, "metadata"), "labels", json_ref(e->labels));
-        set_range(w, json_edit(&body, "spec"));
+        set_range(w, e, json_edit(&body, "spec"));
         r->body = body;
         return 1;
     }
@@ -144,7 +147,7 @@ static int prepare_node(struct node_writes *w, const struct entry *e, struct cli
             json_set(json_edit(json_edit(&body, "metadata"), "labels"), key, json_ref(value));
     }
     if (!json_str(json_path(node, "spec", "podCIDR")))
-        set_range(w, json_edit(&body, "spec"));
+        set_range(w, e, json_edit(&body, "spec"));
     if (json_len(body) > 0) {
         r->body = body;
         return 1;
@@ -167,7 +170,7 @@ static int prepare_node(struct node_writes *w, const struct entry *e, struct cli
     return 1;
 }
 
-static int prepare_lease(struct node_writes *w, const struct entry *e, struct client_request *r) {
+static int prepare_lease(struct node_writes *w, struct entry *e, struct client_request *r) {
     struct json *body = json_object(), *spec = json_object();
     char now[TIMESTAMP_SIZE];
 
@@ -192,7 +195,7 @@ static int prepare_lease(struct node_writes *w, const struct entry *e, struct cl
     return 1;
 }
 
-static int prepare_status(struct node_writes *w, const struct entry *e, struct client_request *r) {
+static int prepare_status(struct node_writes *w, struct entry *e, struct client_request *r) {
     const struct json *pod = informer_get(w->pods, e->ns, e->name);
 
     if (!pod || !same_text(json_str(json_path(pod, "metadata", "uid")), e->uid))
@@ -214,7 +217,7 @@ static int prepare_status(struct node_writes *w, const struct entry *e, struct c
     return 1;
 }
 
-static int prepare_finished(struct node_writes *w, const struct entry *e, struct client_request *r) {
+static int prepare_finished(struct node_writes *w, struct entry *e, struct client_request *r) {
     r->body = json_object();
     json_set(&r->body, "gracePeriodSeconds", json_int(0));
     json_set_path(&r->body, json_string(e->uid), "preconditions", "uid");
@@ -277,7 +280,7 @@ static void on_done(void *userdata, const struct client_result *result) {
 }
 
 static void sync_key(void *userdata, const char *key) {
-    static int (*const prepare[])(struct node_writes *, const struct entry *, struct client_request *) = {
+    static int (*const prepare[])(struct node_writes *, struct entry *, struct client_request *) = {
         [ENTRY_NODE] = prepare_node,
         [ENTRY_LEASE] = prepare_lease,
         [ENTRY_STATUS] = prepare_status,
