@@ -36,6 +36,10 @@ static const struct {
     [TYPE_core_v1_Service] = {name_form_dns1035_label, rules_service, rules_service_update},
     [TYPE_node_v1_RuntimeClass] = {NULL, rules_runtime_class, NULL},
     [TYPE_policy_v1_PodDisruptionBudget] = {name_form_path_segment, rules_disruption_budget, NULL},
+    [TYPE_rbac_v1_ClusterRole] = {name_form_path_segment, NULL, NULL},
+    [TYPE_rbac_v1_ClusterRoleBinding] = {name_form_path_segment, NULL, NULL},
+    [TYPE_rbac_v1_Role] = {name_form_path_segment, NULL, NULL},
+    [TYPE_rbac_v1_RoleBinding] = {name_form_path_segment, NULL, NULL},
     [TYPE_scheduling_v1_PriorityClass] = {NULL, rules_priority_class, rules_priority_class_update},
 };
 
