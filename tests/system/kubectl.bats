@@ -242,3 +242,23 @@ guest() { KUBECONFIG="$T/api/kubeconfig-guest" k "$@"; }
     run k get node n1 -o jsonpath='{.spec.unschedulable}'
     [ "$output" = "" ]
 }
+
+@test "logs and exec through the nodes' door" {
+    printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: talk}\nspec: {nodeName: n1, containers: [{name: c, image: i}]}\n' | k create -f -
+    run k logs talk
+    [ "$output" = $'one\ntwo\nthree' ]
+    run k logs talk -c nope
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"container nope is not valid for pod talk"* ]]
+    run bash -c 'printf "hello\nworld\n" | timeout 20 kubectl --cache-dir="$T/cache" exec -i talk -- cat'
+    [ "$status" -eq 0 ]
+    [ "$output" = $'hello\nworld' ]
+    run bash -c 'echo x | timeout 20 kubectl --cache-dir="$T/cache" exec -i talk -- cat 3'
+    [ "$status" -eq 3 ]
+    run k exec talk -- ls
+    [ "$output" = "no input" ]
+    head -c 3000000 /dev/urandom >"$T/big"
+    timeout 20 kubectl --cache-dir="$T/cache" exec -i talk -- cat <"$T/big" >"$T/back"
+    cmp "$T/big" "$T/back"
+    k delete pod talk --force --grace-period=0
+}
