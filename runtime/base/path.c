@@ -136,7 +136,8 @@ int open_beneath(int dirfd, const char *path, int flags, mode_t mode) {
 static int make_in_root(int rootfd, const char *path, mode_t mode, unsigned links);
 
 /* The prefix is a link to a folder that does not exist yet: makes what it points to, inside the root. */
-static int make_link_target(int rootfd, int parent, const char *prefix, size_t parent_len, mode_t mode, unsigned links) {
+static int make_link_target(int rootfd, int parent, const char *prefix, size_t parent_len, mode_t mode,
+                            unsigned links) {
     char target[4096];
     ssize_t n = readlinkat(parent, prefix + parent_len, target, sizeof(target) - 1);
 

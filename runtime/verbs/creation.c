@@ -17,6 +17,14 @@
 #define EMPTY_TIMEOUT_MSEC 10000
 #define PRESERVE_FDS_MAX   1024
 
+bool parse_preserve_fds(const char *value, int *ret) {
+    char *end;
+    long n = strtol(value, &end, 10);
+
+    *ret = (int) n;
+    return *value && !*end && n >= 0 && n <= PRESERVE_FDS_MAX;
+}
+
 bool creation_option(struct creation_options *o, int option, const char *value) {
     switch (option) {
     case 'b':
@@ -29,8 +37,7 @@ bool creation_option(struct creation_options *o, int option, const char *value) 
         o->console_socket = value;
         return true;
     case CREATION_PRESERVE_FDS:
-        o->preserve_fds = atoi(value);
-        return o->preserve_fds >= 0 && o->preserve_fds <= PRESERVE_FDS_MAX;
+        return parse_preserve_fds(value, &o->preserve_fds);
     case CREATION_NO_PIVOT:
         o->no_pivot = true;
         return true;

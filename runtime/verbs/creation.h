@@ -52,6 +52,9 @@ enum {
         "no-new-keyring", no_argument, NULL, CREATION_NO_NEW_KEYRING                                                   \
     }
 bool creation_option(struct creation_options *o, int option, const char *value);
+/* The number of --preserve-fds; false when it is none or too large. */
+#define PRESERVE_FDS_MAX 1024
+bool parse_preserve_fds(const char *value, int *ret);
 
 int creation_make(const struct baton *b, const struct creation_options *o, struct creation *ret,
                   struct error *err) _must_check_;

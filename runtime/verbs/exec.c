@@ -11,11 +11,11 @@
 #include "podium/base/limits.h"
 #include "runtime/process/container.h"
 #include "runtime/verbs/container_file.h"
+#include "runtime/verbs/creation.h"
 #include "runtime/verbs/foreground.h"
 #include "runtime/verbs/verbs.h"
 
-#define FAILURE_STATUS   255 /* as runc: cannot be mistaken for most commands' own */
-#define PRESERVE_FDS_MAX 1024
+#define FAILURE_STATUS 255 /* as runc: cannot be mistaken for most commands' own */
 
 static const char usage[] =
     "exec [-d] [-t] [-p PROCESS.json | --cwd DIR -e K=V … -u UID[:GID] -g GID … -c CAP …] [--pid-file FILE] "
@@ -223,8 +223,7 @@ static bool set_option(struct exec_options *o, int c, char *value) {
         o->console_socket = value;
         return true;
     case OPTION_PRESERVE_FDS:
-        o->preserve_fds = atoi(value);
-        return o->preserve_fds >= 0 && o->preserve_fds <= PRESERVE_FDS_MAX;
+        return parse_preserve_fds(value, &o->preserve_fds);
     case OPTION_NO_NEW_PRIVS:
         o->no_new_privs = true;
         return true;

@@ -325,11 +325,12 @@ uid=1000"*"gid=1001"*"
 }
 
 @test "without a pid namespace of its own all processes end with the container" {
-    config sh -c 'sleep 1000 & echo started'
+    N=$((1000000 + RANDOM))
+    config sh -c "sleep $N & echo started"
     edit 'c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != "pid"]'
     run_container 0
     nothing_left
-    ! pgrep -f 'sleep 1000' >/dev/null
+    ! pgrep -f "^sleep $N" >/dev/null
 }
 
 @test "joining a namespace by path" {
