@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "podium/base/cleanup.h"
+#include "podium/runtime.h"
 #include "runtime/process/self.h"
 #include "runtime/spec/spec.h"
 #include "runtime/state/state.h"
