@@ -33,7 +33,7 @@ int log_parse_level(const char *s, enum log_level *ret) {
     return -EINVAL;
 }
 
-static void log_vmsg(enum log_level level, const char *fmt, va_list ap) {
+_printf_(2, 0) static void log_vmsg(enum log_level level, const char *fmt, va_list ap) {
     _cleanup_strbuf_ struct strbuf line = STRBUF_INIT_MAX(64u * 1024u);
 
     if ((int) level > atomic_load(&current_level))
