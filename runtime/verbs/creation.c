@@ -109,6 +109,10 @@ static int apply_limits(const struct baton *b, struct creation *c, struct error 
     return cgroup_device_filter(&c->cgroup, json_get(c->spec->resources, "devices"), err);
 }
 
+static char *default_cgroup(const char *id) {
+    return xasprintf("/baton-%s", id);
+}
+
 static int make_cgroup(const struct baton *b, const char *id, struct creation *c, struct error *err) {
     const char *wanted = c->spec->cgroups_path;
     int r;
@@ -118,7 +122,7 @@ static int make_cgroup(const struct baton *b, const char *id, struct creation *c
                          "config: linux.cgroupsPath: \"%s\" is systemd's form, which is not supported", wanted);
     if ((r = cgroup_hierarchy_open(&c->hierarchy, err)) < 0)
         return r;
-    _cleanup_free_ char *path = wanted ? path_join("/", wanted) : xasprintf("/baton-%s", id);
+    _cleanup_free_ char *path = wanted ? path_join("/", wanted) : default_cgroup(id);
     c->state.cgroup = steal(&path);
     if ((r = cgroup_create(&c->hierarchy, c->state.cgroup, &c->cgroup, &c->cgroup_created, err)) < 0)
         return r;
@@ -266,7 +270,9 @@ static int destroy_cgroup(const char *path, struct error *err) {
 int creation_destroy(const struct baton *b, struct state_dir *dir, const struct state *state, struct error *err) {
     _cleanup_(spec_freep) struct spec *spec = NULL;
     const struct json *hooks = json_path(state->config, "hooks", "poststop");
-    int r = state->cgroup ? destroy_cgroup(state->cgroup, err) : 0;
+    /* a creation that was cut off has recorded nothing, but may have made its group at the usual place */
+    _cleanup_free_ char *usual = default_cgroup(dir->id);
+    int r = destroy_cgroup(state->cgroup ? state->cgroup : usual, err);
 
     if (r < 0)
         return r;
