@@ -2,7 +2,7 @@
 /*
  * YAML as people write it for Kubernetes, to and from JSON trees.
  *
- * What it is. The reader behaves as sigs.k8s.io/yaml does: YAML 1.1 scalars (yes/no/on/off are booleans, y/n strings,
+ * What it is. The reader behaves as sigs.k8s.io/yaml does: YAML 1.1 scalars (yes/no/on/off/y/n are booleans,
  * 0o17, 017 and 0x1f integers, timestamps strings), several documents, anchors, aliases and merge keys ("<<"), keys
  * that are no strings made strings. Stricter than upstream: a key that comes twice is refused, and so are tags other
  * than the core ones. JSON is accepted as YAML is. The writer has kubectl's style: block form, keys sorted, lists not

@@ -15,12 +15,11 @@ static bool is_one_of(const char *s, const char *const *words) {
 }
 
 static const char *const null_words[] = {"", "~", "null", "Null", "NULL", NULL};
-static const char *const true_words[] = {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", NULL};
-static const char *const false_words[] = {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", NULL};
+static const char *const true_words[] = {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y", NULL};
+static const char *const false_words[] = {"false", "False", "FALSE", "no", "No", "NO",
+                                          "off",   "Off",   "OFF",   "n",  "N",  NULL};
 static const char *const not_json_words[] = {".nan",  ".NaN",  ".NAN",  ".inf",  ".Inf",  ".INF", "+.inf",
                                              "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", NULL};
-static const char *const other_readers_words[] = {"y", "Y", "n", "N", NULL};
-
 static bool only(const char *s, const char *characters) {
     return *s != '\0' && s[strspn(s, characters)] == '\0';
 }
@@ -133,6 +132,5 @@ static bool is_dated(const char *s) {
 
 bool yaml_plain_is_ambiguous(const char *s, size_t n) {
     _cleanup_json_ struct json *v = yaml_plain_value(s, n);
-    return !json_is_string(v) || is_one_of(s, other_readers_words) || strcmp(s, "<<") == 0 || strcmp(s, "=") == 0 ||
-           is_base60(s) || is_dated(s);
+    return !json_is_string(v) || strcmp(s, "<<") == 0 || strcmp(s, "=") == 0 || is_base60(s) || is_dated(s);
 }

@@ -12,8 +12,8 @@
 /* null, a boolean, a number or a string; NULL for what JSON cannot hold (.inf, .nan). s is NUL-terminated behind n.
  * The caller owns the result. */
 struct json *yaml_plain_value(const char *s, size_t n);
-/* True when writing the string unquoted would be read as something else by us or by other YAML 1.1 readers (booleans
- * y and n, timestamps, base 60 numbers). */
+/* True when writing the string unquoted would be read as something else by us or by other YAML 1.1 readers (timestamps,
+ * base 60 numbers). */
 bool yaml_plain_is_ambiguous(const char *s, size_t n);
 
 #endif

@@ -145,23 +145,33 @@ static bool is_letter(unsigned char c) {
     return c >= 0x80 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+/* The value of a run of digits; `carry`: it continues a number that began before, so that its zeros count. */
+static uint64_t digits_value(const char *s, bool carry, size_t *ret_n) {
+    uint64_t v = carry;
+    for (*ret_n = 0; s[*ret_n] >= '0' && s[*ret_n] <= '9'; (*ret_n)++)
+        v = v * 10 + (uint64_t) (s[*ret_n] - '0');
+    return v;
+}
+
 /* kubectl's order: letters by code, other characters before letters, runs of digits by value ("a2" before "a10"). */
 static int compare_keys(const char *a, const char *b) {
-    size_t i = 0;
-    while (a[i] && a[i] == b[i])
-        i++;
-    unsigned char x = (unsigned char) a[i], y = (unsigned char) b[i];
-    if (!x || !y)
-        return (x != 0) - (y != 0);
-    bool letter_x = is_letter(x), letter_y = is_letter(y);
-    if (letter_x && letter_y)
-        return x < y ? -1 : 1;
-    if (letter_x || letter_y)
-        return letter_y ? -1 : 1;
-    size_t digits_x = strspn(a + i, "0123456789"), digits_y = strspn(b + i, "0123456789");
-    if (digits_x && digits_y && digits_x != digits_y && a[i] != '0' && b[i] != '0')
-        return digits_x < digits_y ? -1 : 1;
-    return x < y ? -1 : 1;
+    size_t i = 0, n_a, n_b;
+    bool in_number = false; /* the digits just before the difference are not all zeros */
+    for (; a[i] && a[i] == b[i]; i++)
+        in_number = a[i] >= '0' && a[i] <= '9' && (in_number || a[i] != '0');
+    if (!a[i] || !b[i])
+        return (a[i] != 0) - (b[i] != 0);
+    bool letter_a = is_letter((unsigned char) a[i]), letter_b = is_letter((unsigned char) b[i]);
+    int by_code = (unsigned char) a[i] < (unsigned char) b[i] ? -1 : 1;
+    if (letter_a && letter_b)
+        return by_code;
+    if (letter_a || letter_b)
+        return letter_b ? -1 : 1;
+    bool carry = in_number && (a[i] == '0' || b[i] == '0');
+    uint64_t v_a = digits_value(a + i, carry, &n_a), v_b = digits_value(b + i, carry, &n_b);
+    if (v_a != v_b)
+        return v_a < v_b ? -1 : 1;
+    return n_a != n_b ? (n_a < n_b ? -1 : 1) : by_code;
 }
 
 static int by_key(const void *a, const void *b, void *object) {

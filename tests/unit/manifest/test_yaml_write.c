@@ -37,7 +37,8 @@ static void style_is_kubectls(void **state) {
                 "t: true\n"
                 "z: null\n");
     check_style("[[1,[2]],[],{\"a\":[{}]}]", "- - 1\n  - - 2\n- []\n- a:\n  - {}\n");
-    check_style("{\"a10\":1,\"a2\":2,\"B\":3,\"_x\":4}", "_x: 4\nB: 3\na2: 2\na10: 1\n");
+    check_style("{\"a10\":1,\"a2\":2,\"B\":3,\"_x\":4,\"7\":5,\"a02\":6,\"a\":7}",
+                "_x: 4\n\"7\": 5\nB: 3\na: 7\na2: 2\na02: 6\na10: 1\n");
 }
 
 static void strings_are_quoted_only_where_needed(void **state) {

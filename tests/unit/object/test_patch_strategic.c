@@ -174,6 +174,11 @@ static void set_element_order_is_kept(void **state) {
         {"{'containers':[{'name':'a'},{'name':'b'}]}",
          "{'$setElementOrder/containers':[{'name':'b'}],'containers':[{'$patch':'delete','name':'a'}]}",
          "{'containers':[{'name':'b'}]}"},
+        /* deleted and added at once: as kubectl's own merge places them */
+        {"{'containers':[{'name':'d'},{'name':'c'},{'name':'a'},{'name':'b'}]}",
+         "{'$setElementOrder/containers':[{'name':'a'},{'name':'e'},{'name':'d'}],"
+         "'containers':[{'name':'e'},{'$patch':'delete','name':'c'}]}",
+         "{'containers':[{'name':'a'},{'name':'b'},{'name':'e'},{'name':'d'}]}"},
         /* nothing there yet */
         {"{}", "{'$setElementOrder/containers':[{'name':'a'}],'containers':[{'name':'a'}]}",
          "{'containers':[{'name':'a'}]}"},
