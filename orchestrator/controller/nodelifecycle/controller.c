@@ -20,6 +20,7 @@
 /* When a node was last heard of. */
 struct pulse {
     uint64_t heard;       /* monotonic */
+    uint64_t check_at;    /* when its silence is to be judged; 0 when no judgement is due */
     char *renewed, *beat; /* what it said then: the lease's renewTime, Ready's lastHeartbeatTime */
 };
 
@@ -187,6 +188,15 @@ static bool all_synced(const struct controller *c) {
     return informer_synced(c->nodes) && informer_synced(c->pods) && informer_synced(c->leases);
 }
 
+/* Being much too late ourselves (a stalled machine, a stopped process) says nothing about the node: its heartbeats may
+ * be waiting behind us. It gets some more time, once. */
+static bool we_were_late(struct controller *c, struct pulse *p, uint64_t now) {
+    bool late = p->check_at > 0 && now > p->check_at + c->grace / 4;
+    if (late)
+        p->heard = now - c->grace + c->grace / 4;
+    return late;
+}
+
 static void sync_node(struct task *t) {
     struct sync *s = (struct sync *) t;
     struct controller *c = controller_of(t);
@@ -198,11 +208,14 @@ static void sync_node(struct task *t) {
         return;
     }
     s->object = json_ref(node);
-    uint64_t silent = now_monotonic_usec() - pulse_get(c, meta_name(node))->heard;
-    if (silent < c->grace) {
-        task_again_after(t, c->grace - silent + USEC_PER_MSEC);
+    struct pulse *p = pulse_get(c, meta_name(node));
+    uint64_t now = now_monotonic_usec();
+    if (now - p->heard < c->grace || we_were_late(c, p, now)) {
+        p->check_at = p->heard + c->grace + USEC_PER_MSEC;
+        task_again_after(t, p->check_at - now);
         sync_taints(t);
     } else {
+        p->check_at = 0;
         sync_overdue(t);
     }
 }

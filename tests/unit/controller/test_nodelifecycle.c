@@ -67,6 +67,18 @@ static void test_a_node_that_renews_its_lease_stays_ready(void **state) {
     assert_int_equal(json_len(json_path(node(c), "spec", "taints")), 1);
 }
 
+static void test_our_own_stall_is_not_the_nodes_silence(void **state) {
+    struct cluster *c = *state;
+    start(c);
+    usleep(2 * GRACE); /* the loop stands still, heartbeats wait in the sockets */
+    fake_run_for(c->loop, GRACE / 10);
+    heartbeat(c, 1);
+    fake_run_for(c->loop, GRACE / 2);
+    assert_string_equal(ready(c, "status"), "True");
+    fake_run_for(c->loop, GRACE); /* but real silence is found all the same */
+    assert_string_equal(ready(c, "status"), "Unknown");
+}
+
 static void test_a_silent_node_is_marked_with_its_pods(void **state) {
     struct cluster *c = *state;
     start(c);
@@ -202,6 +214,7 @@ static void test_eviction_delays(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(test_a_node_that_renews_its_lease_stays_ready),
+        T(test_our_own_stall_is_not_the_nodes_silence),
         T(test_a_silent_node_is_marked_with_its_pods),
         T(test_pods_of_a_silent_node_are_evicted_in_time),
         T(test_a_node_that_comes_back_keeps_its_pods),
