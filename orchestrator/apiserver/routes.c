@@ -31,7 +31,7 @@ static const struct route group_route = {"/apis", MATCH_TREE, PERMIT_PATH, "GET 
 
 static bool method_listed(const char *methods, const char *method) {
     size_t n = strlen(method);
-    for (const char *p = methods; (p = strstr(p, method)); p += n)
+    for (const char *p = methods; n > 0 && (p = strstr(p, method)); p += n)
         if ((p == methods || p[-1] == ' ') && (p[n] == ' ' || !p[n]))
             return true;
     return false;

@@ -8,6 +8,7 @@
 #include "orchestrator/apiserver/request.h"
 #include "orchestrator/apiserver/verbs/continuation.h"
 #include "podium/base/alloc.h"
+#include "podium/base/path.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,6 +20,8 @@ static struct apiserver *server(void) {
         struct store_options so = {.path = mkdtemp(dir), .map_bytes = 1ull << 30, .no_sync = true};
         struct apiserver_options o = {.port = -2};
         if (store_open_lmdb(&so, &store, NULL) < 0)
+            abort();
+        if (rm_tree(dir, NULL) < 0) /* open files stay usable, and nothing is left behind */
             abort();
         o.store = store;
         if (apiserver_new(&o, &api, NULL) < 0)
