@@ -23,7 +23,7 @@ demo:
 	@BUILD=$(BUILD) tests/demo/demo
 demo-down:
 	@BUILD=$(BUILD) tests/demo/demo-down
-bench: all
+bench: all bench-bins
 	@BUILD=$(BUILD) tests/bench/run
 
 # --- fuzzing: make fuzz FUZZ_SECONDS=30 runs every target -------------------------------------------------------------
@@ -59,3 +59,13 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/podium $(DESTDIR)$(BINDIR)/baton $(DESTDIR)$(DBUSDIR)/org.podium.Node1.conf
 	rm -f $(foreach f,$(notdir $(INSTALLED_UNITS)),$(DESTDIR)$(UNITDIR)/$(f)) $(foreach f,$(notdir $(wildcard manifests/man/*.8)),$(DESTDIR)$(MANDIR)/$(f))
+
+# --- benchmarks: tests/bench/NAME_bench.c, each linked with everything ----------------------------------------------------
+BENCH_SRCS := $(wildcard tests/bench/*_bench.c)
+BENCH_BINS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRCS))
+.PHONY: bench-bins
+bench-bins: $(BENCH_BINS)
+$(BUILD)/bench/%: $(BUILD)/o/tests/bench/%.o $(call link_libs,cmd)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(call do_link,$@,$<,cmd)
