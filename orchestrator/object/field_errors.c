@@ -47,12 +47,13 @@ void field_errors_add(struct field_errors *e, const char *reason, const char *fi
         _cleanup_free_ char *text = json_to_text(value);
         strbuf_addf(&message, ": %s", text);
     }
-    if (detail && *detail) {
+    if (detail) {
         va_list ap;
-        strbuf_adds(&message, ": ");
         va_start(ap, detail);
-        strbuf_vaddf(&message, detail, ap);
+        _cleanup_free_ char *text = xvasprintf(detail, ap);
         va_end(ap);
+        if (*text)
+            strbuf_addf(&message, ": %s", text);
     }
     xgrow(&e->items, e->n, &e->cap);
     e->items[e->n++] =
