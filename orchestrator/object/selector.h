@@ -27,8 +27,8 @@ bool selector_is_empty(const struct selector *s); /* selects everything */
 /* The string form, terms sorted by key, as scale's status.selector and print columns want it. Caller frees. */
 char *selector_to_text(const struct selector *s);
 
-/* "metadata.name=x,status.phase!=Running": terms over fields. NULL or "" selects everything; a backslash escapes , = and
- * itself. Which labels a kind knows: fieldselectors.tsv; an unknown one is -EINVAL with upstream's message.
+/* "metadata.name=x,status.phase!=Running": terms over fields. NULL or "" selects everything; a backslash escapes , =
+ * and itself. Which labels a kind knows: fieldselectors.tsv; an unknown one is -EINVAL with upstream's message.
  * api_version/kind name the rows. */
 struct field_selector;
 int field_selector_parse(const char *s, const char *group, const char *version, const char *kind,
