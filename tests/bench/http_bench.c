@@ -6,6 +6,7 @@
  */
 #include <curl/curl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
