@@ -37,7 +37,7 @@ enum outcome { OUTCOME_KEEP, OUTCOME_REPLACE, OUTCOME_DROP };
 static int decode_object(struct decoder *d, const struct type_info *t, const struct step *at, const struct json *v,
                          struct json **ret);
 
-/* --- reports --------------------------------------------------------------------------------------------------- */
+/* --- reports --- */
 
 static void step_text(const struct step *s, bool fields_only, struct strbuf *out) {
     if (!s)
@@ -124,7 +124,7 @@ static int wrong_type(struct decoder *d, const struct field_info *f, enum field_
     return type_error(d, s, json_type_name(v), strbuf_str(&type));
 }
 
-/* --- scalars ----------------------------------------------------------------------------------------------------- */
+/* --- scalars --- */
 
 static int decode_integer(struct decoder *d, const struct field_info *f, const struct step *s, const struct json *v) {
     const char *type = f->type == FIELD_INT64 ? "int64" : "int32";
@@ -284,8 +284,7 @@ static int decode_scalar(struct decoder *d, const struct field_info *f, const st
     return OUTCOME_KEEP;
 }
 
-/* --- containers ----------------------------------------------------------------------------------------------------
- */
+/* --- containers --- */
 
 /* Go leaves the zero value where an element is null. */
 static struct json *zero_element(const struct field_info *f) {

@@ -9,8 +9,7 @@
 #include "podium/base/base64.h"
 #include "type_ids.h"
 
-/* --- small words the rules are written in --------------------------------------------------------------------------
- */
+/* --- small words the rules are written in --- */
 
 static bool absent(struct json *const *object, const char *key) {
     return json_is_null(json_get(*object, key));
@@ -38,8 +37,7 @@ static struct json *one_string(const char *s) {
     return array;
 }
 
-/* --- core ----------------------------------------------------------------------------------------------------------
- */
+/* --- core --- */
 
 /* "latest" or neither tag nor digest: may have moved since it was pulled. */
 static bool image_may_move(const char *image) {
@@ -222,8 +220,7 @@ static void default_secret(struct json **secret) {
         json_del(secret, "stringData");
 }
 
-/* --- apps, batch, autoscaling --------------------------------------------------------------------------------------
- */
+/* --- apps, batch, autoscaling --- */
 
 static void default_rolling(struct json **strategy, const char *key, struct json *take) {
     if (is(strategy, "type", "RollingUpdate") && json_is_null(json_path(*strategy, "rollingUpdate", key)))
@@ -317,8 +314,7 @@ static void default_pod_autoscaler_spec(struct json **spec) {
     default_scaling_rules(json_edit(behavior, "scaleDown"), false);
 }
 
-/* --- networking, rbac, storage and the rest ------------------------------------------------------------------------
- */
+/* --- networking, rbac, storage and the rest --- */
 
 static void default_network_policy_spec(struct json **spec) {
     if (!empty(spec, "policyTypes"))

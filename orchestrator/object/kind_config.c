@@ -53,8 +53,7 @@ void rules_config_map_update(struct field_errors *e, const struct json *object, 
     check_frozen(e, object, old, keys);
 }
 
-/* --- Secret --------------------------------------------------------------------------------------------------------
- */
+/* --- Secret --- */
 
 static const struct json *required_data(struct field_errors *e, const struct json *object, const char *key) {
     struct place at = place_key(&data_place, key);

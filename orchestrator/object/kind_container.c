@@ -12,8 +12,7 @@ struct pod_context {
     bool in_template, host_network;
 };
 
-/* --- handlers and probes -------------------------------------------------------------------------------------------
- */
+/* --- handlers and probes --- */
 
 static void check_http_get(struct field_errors *e, const struct place *at, const struct json *get) {
     struct place port = place_in(at, "port"), headers = place_in(at, "httpHeaders");
@@ -83,8 +82,7 @@ static void check_lifecycle(struct field_errors *e, const struct place *containe
     }
 }
 
-/* --- ports, environment, mounts ------------------------------------------------------------------------------------
- */
+/* --- ports, environment, mounts --- */
 
 static void check_ports(struct field_errors *e, const struct place *container, const struct json *object,
                         bool host_network) {
@@ -226,8 +224,7 @@ static void check_mounts(struct field_errors *e, const struct place *container, 
     }
 }
 
-/* --- resources, security -------------------------------------------------------------------------------------------
- */
+/* --- resources, security --- */
 
 static bool is_standard_resource(const char *name) {
     return strcmp(name, "cpu") == 0 || strcmp(name, "memory") == 0 || strcmp(name, "ephemeral-storage") == 0 ||
@@ -289,8 +286,7 @@ static void check_security(struct field_errors *e, const struct place *container
                              "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN");
 }
 
-/* --- all together --------------------------------------------------------------------------------------------------
- */
+/* --- all together --- */
 
 static void check_image(struct field_errors *e, const struct place *at, const struct json *container,
                         bool in_template) {

@@ -142,8 +142,7 @@ void rules_pod(struct field_errors *e, const struct json *object) {
         complain_forbidden(e, &node, "cannot be set until all schedulingGates have been cleared");
 }
 
-/* --- update --------------------------------------------------------------------------------------------------------
- */
+/* --- update --- */
 
 /* Usually at the place where it was; the search elsewhere is bounded. */
 static bool has_element(const struct json *list, size_t at, const struct json *element) {

@@ -37,8 +37,7 @@ char *place_text(const struct place *at) {
     return strbuf_steal(&out);
 }
 
-/* --- complaints ----------------------------------------------------------------------------------------------------
- */
+/* --- complaints --- */
 
 static void complain(struct field_errors *e, const char *reason, const struct place *at, const struct json *value,
                      const char *fmt, va_list ap) __attribute__((format(printf, 5, 0)));
@@ -110,8 +109,7 @@ void complain_too_many(struct field_errors *e, const struct place *at, size_t ha
     field_errors_add(e, "FieldValueTooMany", field, n, "must have at most %zu item%s", max, max == 1 ? "" : "s");
 }
 
-/* --- checks --------------------------------------------------------------------------------------------------------
- */
+/* --- checks --- */
 
 bool check_name(struct field_errors *e, const struct place *at, const char *value, name_form form) {
     const char *problems[NAME_PROBLEMS_MAX];

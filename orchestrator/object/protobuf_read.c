@@ -35,8 +35,7 @@ static int malformed(struct reader *r, const char *what) {
     return error_set(r->err, -EINVAL, "malformed protobuf: %s", what);
 }
 
-/* --- the wire ------------------------------------------------------------------------------------------------------
- */
+/* --- the wire --- */
 
 static int read_varint(struct span *in, uint64_t *ret) {
     uint64_t v = 0;
@@ -116,8 +115,7 @@ static int text_of(struct reader *r, struct span s, struct json **ret) {
     return 0;
 }
 
-/* --- messages of apimachinery that are scalars in JSON ---------------------------------------------------------------
- */
+/* --- messages of apimachinery that are scalars in JSON --- */
 
 /* {1 seconds, 2 nanos}; empty: not set. */
 static int read_time(struct reader *r, bool micro, struct span in, struct json **ret) {
@@ -206,8 +204,7 @@ static int read_duration(struct reader *r, struct span in, struct json **ret) {
     return 0;
 }
 
-/* --- fields --------------------------------------------------------------------------------------------------------
- */
+/* --- fields --- */
 
 static int read_object(struct reader *r, const struct type_info *t, struct span in, struct json **object) {
     if (r->depth >= JSON_DEPTH_MAX)
@@ -461,8 +458,7 @@ static int read_message(struct reader *r, const struct proto_entry *entries, siz
     return k;
 }
 
-/* --- runtime.Unknown ------------------------------------------------------------------------------------------------
- */
+/* --- runtime.Unknown --- */
 
 struct envelope {
     struct span api_version, kind, raw, content_type;

@@ -28,8 +28,7 @@ static void carry_in(struct json **doc, const struct json *old, const char *pare
         carry(json_edit(doc, parent), from, key);
 }
 
-/* --- quality of service --------------------------------------------------------------------------------------------
- */
+/* --- quality of service --- */
 
 struct qos_sums {
     int64_t cpu_request, cpu_limit, memory_request, memory_limit;
@@ -63,8 +62,7 @@ const char *pod_qos_class(const struct json *pod_spec) {
                                                                                                : "Burstable";
 }
 
-/* --- create --------------------------------------------------------------------------------------------------------
- */
+/* --- create --- */
 
 static void create_pod(struct json **doc) {
     struct json *status = json_object();
@@ -126,8 +124,7 @@ void strategy_prepare_create(const struct resource *r, struct json **doc) {
     schema_default(r->api_version, r->kind, doc);
 }
 
-/* --- update --------------------------------------------------------------------------------------------------------
- */
+/* --- update --- */
 
 static bool is_envelope(const char *key) {
     return strcmp(key, "apiVersion") == 0 || strcmp(key, "kind") == 0 || strcmp(key, "metadata") == 0;

@@ -23,28 +23,36 @@ static const struct {
     [TYPE_apps_v1_ReplicaSet] = {NULL, rules_replica_set, rules_selector_update},
     [TYPE_apps_v1_StatefulSet] = {name_form_dns1123_label, rules_stateful_set, rules_stateful_set_update},
     [TYPE_autoscaling_v1_Scale] = {NULL, rules_scale, NULL},
+    [TYPE_batch_v1_CronJob] = {NULL, rules_cron_job, NULL},
+    [TYPE_batch_v1_Job] = {NULL, rules_job, rules_job_update},
     [TYPE_coordination_v1_Lease] = {NULL, rules_lease, NULL},
     [TYPE_core_v1_Binding] = {NULL, rules_binding, NULL},
     [TYPE_core_v1_ConfigMap] = {NULL, rules_config_map, rules_config_map_update},
+    [TYPE_core_v1_Endpoints] = {NULL, rules_endpoints, NULL},
     [TYPE_core_v1_Event] = {NULL, rules_event, NULL},
     [TYPE_core_v1_Namespace] = {name_form_dns1123_label, rules_namespace, NULL},
     [TYPE_core_v1_Node] = {NULL, rules_node, rules_node_update},
+    [TYPE_core_v1_PersistentVolume] = {NULL, rules_persistent_volume, NULL},
+    [TYPE_core_v1_PersistentVolumeClaim] = {NULL, rules_persistent_volume_claim, rules_persistent_volume_claim_update},
     [TYPE_core_v1_Pod] = {NULL, rules_pod, rules_pod_update},
     [TYPE_core_v1_PodTemplate] = {NULL, rules_pod_template_object, NULL},
     [TYPE_core_v1_ReplicationController] = {NULL, rules_replication_controller, NULL},
     [TYPE_core_v1_Secret] = {NULL, rules_secret, rules_secret_update},
     [TYPE_core_v1_Service] = {name_form_dns1035_label, rules_service, rules_service_update},
+    [TYPE_discovery_v1_EndpointSlice] = {NULL, rules_endpoint_slice, rules_endpoint_slice_update},
+    [TYPE_networking_v1_Ingress] = {NULL, rules_ingress, NULL},
+    [TYPE_networking_v1_NetworkPolicy] = {NULL, rules_network_policy, NULL},
     [TYPE_node_v1_RuntimeClass] = {NULL, rules_runtime_class, NULL},
     [TYPE_policy_v1_PodDisruptionBudget] = {name_form_path_segment, rules_disruption_budget, NULL},
-    [TYPE_rbac_v1_ClusterRole] = {name_form_path_segment, NULL, NULL},
-    [TYPE_rbac_v1_ClusterRoleBinding] = {name_form_path_segment, NULL, NULL},
-    [TYPE_rbac_v1_Role] = {name_form_path_segment, NULL, NULL},
-    [TYPE_rbac_v1_RoleBinding] = {name_form_path_segment, NULL, NULL},
+    [TYPE_rbac_v1_ClusterRole] = {name_form_path_segment, rules_cluster_role, NULL},
+    [TYPE_rbac_v1_ClusterRoleBinding] = {name_form_path_segment, rules_role_binding, rules_role_ref_update},
+    [TYPE_rbac_v1_Role] = {name_form_path_segment, rules_role, NULL},
+    [TYPE_rbac_v1_RoleBinding] = {name_form_path_segment, rules_role_binding, rules_role_ref_update},
     [TYPE_scheduling_v1_PriorityClass] = {NULL, rules_priority_class, rules_priority_class_update},
+    [TYPE_storage_v1_StorageClass] = {NULL, rules_storage_class, rules_storage_class_update},
 };
 
-/* --- enumerations --------------------------------------------------------------------------------------------------
- */
+/* --- enumerations --- */
 
 static int by_text(const void *a, const void *b) {
     return strcmp(*(const char *const *) a, *(const char *const *) b);
@@ -118,8 +126,7 @@ static void check_enums(struct field_errors *e, const struct place *at, const st
     }
 }
 
-/* --- entry points --------------------------------------------------------------------------------------------------
- */
+/* --- entry points --- */
 
 static void check_kind(struct field_errors *e, const struct type_info *t, const struct json *object) {
     check_enums(e, NULL, t, object);

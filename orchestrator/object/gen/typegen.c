@@ -44,7 +44,7 @@ static void *need(void *p) {
     return p;
 }
 
-/* --- reading --------------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 static int split(char *line, char **cells) {
     int n = 0;
@@ -111,7 +111,7 @@ static bool starts(const char **s, const char *prefix) {
     return true;
 }
 
-/* --- writing --------------------------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 static void put_string(FILE *o, const char *s) {
     fputc('"', o);
@@ -158,7 +158,7 @@ static void put_list(FILE *o, const char *s, char separator, bool null_when_empt
     fputs("NULL}", o);
 }
 
-/* --- types ------------------------------------------------------------------------------------------------------- */
+/* --- types --- */
 
 static struct type *types;
 static size_t n_types;
@@ -342,7 +342,7 @@ static unsigned put_hash(FILE *o, const struct table *f, const struct type *t, s
     return size - 1;
 }
 
-/* --- protobuf -------------------------------------------------------------------------------------------------- */
+/* --- protobuf --- */
 
 static bool proto_under(const char *number, const char *prefix) {
     size_t n = strlen(prefix);
@@ -440,7 +440,7 @@ static void put_ids(FILE *o) {
     fprintf(o, "    TYPE_COUNT = %zu,\n};\n\n#endif\n", n_types);
 }
 
-/* --- resources ------------------------------------------------------------------------------------------------- */
+/* --- resources --- */
 
 static const char *package_of(const char *group) {
     static char buffers[4][64];
@@ -570,7 +570,7 @@ static void put_resources(FILE *o, const struct table *r) {
     free(subs);
 }
 
-/* --- tables for other parts of the module ------------------------------------------------------------------------ */
+/* --- tables for other parts of the module --- */
 
 static void put_fieldselectors(FILE *o, const struct table *t) {
     fputs("const struct fieldselector_row fieldselector_table[] = {\n", o);

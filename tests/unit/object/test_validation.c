@@ -317,6 +317,57 @@ static void test_cluster_kinds(void **state) {
                   "spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0");
 }
 
+static void test_other_kinds(void **state) {
+    expect_create(
+        "{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"metadata\":{\"name\":\"j\",\"namespace\":\"n\",\"uid\":\"u\"},"
+        "\"spec\":{\"completions\":-1,\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}",
+        "spec.completions: Invalid value: -1: must be greater than or equal to 0\n"
+        "spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", \"Never\"");
+    expect_create(
+        "{\"apiVersion\":\"batch/v1\",\"kind\":\"CronJob\",\"metadata\":{\"name\":\"j\",\"namespace\":\"n\"},\"spec\":{"
+        "\"schedule\":\"* * *\",\"jobTemplate\":{\"spec\":{\"template\":{\"spec\":{\"restartPolicy\":\"Never\","
+        "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}}}",
+        "spec.schedule: Invalid value: \"* * *\": expected exactly 5 fields");
+    expect_create(
+        "{\"apiVersion\":\"rbac.authorization.k8s.io/v1\",\"kind\":\"RoleBinding\",\"metadata\":{\"name\":\"r\","
+        "\"namespace\":\"n\"},\"roleRef\":{\"kind\":\"Thing\",\"name\":\"x\"},\"subjects\":[{\"kind\":\"User\"},{"
+        "\"kind\":"
+        "\"Robot\",\"name\":\"r\"}]}",
+        "roleRef.kind: Unsupported value: \"Thing\": supported values: \"ClusterRole\", \"Role\"\n"
+        "subjects[0].name: Required value\n"
+        "subjects[1].kind: Unsupported value: \"Robot\": supported values: \"Group\", \"ServiceAccount\", \"User\"");
+    expect_create("{\"apiVersion\":\"rbac.authorization.k8s.io/"
+                  "v1\",\"kind\":\"Role\",\"metadata\":{\"name\":\"a:b\",\"namespace\":"
+                  "\"n\"},\"rules\":[{\"verbs\":[\"get\"],\"apiGroups\":[\"\"]}]}",
+                  "rules[0].resources: Required value: resource rules must supply at least one resource");
+    expect_create(
+        "{\"apiVersion\":\"networking.k8s.io/"
+        "v1\",\"kind\":\"Ingress\",\"metadata\":{\"name\":\"i\",\"namespace\":\"n\"},"
+        "\"spec\":{\"rules\":[{\"host\":\"1.2.3.4\",\"http\":{\"paths\":[{\"path\":\"a\",\"pathType\":\"Prefix\","
+        "\"backend\":{\"service\":{\"name\":\"s\"}}}]}}]}}",
+        "spec.rules[0].host: Invalid value: \"1.2.3.4\": must be a DNS name, not an IP address\n"
+        "spec.rules[0].http.paths[0].path: Invalid value: \"a\": must be an absolute path\n"
+        "spec.rules[0].http.paths[0].backend.service.port: Required value: port name or number is required");
+    expect_create(
+        "{\"apiVersion\":\"networking.k8s.io/"
+        "v1\",\"kind\":\"NetworkPolicy\",\"metadata\":{\"name\":\"i\",\"namespace\":"
+        "\"n\"},\"spec\":{\"podSelector\":{},\"ingress\":[{\"from\":[{\"ipBlock\":{\"cidr\":\"10.0.0.0/33\"}}]}]}}",
+        "spec.ingress[0].from[0].ipBlock.cidr: Invalid value: \"10.0.0.0/33\": must be a valid CIDR value, (e.g. "
+        "10.9.8.0/24 or 2001:db8::/64)");
+    expect_create(
+        "{\"apiVersion\":\"discovery.k8s.io/v1\",\"kind\":\"EndpointSlice\",\"metadata\":{\"name\":\"s\",\"namespace\":"
+        "\"n\"},\"addressType\":\"IPv4\",\"endpoints\":[{\"addresses\":[]}],\"ports\":[{\"name\":\"a\"},{\"name\":"
+        "\"a\"}]}",
+        "endpoints[0].addresses: Required value: must contain at least 1 address\n"
+        "ports[1].name: Duplicate value: \"a\"");
+    expect_create(
+        "{\"apiVersion\":\"v1\",\"kind\":\"PersistentVolumeClaim\",\"metadata\":{\"name\":\"c\",\"namespace\":\"n\"},"
+        "\"spec\":{\"accessModes\":[\"Everywhere\"]}}",
+        "spec.accessModes[0]: Unsupported value: \"Everywhere\": supported values: \"ReadOnlyMany\", "
+        "\"ReadWriteMany\", \"ReadWriteOnce\", \"ReadWriteOncePod\"\n"
+        "spec.resources[storage]: Required value");
+}
+
 static void test_update_metadata(void **state) {
     expect_update(CONFIG("\"name\":\"a\",\"namespace\":\"n\",\"uid\":\"u\""),
                   CONFIG("\"name\":\"b\",\"namespace\":\"n\",\"uid\":\"v\""),
@@ -358,13 +409,13 @@ static void test_many_mistakes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_metadata),        cmocka_unit_test(test_pod),
-        cmocka_unit_test(test_containers),      cmocka_unit_test(test_volumes),
-        cmocka_unit_test(test_pod_update),      cmocka_unit_test(test_deployment),
-        cmocka_unit_test(test_controllers),     cmocka_unit_test(test_configuration),
-        cmocka_unit_test(test_service),         cmocka_unit_test(test_cluster_kinds),
-        cmocka_unit_test(test_update_metadata), cmocka_unit_test(test_message),
-        cmocka_unit_test(test_many_mistakes),
+        cmocka_unit_test(test_metadata),    cmocka_unit_test(test_pod),
+        cmocka_unit_test(test_containers),  cmocka_unit_test(test_volumes),
+        cmocka_unit_test(test_pod_update),  cmocka_unit_test(test_deployment),
+        cmocka_unit_test(test_controllers), cmocka_unit_test(test_configuration),
+        cmocka_unit_test(test_service),     cmocka_unit_test(test_cluster_kinds),
+        cmocka_unit_test(test_other_kinds), cmocka_unit_test(test_update_metadata),
+        cmocka_unit_test(test_message),     cmocka_unit_test(test_many_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

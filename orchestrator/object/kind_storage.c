@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* PersistentVolumes, claims, storage classes. */
+#include <string.h>
+
+#include "orchestrator/object/kind_rules.h"
+#include "orchestrator/object/quantity.h"
+#include "podium/base/cleanup.h"
+
+static const struct place spec_place = {.name = "spec"};
+
+static void check_access_modes(struct field_errors *e, const struct json *spec) {
+    struct place at = place_in(&spec_place, "accessModes");
+    const struct json *modes = json_get(spec, "accessModes");
+    if (!json_len(modes))
+        complain_required(e, &at, "at least 1 access mode is required");
+    for (size_t i = 0; json_len(modes) > 1 && i < json_len(modes); i++)
+        if (strcmp(json_str_or(json_at(modes, i), ""), "ReadWriteOncePod") == 0) {
+            complain_forbidden(e, &at, "may not use ReadWriteOncePod with other access modes");
+            return;
+        }
+}
+
+static bool is_volume_setting(const char *key) {
+    static const char *const settings[] = {
+        "capacity",     "accessModes", "claimRef",     "persistentVolumeReclaimPolicy", "storageClassName",
+        "mountOptions", "volumeMode",  "nodeAffinity", "volumeAttributesClassName"};
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        if (strcmp(settings[i], key) == 0)
+            return true;
+    return false;
+}
+
+void rules_persistent_volume(struct field_errors *e, const struct json *object) {
+    const struct json *spec = json_get(object, "spec"), *capacity = json_get(spec, "capacity");
+    struct place capacity_place = place_in(&spec_place, "capacity"), storage = place_key(&capacity_place, "storage");
+    struct place affinity = place_in(&spec_place, "nodeAffinity");
+    size_t sources = 0;
+    check_access_modes(e, spec);
+    if (!json_len(capacity))
+        complain_required(e, &capacity_place, "");
+    else if (quantity_json(json_get(capacity, "storage"), 0) <= 0)
+        complain_invalid(e, &storage, json_get(capacity, "storage"), "must be greater than zero");
+    for (size_t i = 0; i < json_len(spec); i++) {
+        struct place at = place_in(&spec_place, json_key_at(spec, i));
+        if (is_volume_setting(at.name) || json_is_null(json_value_at(spec, i)))
+            continue;
+        if (sources++)
+            complain_forbidden(e, &at, "may not specify more than 1 volume type");
+    }
+    if (!sources)
+        complain_required(e, &spec_place, "must specify a volume type");
+    if (!json_is_null(json_get(spec, "local")) && json_is_null(json_get(spec, "nodeAffinity")))
+        complain_required(e, &affinity, "Local volume requires node affinity");
+    check_member_name(e, &spec_place, spec, "storageClassName", false, name_form_dns1123_subdomain);
+}
+
+void rules_persistent_volume_claim(struct field_errors *e, const struct json *object) {
+    const struct json *spec = json_get(object, "spec"), *size = json_path(spec, "resources", "requests", "storage");
+    struct place resources = place_in(&spec_place, "resources"), storage = place_key(&resources, "storage");
+    struct place requests = place_in(&resources, "requests"), request = place_key(&requests, "storage");
+    struct place selector = place_in(&spec_place, "selector");
+    check_access_modes(e, spec);
+    check_label_selector(e, &selector, json_get(spec, "selector"));
+    if (json_is_null(size))
+        complain_required(e, &storage, "");
+    else if (quantity_json(size, 0) <= 0)
+        complain_invalid(e, &request, size, "must be greater than zero");
+    check_member_name(e, &spec_place, spec, "storageClassName", false, name_form_dns1123_subdomain);
+}
+
+void rules_persistent_volume_claim_update(struct field_errors *e, const struct json *object, const struct json *old) {
+    const struct json *spec = json_get(object, "spec"), *before = json_get(old, "spec");
+    struct place resources = place_in(&spec_place, "resources"), requests = place_in(&resources, "requests");
+    struct place storage = place_in(&requests, "storage");
+    _cleanup_json_ struct json *allowed = json_ref(before);
+    const char *size = json_str_or(json_path(spec, "resources", "requests", "storage"), "0");
+    const char *was = json_str_or(json_path(before, "resources", "requests", "storage"), "0");
+    static const char *const once[] = {"volumeName", "storageClassName"};
+    for (size_t i = 0; i < ARRAY_LEN(once); i++)
+        if (json_is_null(json_get(before, once[i])) && !json_is_null(json_get(spec, once[i])))
+            json_set(&allowed, once[i], json_ref(json_get(spec, once[i])));
+    if (json_get(spec, "volumeAttributesClassName"))
+        json_set(&allowed, "volumeAttributesClassName", json_ref(json_get(spec, "volumeAttributesClassName")));
+    if (json_is_string(json_path(spec, "resources", "requests", "storage")))
+        json_set_path(&allowed, json_string(size), "resources", "requests", "storage");
+    if (!json_equal(allowed, spec))
+        complain_forbidden(
+            e, &spec_place,
+            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound "
+            "claims");
+    if (quantity_compare(size, was) < 0)
+        complain_forbidden(e, &storage, "field can not be less than previous value");
+}
+
+void rules_storage_class(struct field_errors *e, const struct json *object) {
+    static const struct place provisioner = {.name = "provisioner"}, parameters = {.name = "parameters"};
+    const struct json *map = json_get(object, "parameters");
+    size_t total = 0;
+    if (check_required_text(e, NULL, object, "provisioner"))
+        check_name(e, &provisioner, json_str(json_get(object, "provisioner")), name_form_qualified);
+    for (size_t i = 0; i < json_len(map); i++)
+        total += strlen(json_key_at(map, i)) + json_str_len(json_value_at(map, i));
+    if (json_len(map) > 512)
+        complain_too_long(e, &parameters, 512);
+    else if (total > 256u * 1024u)
+        complain_too_long(e, &parameters, 256u * 1024u);
+}
+
+void rules_storage_class_update(struct field_errors *e, const struct json *object, const struct json *old) {
+    static const char *const fixed[] = {"parameters", "provisioner", "reclaimPolicy"};
+    static const struct place mode = {.name = "volumeBindingMode"};
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+        struct place at = place_in(NULL, fixed[i]);
+        const struct json *a = json_get(object, fixed[i]), *b = json_get(old, fixed[i]);
+        if ((a || b) && !json_equal(a, b))
+            complain_forbidden(e, &at, "updates to %s are forbidden.", fixed[i]);
+    }
+    check_immutable(e, &mode, json_get(object, "volumeBindingMode"), json_get(old, "volumeBindingMode"));
+}
