@@ -72,6 +72,18 @@ static inline int fixture_store(struct fixture *f, unsigned window) {
     return store_open_lmdb(&so, &f->store, NULL);
 }
 
+/* Knows the token "good". */
+static inline int fixture_token(void *userdata, const char *token, struct api_user *ret) {
+    if (strncmp(token, "bad", 3) == 0)
+        return -EACCES;
+    if (strcmp(token, "good") != 0)
+        return 0;
+    ret->name = xstrdup("token-user");
+    ret->groups = strv_new();
+    strv_push_dup(&ret->groups, "system:masters");
+    return 1;
+}
+
 /* Not started yet: tests that need more set it before fixture_start(). */
 static inline void fixture_new(struct fixture *f, bool tcp, unsigned window) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
@@ -81,6 +93,7 @@ static inline void fixture_new(struct fixture *f, bool tcp, unsigned window) {
         fixture_certificates(f);
     _cleanup_free_ char *crt = fixture_path(f, "server.crt"), *key = fixture_path(f, "server.key"),
                         *ca = fixture_path(f, "ca.crt"), *sock = fixture_path(f, "sock");
+    struct api_token_authenticator tokens = {.authenticate = fixture_token};
     struct apiserver_options o = {.store = f->store,
                                   .address = "127.0.0.1",
                                   .port = tcp ? -1 : -2,
@@ -88,6 +101,8 @@ static inline void fixture_new(struct fixture *f, bool tcp, unsigned window) {
                                   .key_file = key,
                                   .client_ca_file = ca,
                                   .unix_socket = sock,
+                                  .authenticators = &tokens,
+                                  .n_authenticators = 1,
                                   .bookmark_seconds = 1};
     if (apiserver_new(&o, &f->api, &err) < 0)
         fail_msg("%s", error_text(&err, 0));

@@ -108,6 +108,44 @@ static void test_foreign_certificate(void **state) {
     assert_true(a.code == 401 || a.code == 0); /* or refused in the handshake */
 }
 
+static long token_code(struct fixture *f, const char *token, const char *path) {
+    CURL *c = curl_easy_init();
+    _cleanup_free_ char *url = xasprintf("https://127.0.0.1:%d%s", apiserver_port(f->api), path);
+    _cleanup_free_ char *ca = fixture_path(f, "ca.crt");
+    curl_easy_setopt(c, CURLOPT_CAINFO, ca);
+    curl_easy_setopt(c, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+    curl_easy_setopt(c, CURLOPT_XOAUTH2_BEARER, token);
+    _cleanup_answer_ struct answer a = request_on(c, url, "GET", NULL, NULL, NULL);
+    curl_easy_cleanup(c);
+    return a.code;
+}
+
+static void test_tokens(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(token_code(f, "good", "/api/v1/namespaces"), 200);
+    assert_int_equal(token_code(f, "unknown", "/api/v1/namespaces"), 401);
+    assert_int_equal(token_code(f, "bad", "/api/v1/namespaces"), 401);
+    assert_int_equal(token_code(f, "bad", "/version"), 401); /* shown and wrong is worse than not shown */
+}
+
+/* What nodes may do without any role: their pods' status, not other people's pods. */
+static void test_nodes(void **state) {
+    struct fixture *f = *state;
+    char *nodes[] = {(char[]){"system:nodes"}, NULL};
+    struct pki_request r = {.common_name = "system:node:n1", .organizations = nodes, .client = true};
+    assert_true(pki_ensure(f->dir, f->dir, "node", &r, NULL) >= 0);
+    _cleanup_answer_ struct answer pods = tls_ask(f, "node", "GET", "/api/v1/pods", NULL);
+    assert_code(pods, 200);
+    _cleanup_answer_ struct answer node =
+        tls_ask(f, "node", "POST", "/api/v1/nodes", "{\"metadata\":{\"name\":\"n1\"}}");
+    assert_code(node, 201);
+    _cleanup_answer_ struct answer pod = tls_ask(f, "node", "POST", "/api/v1/namespaces/default/pods", "{}");
+    assert_code(pod, 403);
+    _cleanup_answer_ struct answer role =
+        tls_ask(f, "node", "GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles", NULL);
+    assert_code(role, 403);
+}
+
 static void test_reload(void **state) {
     struct fixture *f = *state;
     _cleanup_free_ char *crt = fixture_path(f, "server.crt"), *key = fixture_path(f, "server.key");
@@ -152,6 +190,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_anonymous, setup, teardown),
         cmocka_unit_test_setup_teardown(test_roles, setup, teardown),
         cmocka_unit_test_setup_teardown(test_foreign_certificate, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keep_alive, setup, teardown),
     };

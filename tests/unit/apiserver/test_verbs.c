@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The verbs over HTTP: what a client sees. */
+#include "orchestrator/object/resources.h"
 #include "tests/unit/apiserver/server_fixture.h"
 
 #define CM   "/api/v1/namespaces/default/configmaps"
@@ -381,6 +382,61 @@ static void test_list_and_collection(void **state) {
     assert_true(json_is_array(json_get(empty.body, "items")));
 }
 
+static void test_large_collection(void **state) {
+    struct fixture *f = *state;
+    for (int i = 0; i < 150; i++) { /* more than two batches */
+        _cleanup_free_ char *name = xasprintf("many-%d", i);
+        create_cm(f, name, i == 70 ? ",\"finalizers\":[\"example.com/hold\"]" : "");
+    }
+    _cleanup_answer_ struct answer dry = ask(f, "DELETE", CM "?dryRun=All", NULL);
+    assert_code(dry, 200);
+    _cleanup_answer_ struct answer cut = ask(f, "DELETE", CM, NULL);
+    assert_code(cut, 200);
+    assert_string_equal(json_str(json_get(cut.body, "kind")), "ConfigMapList");
+    assert_int_equal(json_len(json_get(cut.body, "items")), 150);
+    _cleanup_answer_ struct answer left = ask(f, "GET", CM, NULL);
+    assert_int_equal(json_len(json_get(left.body, "items")), 1);
+    assert_non_null(json_path(json_at(json_get(left.body, "items"), 0), "metadata", "deletionTimestamp"));
+}
+
+static void test_create_by_put(void **state) {
+    struct fixture *f = *state;
+    const char *path = "/apis/coordination.k8s.io/v1/namespaces/default/leases/l";
+    const char *body =
+        "{\"metadata\":{\"name\":\"l\"},\"spec\":{\"holderIdentity\":\"me\",\"leaseDurationSeconds\":9}}";
+    const struct resource *leases = resource_by_plural("coordination.k8s.io", "v1", "leases");
+    _cleanup_answer_ struct answer made = ask(f, "PUT", path, body);
+    assert_code(made, leases->create_on_put ? 201 : 404);
+    const struct resource *events = resource_by_plural("", "v1", "events");
+    assert_true(events->create_on_put);
+    _cleanup_answer_ struct answer event = ask(
+        f, "PUT", "/api/v1/namespaces/default/events/e",
+        "{\"metadata\":{\"name\":\"e\"},\"involvedObject\":{\"kind\":\"Pod\",\"name\":\"p\",\"namespace\":\"default\"},"
+        "\"reason\":\"Tested\",\"type\":\"Normal\"}");
+    assert_code(event, 201);
+}
+
+static void test_validation(void **state) {
+    struct fixture *f = *state;
+    _cleanup_answer_ struct answer name = ask(f, "POST", CM, "{\"metadata\":{\"name\":\"Bad_Name\"}}");
+    assert_code(name, 422);
+    assert_string_equal(reason_of(&name), "Invalid");
+    assert_non_null(
+        strstr(message_of(&name), "ConfigMap \"Bad_Name\" is invalid: metadata.name: Invalid value: \"Bad_Name\": "));
+    const struct json *cause = json_at(json_path(name.body, "details", "causes"), 0);
+    assert_string_equal(json_str(json_get(cause, "reason")), "FieldValueInvalid");
+    assert_string_equal(json_str(json_get(cause, "field")), "metadata.name");
+    assert_string_equal(json_str(json_path(name.body, "details", "kind")), "ConfigMap");
+    _cleanup_answer_ struct answer pods =
+        ask(f, "POST", PODS, "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[]}}");
+    assert_code(pods, 422);
+    assert_non_null(strstr(message_of(&pods), "spec.containers: Required value"));
+    _cleanup_answer_ struct answer selector =
+        ask(f, "POST", "/apis/apps/v1/namespaces/default/deployments", "{\"metadata\":{\"name\":\"d\"}}");
+    assert_code(selector, 422);
+    assert_non_null(strstr(message_of(&selector), "Deployment.apps \"d\" is invalid: ["));
+}
+
 static void test_paths(void **state) {
     struct fixture *f = *state;
     _cleanup_answer_ struct answer unknown = ask(f, "GET", "/api/v1/foos", NULL);
@@ -402,7 +458,7 @@ static void test_paths(void **state) {
         ask_as(f, "GET", "/api/v1/namespaces/default", NULL, "application/yaml", NULL);
     assert_non_null(strstr(strbuf_str(&yaml.text), "\nkind: Namespace\n"));
     _cleanup_answer_ struct answer yaml_in =
-        ask_as(f, "POST", CM, "application/yaml", NULL, "metadata:\n  name: y\ndata: {a: b}\n");
+        ask_as(f, "POST", CM, "application/yaml", NULL, "metadata:\n  name: from-yaml\ndata: {a: b}\n");
     assert_code(yaml_in, 201);
     _cleanup_answer_ struct answer discovery =
         ask_as(f, "GET", "/apis", NULL, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", NULL);
@@ -430,6 +486,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_scale, setup, teardown),
         cmocka_unit_test_setup_teardown(test_services, setup, teardown),
         cmocka_unit_test_setup_teardown(test_list_and_collection, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_large_collection, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_create_by_put, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_validation, setup, teardown),
         cmocka_unit_test_setup_teardown(test_paths, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
