@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Kubernetes protobuf bodies ("k8s\0" + runtime.Unknown, wire.md section 4) to and from documents, driven by the tables. */
+/* Kubernetes protobuf bodies ("k8s\0" + runtime.Unknown, wire.md section 4) to and from documents, driven by the
+ * tables. Pure; any thread. Not yet: APIResourceList (its verbs are a message) and the object inside a WatchEvent. */
 #ifndef PODIUM_OBJECT_PROTOBUF_H
 #define PODIUM_OBJECT_PROTOBUF_H
 

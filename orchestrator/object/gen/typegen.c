@@ -592,7 +592,7 @@ static void put_printcolumns(FILE *o, const struct table *t) {
             put_string(o, t->rows[i][c]);
             fputs(", ", o);
         }
-        fprintf(o, "%d, ", atoi(cell(t, i, "priority")));
+        fprintf(o, "%ld, ", strtol(cell(t, i, "priority"), NULL, 10));
         put_string(o, cell(t, i, "value"));
         fputs("},\n", o);
     }
