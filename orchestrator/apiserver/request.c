@@ -7,6 +7,7 @@
 
 #include "orchestrator/apiserver/routes.h"
 #include "orchestrator/apiserver/subresources/stream.h"
+#include "orchestrator/apiserver/versions.h"
 #include "orchestrator/apiserver/verbs/watch.h"
 #include "podium/base/alloc.h"
 #include "podium/base/limits.h"
@@ -73,6 +74,7 @@ void api_request_free(struct api_request *req) {
     json_unref(req->input);
     store_item_unref(req->write.old);
     store_item_unref(req->write.item);
+    json_unref(req->write.old_doc);
     if (req->scratch_free)
         req->scratch_free(req->scratch);
     if (req->user_owned) {
@@ -124,6 +126,8 @@ enum api_progress api_reply_object(struct api_request *req, unsigned code, struc
 }
 
 enum api_progress api_reply_item(struct api_request *req, unsigned code, struct store_item *item) {
+    if (!req->resource->storage_version)
+        return api_reply_object(req, code, version_shown(req->resource, item));
     struct store_item *keep = store_item_ref(item);
     response_reset(&req->out);
     req->out.kind = API_OUT_OBJECT;

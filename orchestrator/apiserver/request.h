@@ -69,7 +69,7 @@ struct api_response {
 
 /* What a mutating verb wants done with the object; see write.h. */
 enum mutate_action { MUTATE_FAILED, MUTATE_WRITE, MUTATE_CREATE, MUTATE_DELETE, MUTATE_KEEP };
-typedef enum mutate_action (*mutate_fn)(struct api_request *req, struct store_item *old, struct json **doc);
+typedef enum mutate_action (*mutate_fn)(struct api_request *req, const struct json *old, struct json **doc);
 typedef enum api_progress (*written_fn)(struct api_request *req, struct store_item *item, enum mutate_action action);
 
 struct api_request {
@@ -109,6 +109,7 @@ struct api_request {
         bool conditional; /* the client named a revision: a stale one is its problem */
         int result;
         struct store_item *old, *item;
+        struct json *old_doc; /* of `old`, in the version of the request; NULL without */
     } write;
     struct json *input; /* decoded body of the verb */
     enum patch_type patch_type;

@@ -139,6 +139,17 @@ static enum api_progress check_dry_run(struct api_request *req, bool *ret_ok) {
     return API_DONE;
 }
 
+/* Kinds somebody else computes (component statuses, metrics) when there is nobody: empty lists. */
+static enum api_progress serve_nothing(struct api_request *req) {
+    if (strcmp(req->verb, "get") == 0)
+        return api_not_found(req, req->name);
+    if (strcmp(req->verb, "list") != 0)
+        return api_method_not_supported(req, req->verb);
+    req->out.kind = API_OUT_LIST;
+    req->out.code = 200;
+    return API_DONE;
+}
+
 static enum api_progress serve_resource(struct api_request *req) {
     bool ok;
     (void) check_dry_run(req, &ok);
@@ -150,7 +161,7 @@ static enum api_progress serve_resource(struct api_request *req) {
             return special(req);
     } else if (!req->resource->stored) {
         api_step_fn special = review_handler(req);
-        return special ? special(req) : api_method_not_supported(req, req->verb);
+        return special ? special(req) : serve_nothing(req);
     }
     unsigned allowed = req->sub ? req->sub->verbs : req->resource->verbs;
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)

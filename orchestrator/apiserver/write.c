@@ -3,12 +3,16 @@
 
 #include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/status.h"
+#include "orchestrator/apiserver/versions.h"
 #include "podium/base/alloc.h"
 
 static enum api_progress attempt(struct api_request *req);
 
 const struct json *api_written_doc(struct api_request *req, struct store_item *item) {
-    return item ? store_item_doc(item) : req->out.object;
+    if (!item)
+        return req->out.object;
+    json_unref(req->write.old_doc);
+    return req->write.old_doc = version_shown(req->resource, item);
 }
 
 static enum api_progress finish(struct api_request *req, struct store_item *item) {
@@ -49,12 +53,13 @@ static enum api_progress concluded(struct api_request *req) {
 static enum api_progress submit(struct api_request *req, struct json *doc) {
     static const enum store_op ops[] = {
         [MUTATE_WRITE] = STORE_UPDATE, [MUTATE_CREATE] = STORE_CREATE, [MUTATE_DELETE] = STORE_DELETE};
+    _cleanup_json_ struct json *stored = doc ? version_stored(req->resource, doc) : NULL;
     struct store_write w = {
         .op = ops[req->write.action],
         .resource = req->resource->key,
         .ns = req->ns,
         .name = req->name,
-        .doc = doc,
+        .doc = stored,
         .expect_revision = req->write.old ? store_item_revision(req->write.old) : 0,
     };
     req->next = concluded;
@@ -69,7 +74,9 @@ static enum api_progress attempt(struct api_request *req) {
     _cleanup_json_ struct json *doc = NULL;
     store_item_unref(req->write.old);
     req->write.old = store_get_submitted(req->api->store, req->resource->key, req->ns, req->name);
-    req->write.action = req->write.fn(req, req->write.old, &doc);
+    json_unref(req->write.old_doc);
+    req->write.old_doc = req->write.old ? version_shown(req->resource, req->write.old) : NULL;
+    req->write.action = req->write.fn(req, req->write.old_doc, &doc);
     if (req->write.action == MUTATE_FAILED)
         return API_DONE;
     if (req->write.action != MUTATE_KEEP && !req->dry_run)

@@ -3,7 +3,8 @@
  * The write loop: read the object, let the verb compute what it shall become, submit, go on when it is durable; start
  * over when somebody else was faster and the client named no revision.
  *
- * The verb's mutate function sees the newest state (NULL when the object does not exist) and returns
+ * The verb's mutate function sees the newest state (NULL when the object does not exist; the item is in
+ * req->write.old) and returns
  *   MUTATE_WRITE   *doc replaces it;      MUTATE_CREATE  *doc is new (old was NULL);
  *   MUTATE_DELETE  the object goes, *doc (or the stored state) being what watchers see last;
  *   MUTATE_KEEP    nothing changes, the answer shows *doc, or the stored state when *doc is NULL;

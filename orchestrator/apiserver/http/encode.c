@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "orchestrator/apiserver/status.h"
+#include "orchestrator/apiserver/versions.h"
 #include "orchestrator/manifest/yaml.h"
 #include "orchestrator/object/protobuf.h"
 #include "orchestrator/object/table.h"
@@ -42,6 +43,15 @@ static struct json *list_metadata(const struct api_response *out) {
     return m;
 }
 
+static void write_item(struct store_item *item, const struct resource *r, struct strbuf *out) {
+    if (r->storage_version) {
+        encode_list_item(item, r, out);
+        return;
+    }
+    _cleanup_json_ struct json *doc = version_shown(r, item);
+    json_write(doc, 0, out);
+}
+
 static void write_list(struct api_request *req, struct strbuf *out) {
     const struct resource *r = req->resource;
     _cleanup_json_ struct json *m = list_metadata(&req->out);
@@ -59,7 +69,7 @@ static void write_list(struct api_request *req, struct strbuf *out) {
     for (size_t i = 0; i < req->out.n_items; i++) {
         if (i)
             strbuf_addc(out, ',');
-        encode_list_item(req->out.items[i], r, out);
+        write_item(req->out.items[i], r, out);
     }
     strbuf_adds(out, "]}\n");
 }
@@ -78,7 +88,7 @@ struct json *list_document(const struct api_request *req) {
     json_set(&l, "items", json_array());
     struct json **items = json_edit(&l, "items");
     for (size_t i = 0; i < req->out.n_items; i++)
-        json_append(items, json_ref(store_item_doc(req->out.items[i])));
+        json_append(items, version_shown(r, req->out.items[i]));
     return l;
 }
 
@@ -86,8 +96,10 @@ static struct json *partial_list(const struct api_request *req) {
     struct json *l = list_frame(req, "PartialObjectMetadataList", "meta.k8s.io/v1");
     json_set(&l, "items", json_array());
     struct json **items = json_edit(&l, "items");
-    for (size_t i = 0; i < req->out.n_items; i++)
-        json_append(items, partial_metadata(store_item_doc(req->out.items[i])));
+    for (size_t i = 0; i < req->out.n_items; i++) {
+        _cleanup_json_ struct json *doc = version_shown(req->resource, req->out.items[i]);
+        json_append(items, partial_metadata(doc));
+    }
     return l;
 }
 
@@ -111,8 +123,10 @@ struct json *table_document(const struct api_request *req, const struct accepted
     json_set(&t, "rows", json_array());
     struct json **rows = json_edit(&t, "rows");
     if (out->kind == API_OUT_LIST) {
-        for (size_t i = 0; i < out->n_items; i++)
-            json_append(rows, table_row(req->resource, store_item_doc(out->items[i]), include, now));
+        for (size_t i = 0; i < out->n_items; i++) {
+            _cleanup_json_ struct json *item = version_shown(req->resource, out->items[i]);
+            json_append(rows, table_row(req->resource, item, include, now));
+        }
         return t;
     }
     const struct json *doc = out->item ? store_item_doc(out->item) : out->object;

@@ -48,14 +48,14 @@ static bool can_be_bound(struct api_request *req, const struct json *pod) {
     return false;
 }
 
-static enum mutate_action bind_pod(struct api_request *req, struct store_item *old, struct json **doc) {
+static enum mutate_action bind_pod(struct api_request *req, const struct json *old, struct json **doc) {
     if (!old) {
         (void) api_not_found(req, req->name);
         return MUTATE_FAILED;
     }
-    if (!can_be_bound(req, store_item_doc(old)))
+    if (!can_be_bound(req, old))
         return MUTATE_FAILED;
-    *doc = json_ref(store_item_doc(old));
+    *doc = json_ref(old);
     json_set_path(doc, json_ref(json_path(req->input, "target", "name")), "spec", "nodeName");
     const struct json *annotations = json_path(req->input, "metadata", "annotations");
     for (size_t i = 0; i < json_len(annotations); i++)

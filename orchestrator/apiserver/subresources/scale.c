@@ -50,7 +50,7 @@ static bool scale_valid(struct api_request *req, const struct json *scale) {
     return false;
 }
 
-static enum mutate_action set_scale(struct api_request *req, struct store_item *old, struct json **doc) {
+static enum mutate_action set_scale(struct api_request *req, const struct json *old, struct json **doc) {
     uint64_t revision;
     _cleanup_json_ struct json *scale = NULL;
     if (!old) {
@@ -58,7 +58,7 @@ static enum mutate_action set_scale(struct api_request *req, struct store_item *
         return MUTATE_FAILED;
     }
     if (strcmp(req->verb, "patch") == 0) {
-        _cleanup_json_ struct json *now = scale_of(req, store_item_doc(old));
+        _cleanup_json_ struct json *now = scale_of(req, old);
         if (!patch_apply(req, SCALE_VERSION, "Scale", now, &scale))
             return MUTATE_FAILED;
         req->write.conditional = !json_is_null(json_path(req->input, "metadata", "resourceVersion"));
@@ -68,15 +68,15 @@ static enum mutate_action set_scale(struct api_request *req, struct store_item *
     }
     if (!document_revision(req, scale, &revision) || !scale_valid(req, scale))
         return MUTATE_FAILED;
-    if (revision && revision != store_item_revision(old)) {
+    if (revision && revision != store_item_revision(req->write.old)) {
         (void) api_conflict_modified(req, req->name);
         return MUTATE_FAILED;
     }
-    *doc = json_ref(store_item_doc(old));
+    *doc = json_ref(old);
     json_set_path(doc, json_int(json_int_or(json_path(scale, "spec", "replicas"), 0)), "spec", "replicas");
     const struct subresource *sub = req->sub;
     req->sub = NULL; /* for the object's rules this is an update of the object */
-    enum mutate_action action = prepare_update(req, store_item_doc(old), doc);
+    enum mutate_action action = prepare_update(req, old, doc);
     req->sub = sub;
     return action;
 }

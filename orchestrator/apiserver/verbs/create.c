@@ -6,6 +6,7 @@
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/apiserver/verbs/prepare.h"
 #include "orchestrator/apiserver/verbs/verbs.h"
+#include "orchestrator/apiserver/versions.h"
 #include "orchestrator/apiserver/write.h"
 #include "podium/base/alloc.h"
 
@@ -63,8 +64,9 @@ static enum api_progress create_step(struct api_request *req) {
             return api_already_exists(req, req->name);
         return api_reply_object(req, 201, steal(&doc));
     }
+    _cleanup_json_ struct json *stored = version_stored(req->resource, doc);
     struct store_write w = {
-        .op = STORE_CREATE, .resource = req->resource->key, .ns = req->ns, .name = req->name, .doc = doc};
+        .op = STORE_CREATE, .resource = req->resource->key, .ns = req->ns, .name = req->name, .doc = stored};
     req->next = created;
     int r = store_submit(req->api->store, &w, committed, req);
     if (r == 0)

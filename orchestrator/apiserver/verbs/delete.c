@@ -10,7 +10,7 @@ static void options_free(void *p) {
     free(p);
 }
 
-static enum mutate_action delete_one(struct api_request *req, struct store_item *old, struct json **doc) {
+static enum mutate_action delete_one(struct api_request *req, const struct json *old, struct json **doc) {
     return deletion_decide(req, req->scratch, old, doc);
 }
 

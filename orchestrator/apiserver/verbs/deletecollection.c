@@ -40,7 +40,7 @@ static void collection_free(void *p) {
 
 /* --- one object --- */
 
-static enum mutate_action delete_one(struct api_request *child, struct store_item *old, struct json **doc) {
+static enum mutate_action delete_one(struct api_request *child, const struct json *old, struct json **doc) {
     const struct api_request *parent = child->transport;
     const struct collection *c = parent->scratch;
     return old ? deletion_decide(child, &c->options, old, doc) : MUTATE_KEEP;

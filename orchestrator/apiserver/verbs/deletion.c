@@ -114,18 +114,18 @@ bool delete_options_read(struct api_request *req, struct delete_options *ret) {
     return delete_options_from(req, doc, ret);
 }
 
-static bool preconditions_hold(struct api_request *req, const struct delete_options *o, struct store_item *old) {
-    const char *uid = json_str_or(json_path(store_item_doc(old), "metadata", "uid"), "");
+static bool preconditions_hold(struct api_request *req, const struct delete_options *o, const struct json *old) {
+    const char *uid = json_str_or(json_path(old, "metadata", "uid"), "");
     if (o->uid && strcmp(o->uid, uid) != 0) {
         (void) api_conflict(req, req->name, "Precondition failed: UID in precondition: %s, UID in object meta: %s",
                             o->uid, uid);
         return false;
     }
-    if (o->revision && o->revision != store_item_revision(old)) {
+    if (o->revision && o->revision != store_item_revision(req->write.old)) {
         (void) api_conflict(req, req->name,
                             "Precondition failed: ResourceVersion in precondition: %llu, ResourceVersion in object "
                             "meta: %llu",
-                            (unsigned long long) o->revision, (unsigned long long) store_item_revision(old));
+                            (unsigned long long) o->revision, (unsigned long long) store_item_revision(req->write.old));
         return false;
     }
     return true;
@@ -222,7 +222,7 @@ static enum mutate_action decide_namespace(struct api_request *req, struct json 
     return MUTATE_WRITE;
 }
 
-enum mutate_action deletion_decide(struct api_request *req, const struct delete_options *o, struct store_item *old,
+enum mutate_action deletion_decide(struct api_request *req, const struct delete_options *o, const struct json *old,
                                    struct json **doc) {
     const struct resource *r = req->resource;
     if (!old) {
@@ -230,9 +230,9 @@ enum mutate_action deletion_decide(struct api_request *req, const struct delete_
         return MUTATE_FAILED;
     }
     req->write.conditional = o->revision != 0;
-    if (!preconditions_hold(req, o, old) || !admission_delete(req, store_item_doc(old)))
+    if (!preconditions_hold(req, o, old) || !admission_delete(req, old))
         return MUTATE_FAILED;
-    *doc = json_ref(store_item_doc(old));
+    *doc = json_ref(old);
     if (strcmp(r->key, "namespaces") == 0)
         return decide_namespace(req, doc);
     int64_t grace = grace_of(r, o, *doc);

@@ -20,7 +20,7 @@ bool delete_options_from(struct api_request *req, const struct json *doc, struct
 /* From the body or, if there is none, the query. */
 bool delete_options_read(struct api_request *req, struct delete_options *ret);
 /* What deleting the object means now: MUTATE_DELETE, MUTATE_WRITE (it lingers) or MUTATE_KEEP (already on its way). */
-enum mutate_action deletion_decide(struct api_request *req, const struct delete_options *o, struct store_item *old,
+enum mutate_action deletion_decide(struct api_request *req, const struct delete_options *o, const struct json *old,
                                    struct json **doc);
 
 #endif

@@ -71,24 +71,24 @@ bool patch_apply(struct api_request *req, const char *api_version, const char *k
     return true;
 }
 
-static enum mutate_action patch(struct api_request *req, struct store_item *old, struct json **doc) {
+static enum mutate_action patch(struct api_request *req, const struct json *old, struct json **doc) {
     const struct resource *r = req->resource;
     uint64_t revision;
     if (!old) {
         (void) api_not_found(req, req->name);
         return MUTATE_FAILED;
     }
-    if (!patch_apply(req, resource_api_version(r), r->kind, store_item_doc(old), doc))
+    if (!patch_apply(req, resource_api_version(r), r->kind, old, doc))
         return MUTATE_FAILED;
     if (!document_revision(req, *doc, &revision))
         return MUTATE_FAILED;
     /* The patch named a revision if the result's differs from, or the patch's own text sets, the stored one. */
     req->write.conditional = !json_is_null(json_path(req->input, "metadata", "resourceVersion"));
-    if (revision != 0 && revision != store_item_revision(old)) {
+    if (revision != 0 && revision != store_item_revision(req->write.old)) {
         (void) api_conflict_modified(req, req->name);
         return MUTATE_FAILED;
     }
-    return prepare_update(req, store_item_doc(old), doc);
+    return prepare_update(req, old, doc);
 }
 
 enum api_progress verb_patch(struct api_request *req) {

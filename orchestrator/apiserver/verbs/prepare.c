@@ -41,6 +41,10 @@ bool document_revision(struct api_request *req, const struct json *doc, uint64_t
 
 bool prepare_identity(struct api_request *req, struct json **doc) {
     const char *ns = json_str_or(meta(*doc, "namespace"), ""), *name = json_str_or(meta(*doc, "name"), "");
+    if (*ns && !*req->ns) { /* cluster scope: upstream forgives it */
+        json_del(metadata(doc), "namespace");
+        ns = "";
+    }
     if (*ns && strcmp(ns, req->ns) != 0) {
         (void) api_bad_request(req,
                                "the namespace of the provided object does not match the namespace sent on the request");

@@ -28,26 +28,26 @@ static bool revision_required(struct api_request *req) {
     return false;
 }
 
-static bool revision_fits(struct api_request *req, struct store_item *old) {
+static bool revision_fits(struct api_request *req) {
     uint64_t revision;
     if (!document_revision(req, req->input, &revision))
         return false;
     if (revision == 0)
         return req->resource->unconditional_put || revision_required(req);
     req->write.conditional = true;
-    if (revision == store_item_revision(old))
+    if (revision == store_item_revision(req->write.old))
         return true;
     (void) api_conflict_modified(req, req->name);
     return false;
 }
 
-static enum mutate_action update(struct api_request *req, struct store_item *old, struct json **doc) {
+static enum mutate_action update(struct api_request *req, const struct json *old, struct json **doc) {
     if (!old)
         return create_by_put(req, doc);
-    if (!revision_fits(req, old))
+    if (!revision_fits(req))
         return MUTATE_FAILED;
     *doc = json_ref(req->input);
-    return prepare_update(req, store_item_doc(old), doc);
+    return prepare_update(req, old, doc);
 }
 
 enum api_progress verb_update(struct api_request *req) {

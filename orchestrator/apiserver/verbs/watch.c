@@ -7,6 +7,7 @@
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/apiserver/verbs/selection.h"
 #include "orchestrator/apiserver/verbs/verbs.h"
+#include "orchestrator/apiserver/versions.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/random.h"
@@ -192,15 +193,17 @@ enum api_progress verb_watch(struct api_request *req) {
 
 /* --- pulling --- */
 
-static int give(struct api_watch *w, struct watch_event *ret, const char *type, struct store_item *item) {
-    *ret = (struct watch_event){.type = type, .item = item};
-    return 1;
-}
-
 static int give_made(struct api_watch *w, struct watch_event *ret, const char *type, struct json *take) {
     json_unref(w->object);
     w->object = take;
     *ret = (struct watch_event){.type = type, .object = take};
+    return 1;
+}
+
+static int give(struct api_watch *w, struct watch_event *ret, const char *type, struct store_item *item) {
+    if (!w->resource->storage_version)
+        return give_made(w, ret, type, version_shown(w->resource, item));
+    *ret = (struct watch_event){.type = type, .item = item};
     return 1;
 }
 
@@ -231,7 +234,7 @@ static int next_initial(struct api_watch *w, struct watch_event *ret) {
 
 /* An object that left the selection is shown as deleted: its last matching state with the revision of the change. */
 static int give_left(struct api_watch *w, struct watch_event *ret, const struct store_event *e) {
-    struct json *last = json_ref(store_item_doc(e->old));
+    struct json *last = version_shown(w->resource, e->old);
     json_set_path(&last, json_stringf("%llu", (unsigned long long) e->revision), "metadata", "resourceVersion");
     return give_made(w, ret, "DELETED", last);
 }

@@ -416,6 +416,40 @@ static void test_create_by_put(void **state) {
     assert_code(event, 201);
 }
 
+/* One object in two versions: each URL shows its own. */
+static void test_versions(void **state) {
+    struct fixture *f = *state;
+    const char *v1 = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers";
+    const char *v2 = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers";
+    _cleanup_free_ char *one = xasprintf("%s/h", v1), *two = xasprintf("%s/h", v2);
+    _cleanup_answer_ struct answer made = ask(f, "POST", v1,
+                                              "{\"metadata\":{\"name\":\"h\"},\"spec\":{\"maxReplicas\":3,"
+                                              "\"scaleTargetRef\":{\"kind\":\"D\",\"name\":\"x\"}}}");
+    assert_code(made, 201);
+    assert_string_equal(json_str(json_get(made.body, "apiVersion")), "autoscaling/v1");
+    _cleanup_answer_ struct answer got = ask(f, "GET", two, NULL);
+    assert_string_equal(json_str(json_get(got.body, "apiVersion")), "autoscaling/v2");
+    _cleanup_answer_ struct answer patched = ask(f, "PATCH", one, "{\"spec\":{\"maxReplicas\":5}}");
+    assert_code(patched, 200);
+    assert_string_equal(json_str(json_get(patched.body, "apiVersion")), "autoscaling/v1");
+    assert_int_equal(json_int_or(json_path(patched.body, "spec", "maxReplicas"), 0), 5);
+    _cleanup_answer_ struct answer list = ask(f, "GET", v2, NULL);
+    assert_int_equal(json_len(json_get(list.body, "items")), 1);
+    _cleanup_answer_ struct answer gone = ask(f, "DELETE", one, NULL);
+    assert_code(gone, 200);
+}
+
+static void test_cluster_scope(void **state) {
+    struct fixture *f = *state;
+    _cleanup_answer_ struct answer node =
+        ask(f, "POST", "/api/v1/nodes", "{\"metadata\":{\"name\":\"n\",\"namespace\":\"x\"}}");
+    assert_code(node, 201);
+    assert_null(json_path(node.body, "metadata", "namespace"));
+    _cleanup_answer_ struct answer none = ask(f, "GET", "/api/v1/componentstatuses", NULL);
+    assert_code(none, 200);
+    assert_int_equal(json_len(json_get(none.body, "items")), 0);
+}
+
 static void test_validation(void **state) {
     struct fixture *f = *state;
     _cleanup_answer_ struct answer name = ask(f, "POST", CM, "{\"metadata\":{\"name\":\"Bad_Name\"}}");
@@ -488,6 +522,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_list_and_collection, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large_collection, setup, teardown),
         cmocka_unit_test_setup_teardown(test_create_by_put, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_versions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cluster_scope, setup, teardown),
         cmocka_unit_test_setup_teardown(test_validation, setup, teardown),
         cmocka_unit_test_setup_teardown(test_paths, setup, teardown),
     };
