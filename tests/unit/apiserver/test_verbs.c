@@ -429,6 +429,8 @@ static void test_versions(void **state) {
     assert_string_equal(json_str(json_get(made.body, "apiVersion")), "autoscaling/v1");
     _cleanup_answer_ struct answer got = ask(f, "GET", two, NULL);
     assert_string_equal(json_str(json_get(got.body, "apiVersion")), "autoscaling/v2");
+    assert_string_equal(
+        json_str(json_path(json_at(json_path(got.body, "spec", "metrics"), 0), "resource", "name")), "cpu");
     _cleanup_answer_ struct answer patched = ask(f, "PATCH", one, "{\"spec\":{\"maxReplicas\":5}}");
     assert_code(patched, 200);
     assert_string_equal(json_str(json_get(patched.body, "apiVersion")), "autoscaling/v1");
