@@ -253,7 +253,7 @@ void agent_pod_unit_gone(struct agent_pod *pod) {
     if (!pod->unit_exists)
         return;
     pod->unit_exists = pod->stop_pending = false;
-    pod->stop_deadline = 0;
+    pod->stop_deadline = pod->network_at = 0;
     channel_close(pod->channel);
     pod->channel = NULL;
     pod->connected = false;

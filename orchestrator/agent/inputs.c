@@ -223,3 +223,20 @@ struct json *agent_pod_status(struct agent *agent, const char *uid) {
     const struct agent_pod *pod = hashmap_get(agent->pods, uid);
     return pod ? json_ref(pod->status) : NULL;
 }
+
+struct json *agent_list_pods(struct agent *agent) {
+    struct json *list = json_array();
+    struct hashmap_iter it = {0};
+
+    while (hashmap_next(agent->pods, &it)) {
+        const struct agent_pod *pod = it.value;
+        struct json *o = json_object();
+        json_set(&o, "namespace", json_string(pod->namespace));
+        json_set(&o, "name", json_string(pod->name));
+        json_set(&o, "uid", json_string(pod->uid));
+        json_set(&o, "phase", json_string(json_str_or(json_get(pod->status, "phase"), "Unknown")));
+        json_set(&o, "unit", json_string(pod->unit));
+        json_append(&list, o);
+    }
+    return list;
+}

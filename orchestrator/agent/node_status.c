@@ -140,7 +140,7 @@ static void add_condition(struct json **list, const char *type, bool on, const c
 static bool pids_are_short(void) {
     _cleanup_free_ char *load = first_line("/proc/loadavg"), *max = first_line("/proc/sys/kernel/pid_max");
     unsigned running, all;
-    long limit = atol(max);
+    long limit = strtol(max, NULL, 10);
 
     return limit > 0 && sscanf(load, "%*f %*f %*f %u/%u", &running, &all) == 2 &&
            (long) all > limit * PID_PRESSURE_PERCENT / 100;

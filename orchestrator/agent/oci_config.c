@@ -275,7 +275,7 @@ static int signal_number(const char *s) {
     if (strncmp(s, "SIG", 3) == 0)
         s += 3;
     if (*s >= '0' && *s <= '9')
-        return atoi(s);
+        return (int) strtol(s, NULL, 10);
     for (int i = 1; i < NSIG; i++)
         if (sigabbrev_np(i) && strcmp(sigabbrev_np(i), s) == 0)
             return i;

@@ -189,7 +189,8 @@ static int append_properties(sd_bus_message *m, const struct unit_request *q) {
                                   "SyslogIdentifier", "s", q->identifier);
     if (r >= 0)
         r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)", "Delegate", "b", 1, "CPUAccounting", "b", 1,
-                                  "MemoryAccounting", "b", 1, "TasksAccounting", "b", 1, "LogRateLimitIntervalUSec", "t", UINT64_C(0));
+                                  "MemoryAccounting", "b", 1, "TasksAccounting", "b", 1, "LogRateLimitIntervalUSec",
+                                  "t", UINT64_C(0));
     if (r >= 0)
         r = append_limits(m, q);
     if (r >= 0 && q->environment)

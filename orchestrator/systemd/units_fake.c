@@ -3,7 +3,9 @@
  * Units without systemd: records for tests, or real child processes in cgroups of their own. Results are delivered from
  * the loop like those of the real one, so callers cannot tell them apart.
  */
+#include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,8 +19,11 @@
 #include "podium/base/list.h"
 #include "podium/base/path.h"
 
+#define REMOVE_TRIES 500
+
 struct fake_units {
     struct unit_manager base;
+    bool leaving; /* freed with its units running: they stay */
     sd_event *loop;
     char *cgroup_root; /* NULL: run nothing */
     int fail_start;
@@ -46,12 +51,26 @@ struct post {
     enum unit_state state;
 };
 
+/* Sub-groups first: a cgroup is removed like a folder that must not have folders. */
+static void remove_cgroup(const char *path) {
+    _cleanup_closedir_ DIR *d = opendir(path);
+    struct dirent *e;
+
+    while (d && (e = readdir(d)))
+        if (e->d_type == DT_DIR && e->d_name[0] != '.') {
+            _cleanup_free_ char *sub = path_join(path, e->d_name);
+            remove_cgroup(sub);
+        }
+    for (int i = 0; i < REMOVE_TRIES && rmdir(path) < 0 && errno == EBUSY; i++)
+        (void) poll(NULL, 0, 1); /* just killed */
+}
+
 static void unit_free(void *p) {
     struct fake_unit *unit = p;
 
     sd_event_source_disable_unref(unit->child);
-    if (unit->cgroup)
-        (void) rmdir(unit->cgroup);
+    if (unit->cgroup && !unit->owner->leaving)
+        remove_cgroup(unit->cgroup);
     free(unit->cgroup);
     free(unit->name);
     free(unit);
@@ -236,6 +255,7 @@ static void fake_free(struct unit_manager *base) {
         free(p);
     }
     sd_event_source_disable_unref(f->defer);
+    f->leaving = true;
     hashmap_free(f->units);
     sd_event_unref(f->loop);
     free(f->cgroup_root);

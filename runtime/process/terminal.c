@@ -7,7 +7,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <termios.h>
 
 #include "podium/base/path.h"
 
@@ -27,15 +26,11 @@ static int open_master(struct error *err) {
 
 static int configure(const struct spec_process *p, struct terminal *t) {
     struct winsize size = {.ws_row = p->console_height, .ws_col = p->console_width};
-    struct termios modes;
 
     if (size.ws_row && size.ws_col && ioctl(t->master, TIOCSWINSZ, &size) < 0)
         return -errno;
-    if (tcgetattr(t->slave, &modes) < 0)
-        return -errno;
-    modes.c_oflag &= ~(tcflag_t) ONLCR;
-    if (tcsetattr(t->slave, TCSANOW, &modes) < 0)
-        return -errno;
+    /* ONLCR stays on: whoever relays the terminal to a person's has put that one into raw mode, where nothing else
+     * makes a new line begin at the left */
     if (p->user.uid != 0 && fchown(t->slave, p->user.uid, (gid_t) -1) < 0)
         return -errno;
     return 0;

@@ -243,6 +243,7 @@ static void check_clean(const struct stage *s) {
             fail_msg("the cgroup %s is left", e->d_name);
     closedir(d);
     cgroup_finish(&cg);
+    assert_int_equal(cgroup_remove(&s->h, s->cgroup, NULL), 0);
 }
 
 static void stage_finish(struct stage *s) {

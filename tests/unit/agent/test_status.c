@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "orchestrator/object/strategy.h"
+#include "orchestrator/agent/resources.h"
+#include "orchestrator/agent/status.h"
+
+static struct json *parse(const char *text) {
+    struct json *v = NULL;
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+
+    if (json_parse(text, strlen(text), NULL, &v, &err) < 0)
+        fail_msg("%s in %s", error_text(&err, -1), text);
+    return v;
+}
+
+static struct json *status_of(const char *pod_text, const char *state_text, bool running) {
+    _cleanup_json_ struct json *pod = parse(pod_text), *state = state_text ? parse(state_text) : NULL;
+    const struct status_input in = {.pod = pod,
+                                    .state = state,
+                                    .running = running,
+                                    .now = 2000000000ull * 1000000,
+                                    .start_time = 1000000,
+                                    .host_ip = "192.0.2.1",
+                                    .pod_ip = "10.1.0.5"};
+    return status_make(&in);
+}
+
+static const char *condition(const struct json *status, const char *type, const char *member) {
+    const struct json *list = json_get(status, "conditions");
+
+    for (size_t i = 0; i < json_len(list); i++)
+        if (strcmp(json_str(json_get(json_at(list, i), "type")), type) == 0)
+            return json_str(json_get(json_at(list, i), member));
+    return NULL;
+}
+
+static const char *phase(const struct json *status) {
+    return json_str(json_get(status, "phase"));
+}
+
+#define ALWAYS                                                                                                         \
+    "{\"metadata\":{},\"spec\":{\"restartPolicy\":\"Always\",\"containers\":[{\"name\":\"a\",\"image\":\"i\"}]},"      \
+    "\"status\":{\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"True\"}]}}"
+#define RUNNING                                                                                                        \
+    "{\"networkReady\":true,\"containers\":[{\"name\":\"a\",\"init\":false,\"state\":\"running\",\"started\":true,"    \
+    "\"startedAt\":5000000,\"containerID\":\"abc\",\"restartCount\":2,"                                                \
+    "\"last\":{\"exitCode\":137,\"signal\":9,\"reason\":\"Error\",\"startedAt\":1,\"finishedAt\":2}}]}"
+
+static void test_running(void **state) {
+    _cleanup_json_ struct json *s = status_of(ALWAYS, RUNNING, true);
+    const struct json *c = json_at(json_get(s, "containerStatuses"), 0);
+
+    assert_string_equal(phase(s), "Running");
+    assert_string_equal(condition(s, "Ready", "status"), "True");
+    assert_string_equal(condition(s, "Initialized", "status"), "True");
+    assert_string_equal(condition(s, "PodReadyToStartContainers", "status"), "True");
+    assert_string_equal(condition(s, "PodScheduled", "status"), "True"); /* not ours, kept */
+    assert_string_equal(json_str(json_path(c, "state", "running", "startedAt")), "1970-01-01T00:00:05Z");
+    assert_int_equal(json_int_or(json_path(c, "lastState", "terminated", "exitCode"), 0), 137);
+    assert_string_equal(json_str(json_get(c, "containerID")), "baton://abc");
+    assert_int_equal(json_int_or(json_get(c, "restartCount"), 0), 2);
+    assert_string_equal(json_str(json_get(s, "podIP")), "10.1.0.5");
+    assert_string_equal(json_str(json_path(json_at(json_get(s, "podIPs"), 0), "ip")), "10.1.0.5");
+    assert_string_equal(json_str(json_get(s, "qosClass")), "BestEffort");
+}
+
+static void test_waiting(void **state) {
+    _cleanup_json_ struct json *pod = parse(ALWAYS);
+    const struct status_input in = {.pod = pod,
+                                    .host_ip = "",
+                                    .pod_ip = "",
+                                    .waiting_reason = "ErrImageNeverPull",
+                                    .waiting_container = "a",
+                                    .waiting_message = "not there"};
+    _cleanup_json_ struct json *s = status_make(&in);
+    const struct json *c = json_at(json_get(s, "containerStatuses"), 0);
+
+    assert_string_equal(phase(s), "Pending");
+    assert_string_equal(json_str(json_path(c, "state", "waiting", "reason")), "ErrImageNeverPull");
+    assert_string_equal(json_str(json_path(c, "state", "waiting", "message")), "not there");
+    assert_string_equal(condition(s, "Ready", "status"), "False");
+    assert_string_equal(condition(s, "Ready", "reason"), "ContainersNotReady");
+    assert_string_equal(condition(s, "Ready", "message"), "containers with unready status: [a]");
+    assert_null(json_get(s, "podIP"));
+}
+
+static void test_crash_loop(void **state) {
+    _cleanup_json_ struct json *s =
+        status_of(ALWAYS,
+                  "{\"networkReady\":true,\"containers\":[{\"name\":\"a\",\"state\":\"waiting\","
+                  "\"reason\":\"CrashLoopBackOff\",\"message\":\"back-off 10s\",\"restartCount\":1,"
+                  "\"last\":{\"exitCode\":1,\"reason\":\"Error\",\"startedAt\":1,\"finishedAt\":2}}]}",
+                  true);
+
+    assert_string_equal(phase(s), "Running"); /* as kubectl users know it */
+    assert_string_equal(condition(s, "Ready", "status"), "False");
+}
+
+#define POLICY(p, init)                                                                                                \
+    "{\"metadata\":{},\"spec\":{\"restartPolicy\":\"" p "\"," init "\"containers\":[{\"name\":\"a\",\"image\":\"i\"}]" \
+    "}}"
+#define ENDED(code)                                                                                                    \
+    "{\"containers\":[{\"name\":\"a\",\"init\":false,\"state\":\"terminated\",\"exitCode\":" code ","                  \
+    "\"reason\":\"x\",\"startedAt\":1,\"finishedAt\":2}]}"
+
+static void test_ended(void **state) {
+    static const struct {
+        const char *pod, *state, *phase;
+        bool final;
+    } cases[] = {
+        {POLICY("Never", ""), ENDED("0"), "Succeeded", true},
+        {POLICY("Never", ""), ENDED("3"), "Failed", true},
+        {POLICY("OnFailure", ""), ENDED("0"), "Succeeded", true},
+        {POLICY("Always", ""), ENDED("0"), "Running", false},
+        {POLICY("Never", "\"initContainers\":[{\"name\":\"i\"}],"),
+         "{\"containers\":[{\"name\":\"i\",\"init\":true,\"state\":\"terminated\",\"exitCode\":1},"
+         "{\"name\":\"a\",\"state\":\"waiting\",\"reason\":\"PodInitializing\"}]}",
+         "Failed", true},
+        {POLICY("Always", "\"initContainers\":[{\"name\":\"i\"}],"),
+         "{\"containers\":[{\"name\":\"i\",\"init\":true,\"state\":\"running\"},"
+         "{\"name\":\"a\",\"state\":\"waiting\",\"reason\":\"PodInitializing\"}]}",
+         "Pending", false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_json_ struct json *s = status_of(cases[i].pod, cases[i].state, false);
+        _cleanup_json_ struct json *pod = parse(cases[i].pod), *st = parse(cases[i].state);
+        if (!strstr(cases[i].state, "running"))
+            assert_string_equal(phase(s), cases[i].phase);
+        assert_int_equal(status_is_final(pod, st), cases[i].final);
+    }
+    _cleanup_json_ struct json *pending = status_of(cases[5].pod, cases[5].state, true);
+    assert_string_equal(phase(pending), "Pending");
+    assert_string_equal(condition(pending, "Initialized", "status"), "False");
+    _cleanup_json_ struct json *done = status_of(cases[0].pod, cases[0].state, false);
+    assert_string_equal(condition(done, "Ready", "reason"), "PodCompleted");
+    assert_string_equal(condition(done, "PodReadyToStartContainers", "status"), "False");
+}
+
+/* What ran when the unit vanished without a last word is not shown as running for ever. */
+static void test_lost(void **state) {
+    _cleanup_json_ struct json *s = status_of(POLICY("Never", ""), RUNNING, false);
+    const struct json *c = json_at(json_get(s, "containerStatuses"), 0);
+
+    assert_int_equal(json_int_or(json_path(c, "state", "terminated", "exitCode"), 0), 137);
+    assert_string_equal(json_str(json_path(c, "state", "terminated", "reason")), "ContainerStatusUnknown");
+    assert_string_equal(phase(s), "Failed");
+}
+
+static void test_transition_times(void **state) {
+    _cleanup_json_ struct json *pod = parse(ALWAYS), *st = parse(RUNNING);
+    struct status_input in = {.pod = pod, .state = st, .running = true, .now = 10000000, .host_ip = "", .pod_ip = ""};
+    _cleanup_json_ struct json *first = status_make(&in);
+    in.previous = first;
+    in.now = 20000000;
+    _cleanup_json_ struct json *second = status_make(&in);
+    assert_true(json_equal(first, second)); /* nothing changed: nothing to tell */
+    in.running = false;
+    _cleanup_json_ struct json *third = status_make(&in);
+    assert_string_equal(condition(third, "Ready", "lastTransitionTime"), "1970-01-01T00:00:20Z");
+    assert_string_equal(condition(third, "Initialized", "lastTransitionTime"), "1970-01-01T00:00:10Z");
+}
+
+static void test_qos(void **state) {
+    static const struct {
+        const char *resources, *qos;
+    } cases[] = {
+        {"{}", "BestEffort"},
+        {"{\"requests\":{\"cpu\":\"100m\"}}", "Burstable"},
+        {"{\"limits\":{\"cpu\":\"1\",\"memory\":\"1Gi\"},\"requests\":{\"cpu\":\"1000m\",\"memory\":\"1Gi\"}}",
+         "Guaranteed"},
+        {"{\"limits\":{\"cpu\":\"1\",\"memory\":\"1Gi\"},\"requests\":{\"cpu\":\"500m\"}}", "Burstable"},
+        {"{\"limits\":{\"cpu\":\"1\"}}", "Burstable"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_json_ struct json *resources = parse(cases[i].resources), *c = json_object(), *pod = NULL,
+                                   *list = json_array();
+        json_set(&c, "resources", json_ref(resources));
+        json_append(&list, json_ref(c));
+        json_set_path(&pod, json_ref(list), "spec", "containers");
+        const struct status_input in = {.pod = pod, .host_ip = "", .pod_ip = ""};
+        _cleanup_json_ struct json *status = status_make(&in);
+        assert_string_equal(json_str(json_get(status, "qosClass")), cases[i].qos);
+    }
+    _cleanup_json_ struct json *c = parse("{\"resources\":{\"limits\":{\"cpu\":\"1500m\",\"memory\":\"64Mi\"}}}");
+    _cleanup_json_ struct json *r = container_resources(c);
+    assert_int_equal(json_int_or(json_path(r, "cpu", "quota"), 0), 150000);
+    assert_int_equal(json_int_or(json_path(r, "cpu", "shares"), 0), 1536);
+    assert_int_equal(json_int_or(json_path(r, "memory", "limit"), 0), 64 << 20);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_running), cmocka_unit_test(test_waiting), cmocka_unit_test(test_crash_loop),
+        cmocka_unit_test(test_ended),   cmocka_unit_test(test_lost),    cmocka_unit_test(test_transition_times),
+        cmocka_unit_test(test_qos),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
