@@ -70,6 +70,13 @@ static enum api_progress submit(struct api_request *req, struct json *doc) {
     return concluded(req);
 }
 
+/* "Nothing to change" about a state still on its way to the disk must not be said before it is there: written once
+ * more, the answer waits for it. */
+static bool keeps_unwritten(const struct api_request *req, const struct json *doc) {
+    return req->write.action == MUTATE_KEEP && doc && req->write.old &&
+           store_item_revision(req->write.old) > store_revision(req->api->store);
+}
+
 static enum api_progress attempt(struct api_request *req) {
     _cleanup_json_ struct json *doc = NULL;
     store_item_unref(req->write.old);
@@ -79,6 +86,8 @@ static enum api_progress attempt(struct api_request *req) {
     req->write.action = req->write.fn(req, req->write.old_doc, &doc);
     if (req->write.action == MUTATE_FAILED)
         return API_DONE;
+    if (keeps_unwritten(req, doc))
+        req->write.action = MUTATE_WRITE;
     if (req->write.action != MUTATE_KEEP && !req->dry_run)
         return submit(req, doc);
     if (!doc)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Watches over HTTP: events, selectors, bookmarks, ends; many at once; clients that go away. */
 #include <pthread.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "podium/base/clock.h"
+#include "podium/base/fd.h"
 #include "tests/unit/apiserver/server_fixture.h"
 
 #define CM "/api/v1/namespaces/default/configmaps"
@@ -222,6 +225,35 @@ static void test_too_old(void **state) {
     assert_code(future, 504);
 }
 
+/* A reader too slow for the window gets an ERROR event in the stream, and the stream ends. */
+static void test_slow_reader(void **state) {
+    struct fixture *f = *state;
+    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    struct timeval t = {.tv_sec = 10};
+    _cleanup_free_ char *sock = fixture_path(f, "sock");
+    _cleanup_strbuf_ struct strbuf got = STRBUF_INIT;
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    static const char head[] = "GET " CM "?watch=1 HTTP/1.1\r\nHost: api\r\nConnection: close\r\n\r\n";
+    char *big = xmalloc(200001), buf[65536];
+    strcpy(sun.sun_path, sock);
+    (void) setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+    assert_int_equal(connect(fd, (struct sockaddr *) &sun, sizeof(sun)), 0);
+    assert_int_equal(fd_write_all(fd, head, sizeof(head) - 1), 0);
+    assert_true(recv(fd, buf, 12, MSG_WAITALL) == 12); /* it is open */
+    for (int i = 0; i < 40; i++) {
+        memset(big, 'a' + i % 26, 200000);
+        big[200000] = 0;
+        put(f, "big", "x", big);
+    }
+    free(big);
+    for (ssize_t n; (n = read(fd, buf, sizeof(buf))) > 0;)
+        strbuf_add(&got, buf, (size_t) n);
+    const char *error = strstr(strbuf_str(&got), "{\"type\":\"ERROR\"");
+    assert_non_null(error);
+    assert_non_null(strstr(error, "\"reason\":\"Expired\""));
+    assert_non_null(strstr(error, "\"code\":410"));
+}
+
 static void test_expired_continue(void **state) {
     struct fixture *f = *state;
     put(f, "a", "x", "1");
@@ -298,6 +330,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_end_and_bookmarks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_initial_events, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_old, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_slow_reader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_expired_continue, setup, teardown),
         cmocka_unit_test_setup_teardown(test_table_watch, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_watchers, setup, teardown),
