@@ -13,7 +13,7 @@
 
 #define NODE_PORT_FIRST 30000
 #define NODE_PORT_LAST  32767
-/* Longer than any write may take to become durable. */
+/* For requests that never come to a write; others are settled when it ends. */
 #define GRANT_USEC (60 * USEC_PER_SEC)
 
 struct grant {
@@ -223,6 +223,19 @@ static void fill_port(struct allocation *a, struct json **port, size_t i, struct
                          "provided port is already allocated");
     else
         grant(a, key);
+}
+
+void service_pool_settle(const struct api_request *req) {
+    struct service_pool *p = req->api->services;
+    struct hashmap_iter it = {0};
+    if (strcmp(req->resource->key, "services") != 0 || !p)
+        return;
+    _cleanup_free_ char *owner = xasprintf("%s/%s", req->ns, req->name);
+    (void) pthread_mutex_lock(&p->lock);
+    while (hashmap_next(p->grants, &it))
+        if (strcmp(((struct grant *) it.value)->owner, owner) == 0)
+            hashmap_remove(p->grants, it.key);
+    (void) pthread_mutex_unlock(&p->lock);
 }
 
 void service_pool_fill(struct api_request *req, struct json **doc, struct field_errors *errors) {

@@ -16,5 +16,7 @@ void service_pool_free(struct service_pool *p);
 /* Fills in clusterIP(s) and node ports a Service should have and has not; checks those it asks for. Does nothing for
  * other kinds. Problems go to errors. Any thread. */
 void service_pool_fill(struct api_request *req, struct json **doc, struct field_errors *errors);
+/* The write a grant was made for has ended: if it went well the store shows what is taken, else nothing is. */
+void service_pool_settle(const struct api_request *req);
 
 #endif

@@ -122,10 +122,19 @@ static void add_headers(struct MHD_Response *r, const struct api_request *req, c
         add_warning(r, *w);
 }
 
+/* Events go out as JSON only. */
+static bool watch_form_accepted(struct api_request *req) {
+    struct accepted a;
+    if (accept_parse(req->accept, true, &a) && a.media != ACCEPT_PROTOBUF)
+        return true;
+    (void) api_fail(req, 406, "NotAcceptable", "only the following media types are accepted: application/json");
+    return false;
+}
+
 static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c) {
     struct api_request *req = x->req;
     _cleanup_(encoded_finish) struct encoded e = {0};
-    if (req->out.kind == API_OUT_WATCH)
+    if (req->out.kind == API_OUT_WATCH && watch_form_accepted(req))
         return watch_stream_queue(x->server, c, req);
     if (req->out.kind == API_OUT_STREAM)
         return stream_answer_queue(x->server, c, req);

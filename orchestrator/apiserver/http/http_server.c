@@ -17,7 +17,7 @@
 
 #define CONNECTIONS_MAX      16384
 #define IDLE_TIMEOUT_SECONDS 300
-#define CONNECTION_MEMORY    (24u * 1024u) /* request line and headers; touched only as far as used */
+#define CONNECTION_MEMORY    (16u * 1024u) /* request line and headers; thousands of watches hold it */
 #define CERT_BYTES_MAX       (256u * 1024u)
 #define LISTEN_BACKLOG       1024
 #define DRAIN_USEC           (5 * USEC_PER_SEC)

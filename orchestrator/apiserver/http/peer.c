@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Who is at the other end: client certificate, bearer token, or the kernel's word on a unix socket. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -7,6 +9,10 @@
 #include "orchestrator/apiserver/http/internal.h"
 #include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
+
+#define KEEPALIVE_IDLE_SECONDS     30
+#define KEEPALIVE_INTERVAL_SECONDS 10
+#define KEEPALIVE_PROBES           3
 
 static int connection_socket(struct MHD_Connection *c) {
     const union MHD_ConnectionInfo *i = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -30,6 +36,14 @@ static void identify_local(struct peer *p, struct MHD_Connection *c) {
     strv_push_dup(&p->user.groups, "system:masters");
 }
 
+/* A peer that vanished without a word would hold its watches for an hour: the kernel asks now and then. */
+static void keep_alive(int fd) {
+    (void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
+    (void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){KEEPALIVE_IDLE_SECONDS}, sizeof(int));
+    (void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &(int){KEEPALIVE_INTERVAL_SECONDS}, sizeof(int));
+    (void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &(int){KEEPALIVE_PROBES}, sizeof(int));
+}
+
 static void started(struct http_server *h, struct MHD_Connection *c, void **socket_context) {
     struct peer *p = xnew0(struct peer);
     gnutls_session_t session = connection_session(c);
@@ -40,6 +54,7 @@ static void started(struct http_server *h, struct MHD_Connection *c, void **sock
         p->known = true;
         return;
     }
+    keep_alive(connection_socket(c));
     /* Before the handshake: this connection's certificate is today's, not the one the daemon was started with. */
     (void) pthread_mutex_lock(&h->lock);
     p->tls = tls_generation_ref(h->tls);

@@ -150,7 +150,7 @@ enum MHD_Result watch_stream_queue(struct http_server *h, struct MHD_Connection 
     s->watch = steal(&req->out.watch);
     s->gate.connection = c;
     s->include = include_of(req);
-    if (!accept_parse(req->accept, true, &s->form) || s->form.media == ACCEPT_PROTOBUF)
+    if (!accept_parse(req->accept, true, &s->form)) /* the caller has checked */
         s->form = (struct accepted){0};
     api_watch_set_wake(s->watch, changes_came, s);
     s->keeping = (struct keeper_entry){.wake = keeper_came, .due = api_watch_due(s->watch)};

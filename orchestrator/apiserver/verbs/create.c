@@ -3,6 +3,7 @@
 
 #include "orchestrator/apiserver/body.h"
 #include "orchestrator/apiserver/server.h"
+#include "orchestrator/apiserver/service_pool.h"
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/apiserver/verbs/prepare.h"
 #include "orchestrator/apiserver/verbs/verbs.h"
@@ -35,6 +36,7 @@ static enum api_progress name_taken(struct api_request *req) {
 }
 
 static enum api_progress created(struct api_request *req) {
+    service_pool_settle(req);
     if (req->write.result == -EEXIST)
         return name_taken(req);
     if (req->write.result < 0)

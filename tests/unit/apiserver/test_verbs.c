@@ -341,6 +341,23 @@ static void test_services(void **state) {
     assert_non_null(strstr(message_of(&two), "provided IP is already allocated"));
     _cleanup_answer_ struct answer gone = ask(f, "DELETE", "/api/v1/namespaces/default/services/one", NULL);
     assert_code(gone, 200);
+    _cleanup_answer_ struct answer free_again = ask(f, "POST", path, same); /* given back at once */
+    assert_code(free_again, 201);
+    assert_string_equal(json_str(json_path(free_again.body, "spec", "clusterIP")), ip);
+    _cleanup_answer_ struct answer headless =
+        ask(f, "POST", path,
+            "{\"metadata\":{\"name\":\"none\"},\"spec\":{\"clusterIP\":\"None\",\"ports\":[{\"port\":80}]}}");
+    assert_code(headless, 201);
+    assert_string_equal(json_str(json_path(headless.body, "spec", "clusterIP")), "None");
+    _cleanup_answer_ struct answer outside =
+        ask(f, "POST", path,
+            "{\"metadata\":{\"name\":\"far\"},\"spec\":{\"clusterIP\":\"192.168.0.1\",\"ports\":[{\"port\":80}]}}");
+    assert_code(outside, 422);
+    _cleanup_answer_ struct answer grown =
+        ask(f, "PATCH", "/api/v1/namespaces/default/services/two", "{\"spec\":{\"type\":\"NodePort\"}}");
+    assert_code(grown, 200);
+    assert_in_range(json_int_or(json_get(json_at(json_path(grown.body, "spec", "ports"), 0), "nodePort"), 0), 30000,
+                    32767);
 }
 
 static void test_list_and_collection(void **state) {
@@ -429,8 +446,8 @@ static void test_versions(void **state) {
     assert_string_equal(json_str(json_get(made.body, "apiVersion")), "autoscaling/v1");
     _cleanup_answer_ struct answer got = ask(f, "GET", two, NULL);
     assert_string_equal(json_str(json_get(got.body, "apiVersion")), "autoscaling/v2");
-    assert_string_equal(
-        json_str(json_path(json_at(json_path(got.body, "spec", "metrics"), 0), "resource", "name")), "cpu");
+    assert_string_equal(json_str(json_path(json_at(json_path(got.body, "spec", "metrics"), 0), "resource", "name")),
+                        "cpu");
     _cleanup_answer_ struct answer patched = ask(f, "PATCH", one, "{\"spec\":{\"maxReplicas\":5}}");
     assert_code(patched, 200);
     assert_string_equal(json_str(json_get(patched.body, "apiVersion")), "autoscaling/v1");

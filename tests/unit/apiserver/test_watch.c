@@ -223,6 +223,9 @@ static void test_too_old(void **state) {
     assert_string_equal(reason_of(&old), "Expired");
     _cleanup_answer_ struct answer future = ask(f, "GET", CM "?watch=1&resourceVersion=100000", NULL);
     assert_code(future, 504);
+    _cleanup_answer_ struct answer binary =
+        ask_as(f, "GET", CM "?watch=1", NULL, "application/vnd.kubernetes.protobuf", NULL);
+    assert_code(binary, 406);
 }
 
 /* A reader too slow for the window gets an ERROR event in the stream, and the stream ends. */
