@@ -257,11 +257,23 @@ static void add_readiness(const struct status_input *in, const struct json *main
         add_condition(in, list, types[i], !reason, reason, message.len ? strbuf_str(&message) : NULL);
 }
 
-static void add_initialized(const struct status_input *in, const struct json *init, struct json **list) {
+/* Once a container of the pod proper has run, initialization is over for good: sidecars that end or are restarted
+ * later do not undo it. */
+static bool any_started(const struct json *mains) {
+    for (size_t i = 0; i < json_len(mains); i++) {
+        const struct json *state = json_get(json_at(mains, i), "state");
+        if (json_get(state, "running") || json_get(state, "terminated"))
+            return true;
+    }
+    return false;
+}
+
+static void add_initialized(const struct status_input *in, const struct json *init, const struct json *mains,
+                            struct json **list) {
     const struct json *specs = json_path(in->pod, "spec", "initContainers");
     _cleanup_strbuf_ struct strbuf names = STRBUF_INIT, message = STRBUF_INIT;
 
-    for (size_t i = 0; i < json_len(init); i++) {
+    for (size_t i = 0; !any_started(mains) && i < json_len(init); i++) {
         const struct json *s = json_at(init, i);
         bool done = is_sidecar(json_at(specs, i)) ? json_bool_or(json_get(s, "started"), false) : !not_ready(s);
         if (!done)
@@ -289,8 +301,10 @@ static struct json *conditions(const struct status_input *in, const struct json 
     struct json *list = json_array();
 
     add_condition(in, &list, "PodReadyToStartContainers", network, NULL, NULL);
-    add_initialized(in, init, &list);
+    add_initialized(in, init, mains, &list);
     add_readiness(in, mains, phase, &list);
+    if (!by_name(theirs, "type", "PodScheduled")) /* bound by its author, without the scheduler */
+        add_condition(in, &list, "PodScheduled", true, NULL, NULL);
     for (size_t i = 0; i < json_len(theirs); i++) /* PodScheduled, DisruptionTarget, readiness gates */
         if (!is_ours(json_str_or(json_get(json_at(theirs, i), "type"), "")))
             json_append(&list, json_ref(json_at(theirs, i)));
