@@ -82,6 +82,7 @@ void agent_pod_context(const struct agent_pod *pod, struct pod_context *ret) {
         .run_dir = pod->run_dir,
         .state_dir = pod->state_dir,
         .seccomp_dir = "/var/lib/kubelet/seccomp",
+        .network = agent->network,
         .objects = agent->objects,
         .node_cpu_milli = agent->cpu_milli,
         .node_memory = agent->memory,
@@ -274,13 +275,14 @@ void agent_pod_unit_gone(struct agent_pod *pod) {
 }
 
 static void unit_seen(struct agent_pod *pod, enum unit_state state) {
+    /* the supervisor says it is ready once its control socket listens: now, not at the next retry */
+    if (state == UNIT_ACTIVE && (!pod->unit_exists || pod->unit_state != UNIT_ACTIVE) && !pod->connected)
+        pod->connect_at = 0;
     pod->unit_state = state;
     if (state == UNIT_INACTIVE || state == UNIT_FAILED) {
         agent_pod_unit_gone(pod);
         return;
     }
-    if (!pod->unit_exists && state != UNIT_ACTIVATING)
-        pod->connect_at = 0;
     pod->unit_exists = true;
     agent_pod_mark(pod);
 }

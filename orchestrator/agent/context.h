@@ -21,6 +21,7 @@ struct pod_context {
     const char *run_dir;                 /* of the pod, on a tmpfs */
     const char *state_dir;               /* of the pod, on disk: writable layers, emptyDirs */
     const char *seccomp_dir;             /* Localhost profiles */
+    const struct json *network;          /* the control plane's network document; NULL when not known */
     const struct hashmap *objects;       /* object_key() → struct json */
     int64_t node_cpu_milli, node_memory; /* allocatable: what absent limits mean for resourceFieldRef */
     uint64_t capability_bounds;          /* what can be given at all */
