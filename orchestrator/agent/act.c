@@ -64,6 +64,8 @@ static void act_start(struct agent_pod *pod) {
     _cleanup_free_ char *slice = unit_pod_slice(pod_qos_class(json_get(pod->desired, "spec")), pod->uid);
     _cleanup_free_ char *description = xasprintf("Pod %s/%s", pod->namespace, pod->name);
     const char *const argv[] = {agent->baton, "pod", "--dir", pod->run_dir, NULL};
+    /* freed chunks kept for reuse pin the pages of every start's configuration: 12 kB of heap without, 150 kB with */
+    static const char *const environment[] = {"GLIBC_TUNABLES=glibc.malloc.tcache_count=0", NULL};
     pod_limits_compute(pod->desired, &limits);
     const struct unit_request request = {
         .name = pod->unit,
@@ -71,6 +73,7 @@ static void act_start(struct agent_pod *pod) {
         .slice = slice,
         .identifier = "baton",
         .exec_start = argv,
+        .environment = environment,
         .stop_timeout_usec = (uint64_t) pod->grace * USEC_PER_SEC + STOP_MARGIN_USEC,
         .memory_max = limits.memory_max,
         .tasks_max = UNIT_UNLIMITED,

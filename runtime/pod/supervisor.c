@@ -19,6 +19,9 @@
 #include "runtime/pod/journal.h"
 #include "runtime/pod/output.h"
 
+#define MMAP_THRESHOLD (32 * 1024)
+#define TRIM_THRESHOLD (16 * 1024)
+
 static void pod_free(struct pod *pod) {
     if (!pod)
         return;
@@ -144,6 +147,7 @@ static void publish(struct pod *pod) {
         pod->n_running_told = running;
     }
     pod->changed = false;
+    (void) malloc_trim(0);
 }
 
 static void earlier(uint64_t *at, uint64_t t) {
@@ -221,7 +225,16 @@ static void kill_all(struct pod *pod) {
         container_abort(&pod->runs[i].process);
 }
 
+/* A supervisor lives long and allocates much only for moments: what is free goes back to the kernel. Naming the
+ * thresholds also keeps the allocator from raising them after the first large block. */
+static void keep_small(void) {
+    (void) mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+    (void) mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
+    (void) mallopt(M_TOP_PAD, 0);
+}
+
 static int supervise(const char *dir) {
+    keep_small();
     _cleanup_(pod_freep) struct pod *pod = pod_new(dir);
     _cleanup_(error_clear) struct error err = ERROR_INIT;
 
