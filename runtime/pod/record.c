@@ -43,6 +43,13 @@ static void put_waiting(const struct pod_model *m, const struct pod_container *c
         put_last(o, &c->last);
 }
 
+/* Ended, and due again at once: between two runs, not in back-off. */
+static void put_between(const struct pod_container *c, struct json **o) {
+    json_set(o, "state", json_string("waiting"));
+    json_set(o, "reason", json_string("ContainerCreating"));
+    put_last(o, &c->ended);
+}
+
 static void put_backoff(const struct pod_container *c, struct json **o) {
     json_set(o, "state", json_string("waiting"));
     json_set(o, "reason", json_string("CrashLoopBackOff"));
@@ -64,6 +71,8 @@ static struct json *container_doc(const struct pod_model *m, const struct pod_co
     json_set(&o, "started", json_bool(c->started));
     if (c->state == POD_WAITING) {
         put_waiting(m, c, &o);
+    } else if (c->state == POD_TERMINATED && c->restart_pending && c->retry_at_real <= c->ended.finished_at) {
+        put_between(c, &o);
     } else if (c->state == POD_TERMINATED && c->restart_pending) {
         put_backoff(c, &o);
     } else if (c->state == POD_TERMINATED) {
