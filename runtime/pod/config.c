@@ -180,6 +180,7 @@ static struct overlay_root *parse_rootfs(const struct json *rootfs) {
     o->lower = dup_strings(json_get(rootfs, "lower"));
     o->upper = dup_string(json_get(rootfs, "upper"));
     o->work = dup_string(json_get(rootfs, "work"));
+    o->scratch = true; /* emptied before each start anyway; syncing it would delay the news of the container's end */
     return o;
 }
 

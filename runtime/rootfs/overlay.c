@@ -31,6 +31,8 @@ static int new_style(const struct overlay_root *o) {
     if (o->upper && (fsconfig(fs_fd, FSCONFIG_SET_STRING, "upperdir", o->upper, 0) < 0 ||
                      fsconfig(fs_fd, FSCONFIG_SET_STRING, "workdir", o->work, 0) < 0))
         return -errno;
+    if (o->upper && o->scratch && fsconfig(fs_fd, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0)
+        return -errno;
     if (fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
         return -errno;
     int fd = fsmount(fs_fd, FSMOUNT_CLOEXEC, 0);
@@ -56,6 +58,8 @@ static int old_style(const struct overlay_root *o, const char *path, struct erro
         fds[n_fds++] = fd;
         strbuf_addf(&data, "%s/proc/self/fd/%d", i == 0 ? "" : i < n ? ":" : i == n ? ",upperdir=" : ",workdir=", fd);
     }
+    if (o->upper && o->scratch)
+        strbuf_adds(&data, ",volatile");
     if (r == 0 && mount("overlay", path, "overlay", 0, strbuf_str(&data)) < 0)
         r = error_set_errno(err, -errno, "cannot mount overlay on %s", path);
     for (size_t i = 0; i < n_fds; i++)

@@ -137,6 +137,7 @@ struct overlay_root {
     char **lower; /* absolute paths, topmost first */
     char *upper;  /* NULL: none; then work is NULL too */
     char *work;
+    bool scratch; /* upper is thrown away with the container: never synced ("volatile"), not even when unmounted */
 };
 
 enum spec_propagation {
@@ -192,10 +193,6 @@ DEFINE_CLEANUP(struct overlay_root *, overlay_root_free)
 const char *spec_namespace_name(enum spec_namespace_kind kind);
 /* The CLONE_NEW* flag of a kind. */
 int spec_namespace_flag(enum spec_namespace_kind kind);
-/* "CAP_CHOWN" (any case, prefix optional) -> 0; -1 when unknown. */
-int spec_capability_number(const char *name);
-/* 0 -> "CAP_CHOWN"; NULL beyond the last. */
-const char *spec_capability_name(unsigned number);
 /* "RLIMIT_NOFILE" -> RLIMIT_NOFILE; -1 when unknown. */
 int spec_rlimit_number(const char *name);
 
