@@ -130,10 +130,26 @@ enum api_progress openapi_v3_serve(struct api_request *req) {
     return API_DONE;
 }
 
+/* The v2 document without types as protobuf (gnostic's openapi.v2.Document: 1 swagger, 2 info {1 title, 2 version}).
+ * kubectl asks for this form, and no other, before it creates a `kind: List`; finding no types it leaves checking to
+ * us. */
+static enum api_progress openapi_v2_protobuf(struct api_request *req) {
+    static const char title[] = "Kubernetes";
+    size_t version = strlen(req->api->version), info = 2 + strlen(title) + 2 + version;
+    struct strbuf b = STRBUF_INIT;
+
+    strbuf_adds(&b, "\x0a\x03"
+                    "2.0\x12");
+    strbuf_addc(&b, (char) info); /* one byte: versions are short */
+    strbuf_addf(&b, "\x0a%c%s\x12%c%s", (int) strlen(title), title, (int) version, req->api->version);
+    /* asked for as "…v2@v1.0", answered as "…v2.v1.0": '@' is no legal character of a media type */
+    return api_reply_text(req, 200, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", strbuf_steal(&b));
+}
+
 /* Enough for clients that only look whether it is there; types are in v3. */
 enum api_progress openapi_v2_serve(struct api_request *req) {
     if (req->accept && strstr(req->accept, "proto-openapi") && !strstr(req->accept, "json"))
-        return api_fail(req, 406, "NotAcceptable", "only the following media types are accepted: application/json");
+        return openapi_v2_protobuf(req);
     struct json *o = json_object(), *info = json_object();
     json_set(&info, "title", json_string("Kubernetes"));
     json_set(&info, "version", json_string(req->api->version));
