@@ -6,54 +6,10 @@
 #include <strings.h>
 
 #include "podium/base/alloc.h"
+#include "podium/base/capability.h"
 #include "podium/base/fd.h"
 #include "podium/base/limits.h"
 #include "podium/base/path.h"
-
-/* By number, as <linux/capability.h>. */
-static const char *const capability_names[] = {
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-};
 
 /* The engines' usual set: containerd, Docker and CRI-O's union that programs count on. */
 static const char *const default_capabilities[] = {
@@ -79,15 +35,6 @@ uint64_t security_own_bounds(void) {
             bounds = strtoull(line + strlen("\nCapBnd:"), NULL, 16);
     }
     return bounds;
-}
-
-static int capability_number(const char *name) {
-    if (strncasecmp(name, "CAP_", 4) == 0)
-        name += 4;
-    for (size_t i = 0; i < ARRAY_LEN(capability_names); i++)
-        if (strcasecmp(name, capability_names[i]) == 0)
-            return (int) i;
-    return -1;
 }
 
 static int change_capabilities(const struct json *list, bool add, uint64_t *mask, const char *container,
@@ -118,9 +65,9 @@ static bool names_all(const struct json *list) {
 static struct json *capability_list(uint64_t mask) {
     struct json *list = json_array();
 
-    for (size_t i = 0; i < ARRAY_LEN(capability_names); i++)
+    for (unsigned i = 0; capability_name(i); i++)
         if (mask & (UINT64_C(1) << i))
-            json_append(&list, json_stringf("CAP_%s", capability_names[i]));
+            json_append(&list, json_string(capability_name(i)));
     return list;
 }
 

@@ -4,52 +4,10 @@
 #include <string.h>
 
 #include "podium/base/alloc.h"
+#include "podium/base/capability.h"
 
-/* By bit number, capability.h; a node boots a systemd that runs containers: it gets what root here has. */
-static const char *const capability_names[] = {
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-};
-/* What a node must not do to the host even though root could: load modules, set the clock, raw I/O, reboot it. */
+/* A node boots a systemd that runs containers: it gets what root here has, without
+ * what it must not do to the host even though root could: load modules, set the clock, raw I/O, reboot it. */
 static const char *const capabilities_denied[] = {
     "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_TIME", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND",
 };
@@ -73,9 +31,9 @@ static struct json *strings(const char *const *v) {
 static struct json *capability_sets(uint64_t allowed) {
     struct json *names = json_array(), *sets = json_object();
 
-    for (size_t i = 0; i < ARRAY_LEN(capability_names); i++)
-        if (allowed & (1ull << i) && !is_denied(capability_names[i]))
-            json_append(&names, json_string(capability_names[i]));
+    for (unsigned i = 0; capability_name(i); i++)
+        if (allowed & (UINT64_C(1) << i) && !is_denied(capability_name(i)))
+            json_append(&names, json_string(capability_name(i)));
     json_set(&sets, "bounding", json_ref(names));
     json_set(&sets, "effective", json_ref(names));
     json_set(&sets, "permitted", names);

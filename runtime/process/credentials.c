@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "podium/base/capability.h"
 #include "podium/base/fd.h"
 
 int credentials_limits(const struct spec_process *p, struct error *err) {
@@ -43,7 +44,7 @@ static int drop_bounding(uint64_t keep, struct error *err) {
     for (int cap = 0; cap < cap_max_bits(); cap++)
         if (!(keep & (UINT64_C(1) << cap)) && cap_drop_bound(cap) < 0)
             return error_set_errno(err, -errno, "cannot drop %s from the bounding set",
-                                   spec_capability_name((unsigned) cap));
+                                   capability_name((unsigned) cap));
     return 0;
 }
 
@@ -92,7 +93,7 @@ static int set_capabilities(const struct spec_capabilities *c, uint64_t have, st
     uint64_t ambient = c->ambient & permitted & c->inheritable;
     for (int cap = 0; cap < cap_max_bits(); cap++)
         if ((ambient & (UINT64_C(1) << cap)) && cap_set_ambient(cap, CAP_SET) < 0)
-            return error_set_errno(err, -errno, "cannot make %s ambient", spec_capability_name((unsigned) cap));
+            return error_set_errno(err, -errno, "cannot make %s ambient", capability_name((unsigned) cap));
     return 0;
 }
 

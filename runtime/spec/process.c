@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include "podium/base/alloc.h"
+#include "podium/base/capability.h"
 #include "runtime/spec/field.h"
 #include "runtime/spec/spec.h"
 
@@ -63,7 +64,7 @@ static int parse_capability_set(const struct json *o, const char *key, uint64_t 
     if (r < 0)
         return r;
     for (size_t i = 0; names && names[i]; i++) {
-        int n = spec_capability_number(names[i]);
+        int n = capability_number(names[i]);
 
         if (n < 0)
             return error_set(err, -EINVAL, "config: process.capabilities.%s: unknown capability %s", key, names[i]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* features: what this runtime can, as the specification's features.md wants it. */
+#include "podium/base/capability.h"
 #include "podium/base/cleanup.h"
 #include "runtime/spec/spec.h"
 #include "runtime/verbs/verbs.h"
@@ -43,8 +44,8 @@ int verb_features(const struct baton *b, int argc, char **argv) {
         return baton_usage(b, "features", "no arguments are taken");
     for (int k = 0; k < SPEC_NS_MAX; k++)
         json_append(&namespaces, json_string(spec_namespace_name((enum spec_namespace_kind) k)));
-    for (unsigned n = 0; spec_capability_name(n); n++)
-        json_append(&capabilities, json_string(spec_capability_name(n)));
+    for (unsigned n = 0; capability_name(n); n++)
+        json_append(&capabilities, json_string(capability_name(n)));
     json_set(&doc, "ociVersionMin", json_string("1.0.0"));
     json_set(&doc, "ociVersionMax", json_string(SPEC_OCI_VERSION));
     json_set(&doc, "hooks", strings(hooks));
