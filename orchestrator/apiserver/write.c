@@ -27,8 +27,7 @@ static enum api_progress finish(struct api_request *req, struct store_item *item
     return api_reply_object(req, code, doc);
 }
 
-/* On the commit thread: only hands over. */
-static void committed(void *userdata, int result, struct store_item *item) {
+void api_write_committed(void *userdata, int result, struct store_item *item) {
     struct api_request *req = userdata;
     req->write.result = result;
     store_item_unref(req->write.item);
@@ -65,7 +64,7 @@ static enum api_progress submit(struct api_request *req, struct json *doc) {
         .expect_revision = req->write.old ? store_item_revision(req->write.old) : 0,
     };
     req->next = concluded;
-    int r = store_submit(req->api->store, &w, committed, req);
+    int r = store_submit(req->api->store, &w, api_write_committed, req);
     if (r == 0)
         return API_PENDING;
     req->write.result = r;

@@ -24,6 +24,10 @@
  * req->out.object. */
 enum api_progress api_mutate(struct api_request *req, mutate_fn fn, written_fn done);
 
+/* For store_submit with the request as user data: keeps result and item in req->write and resumes the request. Runs on
+ * the commit thread, so it only hands over. */
+void api_write_committed(void *userdata, int result, struct store_item *item);
+
 /* The document an answer is made from: the written item's, or that of a dry run. Borrowed. */
 const struct json *api_written_doc(struct api_request *req, struct store_item *item);
 

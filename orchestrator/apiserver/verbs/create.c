@@ -44,15 +44,6 @@ static enum api_progress created(struct api_request *req) {
     return api_reply_item(req, 201, req->write.item);
 }
 
-/* On the commit thread. */
-static void committed(void *userdata, int result, struct store_item *item) {
-    struct api_request *req = userdata;
-    req->write.result = result;
-    store_item_unref(req->write.item);
-    req->write.item = item ? store_item_ref(item) : NULL;
-    req->resume(req);
-}
-
 static enum api_progress create_step(struct api_request *req) {
     _cleanup_json_ struct json *doc = json_ref(req->input);
     free(req->name);
@@ -70,7 +61,7 @@ static enum api_progress create_step(struct api_request *req) {
     struct store_write w = {
         .op = STORE_CREATE, .resource = req->resource->key, .ns = req->ns, .name = req->name, .doc = stored};
     req->next = created;
-    int r = store_submit(req->api->store, &w, committed, req);
+    int r = store_submit(req->api->store, &w, api_write_committed, req);
     if (r == 0)
         return API_PENDING;
     req->write.result = r;
