@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "orchestrator/object/timestamp.h"
+#include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 
 const char *pod_phase(const struct json *pod) {
@@ -12,6 +13,11 @@ const char *pod_phase(const struct json *pod) {
 
 const char *pod_node(const struct json *pod) {
     return json_str_or(json_path(pod, "spec", "nodeName"), "");
+}
+
+void pod_node_key(const struct json *pod, char ***keys) {
+    if (*pod_node(pod))
+        strv_push_dup(keys, pod_node(pod));
 }
 
 bool pod_is_finished(const struct json *pod) {

@@ -10,7 +10,9 @@
 
 const char *pod_phase(const struct json *pod); /* "" when unset */
 const char *pod_node(const struct json *pod);  /* "" while unassigned */
-bool pod_is_finished(const struct json *pod);  /* Succeeded or Failed */
+/* For informer_add_index: adds the node's name unless the pod is unassigned. */
+void pod_node_key(const struct json *pod, char ***keys);
+bool pod_is_finished(const struct json *pod); /* Succeeded or Failed */
 /* Neither finished nor being deleted. */
 bool pod_is_active(const struct json *pod);
 bool pod_is_ready(const struct json *pod);

@@ -326,11 +326,6 @@ static void on_pod(void *userdata, struct json *old, struct json *pod) {
         task_queue_add(&c->node_tasks, "", meta_name(node));
 }
 
-static void index_by_node(const struct json *pod, char ***keys) {
-    if (*pod_node(pod))
-        strv_push_dup(keys, pod_node(pod));
-}
-
 /* --- life --- */
 
 static void controller_free(void *p) {
@@ -364,7 +359,7 @@ static int controller_start(const struct controller_env *env, void **ret, struct
                     c);
     /* A key that fails must not be late for the next heartbeat. */
     workqueue_set_max_backoff(c->node_tasks.queue, USEC_PER_SEC);
-    informer_add_index(c->pods, INDEX_NODE, index_by_node);
+    informer_add_index(c->pods, INDEX_NODE, pod_node_key);
     informer_add_handlers(c->nodes, &(struct informer_handlers){.changed = on_node, .userdata = c});
     informer_add_handlers(c->leases, &(struct informer_handlers){.changed = on_lease, .userdata = c});
     informer_add_handlers(c->pods, &(struct informer_handlers){.changed = on_pod, .userdata = c});

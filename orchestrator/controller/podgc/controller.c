@@ -150,11 +150,6 @@ static void on_node_changed(void *userdata, struct json *old, struct json *node)
         judge(c, pods[i]);
 }
 
-static void index_by_node(const struct json *pod, char ***keys) {
-    if (*pod_node(pod))
-        strv_push_dup(keys, pod_node(pod));
-}
-
 /* --- life --- */
 
 static void controller_free(void *p) {
@@ -174,7 +169,7 @@ static int controller_start(const struct controller_env *env, void **ret, struct
     c->max = env->options.terminated_pods_max;
     task_queue_init(&c->tasks, env->loop, env->client, CONCURRENT_SYNCS, sizeof(struct sync), sync_begin, sync_finish,
                     c);
-    informer_add_index(c->pods, INDEX_NODE, index_by_node);
+    informer_add_index(c->pods, INDEX_NODE, pod_node_key);
     informer_add_handlers(c->nodes, &(struct informer_handlers){.changed = on_node_changed, .userdata = c});
     informer_add_handlers(c->pods, &(struct informer_handlers){.changed = on_pod, .userdata = c});
     *ret = c;
