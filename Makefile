@@ -50,7 +50,7 @@ closure = $(if $(1),$(1) $(call closure,$(filter-out $(1),$(sort $(foreach m,$(1
 uniq = $(if $(1),$(firstword $(1)) $(call uniq,$(filter-out $(firstword $(1)),$(1))))
 
 # --- libraries -----------------------------------------------------------------------------------------------------
-PKGS_base := yajl
+PKGS_base := yajl libm
 PKGS_spec :=
 PKGS_seccomp := libseccomp
 PKGS_process := libcap
@@ -70,7 +70,8 @@ PKGS_cli := libsystemd gnutls libwslay libcurl
 PKGS_local := libsystemd
 PKGS_pki := gnutls
 PKGS_cmd := libsystemd
-# lmdb and libwslay have no or unreliable .pc files in Debian: named by hand
+# libm, lmdb and libwslay have no or unreliable .pc files in Debian: named by hand
+NOPC_LIBS_libm := -lm
 NOPC_LIBS_lmdb := -llmdb
 NOPC_LIBS_libwslay := -lwslay
 pkg_libs = $(foreach p,$(1),$(if $(NOPC_LIBS_$(p)),$(NOPC_LIBS_$(p)),$(PKGLIBS_$(p))))

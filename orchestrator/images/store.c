@@ -209,6 +209,7 @@ static void mark_orphan(int layersfd, const char *hex, bool on) {
         return;
     }
     _cleanup_close_ int fd = openat(layersfd, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    (void) fd; /* that the note is there is all; without it the layer is only collected one round later */
 }
 
 static int collect_layer(void *userdata, int layersfd, const char *name) {

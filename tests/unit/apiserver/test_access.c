@@ -151,7 +151,7 @@ static void test_reload(void **state) {
     _cleanup_free_ char *crt = fixture_path(f, "server.crt"), *key = fixture_path(f, "server.key");
     char *names[] = {(char[]){"localhost"}, NULL};
     struct pki_request wrong = {.common_name = "api", .dns_names = names, .server = true}; /* not for 127.0.0.1 */
-    _cleanup_free_ char *cert_pem = NULL, *old_cert = NULL, *old_key = NULL;
+    _cleanup_free_ char *cert_pem = NULL;
     _cleanup_pki_key_ char *key_pem = NULL;
     _cleanup_strbuf_ struct strbuf c = STRBUF_INIT, k = STRBUF_INIT;
     assert_int_equal(file_read(crt, 1 << 20, &c, NULL), 0);

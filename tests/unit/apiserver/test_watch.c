@@ -153,6 +153,7 @@ static void test_events(void **state) {
     put(f, "b", "x", "1");
     expect(&w, 2, "ADDED", "b");
     _cleanup_answer_ struct answer d = ask(f, "DELETE", CM "/a", NULL);
+    assert_code(d, 200);
     expect(&w, 3, "DELETED", "a");
     _cleanup_json_ struct json *e = event_at(&w, 3);
     assert_string_equal(json_str(json_path(e, "object", "data", "k")), "2");

@@ -42,7 +42,7 @@ struct env {
 
 /* --- the node's handler --- */
 
-static void told(void *userdata, const char *fmt, ...) {
+_printf_(2, 3) static void told(void *userdata, const char *fmt, ...) {
     struct node *n = userdata;
     va_list ap;
 

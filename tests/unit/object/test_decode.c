@@ -153,6 +153,7 @@ static void test_clean_document_is_kept(void **state) {
     _cleanup_json_ struct json *held = json_ref(doc);
     assert_int_equal(schema_decode(type_of_kind("v1", "Pod"), &doc, NULL, NULL), 0);
     assert_ptr_equal(doc, before);
+    assert_ptr_equal(doc, held);
 }
 
 /* The input is never written to, whoever else holds it. */
