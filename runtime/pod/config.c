@@ -8,7 +8,6 @@
 #include "podium/base/limits.h"
 #include "podium/base/path.h"
 #include "podium/runtime.h"
-#include "runtime/process/container.h"
 
 static char *dup_string(const struct json *v) {
     const char *s = json_str(v);
@@ -211,9 +210,7 @@ int pod_launch_load(const char *path, size_t i, struct pod_launch *ret, struct e
         r = check_namespaces(launch.spec, err);
     if (r < 0)
         return r;
-    if (json_bool_or(json_get(c, "seccompDefault"), false) && !launch.spec->seccomp)
-        launch.spec->seccomp =
-            container_seccomp_default(launch.spec->process ? launch.spec->process->capabilities.bounding : 0);
+    launch.seccomp_default = json_bool_or(json_get(c, "seccompDefault"), false) && !launch.spec->seccomp;
     launch.overlay = parse_rootfs(json_get(c, "rootfs"));
     *ret = launch;
     launch = (struct pod_launch){0};

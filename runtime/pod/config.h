@@ -62,7 +62,8 @@ DEFINE_CLEANUP(struct pod_config *, pod_config_free)
 struct pod_launch {
     struct spec *spec;
     struct overlay_root *overlay; /* NULL: the spec's own root */
-    struct json *config;          /* the OCI document, default seccomp section filled in */
+    struct json *config;          /* the OCI document */
+    bool seccomp_default;         /* the default profile is wanted; see pod_run_seccomp() */
 };
 /* Container number i of the pod.json at path. */
 int pod_launch_load(const char *path, size_t i, struct pod_launch *ret, struct error *err) _must_check_;

@@ -79,7 +79,8 @@ static int run_in(struct pod_run *run, const struct pod_exec_request *request, s
     params.new_session = true;
     for (size_t k = 0; k < 3; k++)
         params.stdio[k] = request->stdio[k] >= 0 ? request->stdio[k] : pod->null_fd;
-    return container_exec(&params, ret, err);
+    r = pod_run_seccomp(run, &l, &params.seccomp, err);
+    return r < 0 ? r : container_exec(&params, ret, err);
 }
 
 int pod_exec_start(struct pod_run *run, enum pod_exec_kind kind, struct pod_peer *peer, const char *id,

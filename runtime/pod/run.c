@@ -128,6 +128,19 @@ static int make_mount_point(const struct pod *pod, const struct spec *spec, stru
     return mkdir_parents(path, 0755, err);
 }
 
+int pod_run_seccomp(struct pod_run *run, const struct pod_launch *l, const struct seccomp_filter **ret,
+                    struct error *err) {
+    _cleanup_json_ struct json *section = json_ref(l->spec->seccomp);
+    int r = 0;
+
+    if (!section && l->seccomp_default && !run->seccomp)
+        section = container_seccomp_default(l->spec->process->capabilities.bounding);
+    if (section && !run->seccomp)
+        r = container_seccomp_compile(section, &run->seccomp, err);
+    *ret = run->seccomp;
+    return r;
+}
+
 static int launch(struct pod_run *run, const struct pod_launch *l, struct error *err) {
     struct container_params params = CONTAINER_PARAMS_INIT;
     _cleanup_close_ int output = open_output(run, l->spec, err);
@@ -152,7 +165,9 @@ static int launch(struct pod_run *run, const struct pod_launch *l, struct error 
     params.namespace_fds[SPEC_NS_PID] = pod->sandbox.pidns_fd;
     params.new_session = true;
     run->own_pid_namespace = l->spec->namespaces[SPEC_NS_PID].present && pod->sandbox.pidns_fd < 0;
-    r = container_create(&params, &run->process, err);
+    r = pod_run_seccomp(run, l, &params.seccomp, err);
+    if (r == 0)
+        r = container_create(&params, &run->process, err);
     if (r == 0)
         r = container_start(&run->process, err);
     if (r == 0)

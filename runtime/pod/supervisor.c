@@ -22,6 +22,11 @@
 #define MMAP_THRESHOLD (32 * 1024)
 #define TRIM_THRESHOLD (16 * 1024)
 
+static void run_finish(struct pod_run *run) {
+    container_seccomp_free(run->seccomp);
+    free(run->end_reason);
+}
+
 static void pod_free(struct pod *pod) {
     if (!pod)
         return;
@@ -29,7 +34,7 @@ static void pod_free(struct pod *pod) {
     pod_exec_free_all(pod);
     pod_output_finish_all(&pod->outputs);
     for (size_t i = 0; pod->runs && i < pod->model.n; i++)
-        free(pod->runs[i].end_reason);
+        run_finish(&pod->runs[i]);
     free(pod->runs);
     pod_sandbox_finish(&pod->sandbox);
     pod_loop_remove(&pod->loop, &pod->signal_watch);
@@ -230,7 +235,6 @@ static void kill_all(struct pod *pod) {
 static void keep_small(void) {
     (void) mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
     (void) mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
-    (void) mallopt(M_TOP_PAD, 0);
 }
 
 static int supervise(const char *dir) {

@@ -25,12 +25,13 @@ struct pod_run {
     struct container_process process;
     struct pod_watch watch;
     struct cgroup cgroup;
-    bool own_pid_namespace; /* its end takes everything in it along */
-    bool told;              /* asked to end */
-    bool warned;            /* about settings left out */
-    uint64_t kill_at;       /* monotonic; 0: not set */
-    uint64_t hook_until;    /* monotonic: a sleeping hook is done then; 0: not sleeping */
-    char *end_reason;       /* message for the termination it was asked for; may be NULL */
+    bool own_pid_namespace;         /* its end takes everything in it along */
+    bool told;                      /* asked to end */
+    bool warned;                    /* about settings left out */
+    uint64_t kill_at;               /* monotonic; 0: not set */
+    uint64_t hook_until;            /* monotonic: a sleeping hook is done then; 0: not sleeping */
+    struct seccomp_filter *seccomp; /* compiled at the first start: compiling is the dearest part of one */
+    char *end_reason;               /* message for the termination it was asked for; may be NULL */
 };
 
 struct pod_peer {
@@ -67,7 +68,7 @@ struct pod {
     struct pod_watch signal_watch, listen_watch;
     int signal_fd, listen_fd, null_fd;
     struct list peers, execs;
-    struct list outputs; /* struct pod_output: of containers that run, or whose last words are still in the pipe */
+    struct list outputs;    /* struct pod_output: of containers that run, or whose last words are still in the pipe */
     uint64_t stop_deadline; /* monotonic */
     bool changed;           /* the state must be written and sent */
     int n_running_told;     /* for STATUS= */
@@ -83,6 +84,9 @@ void pod_control_close(struct pod *pod);
 /* --- run.c --- */
 /* Starts the container; a failure becomes a termination with reason StartError. */
 void pod_run_start(struct pod_run *run);
+/* The container's filter, compiled once; NULL when it has none. Stays the run's. */
+int pod_run_seccomp(struct pod_run *run, const struct pod_launch *l, const struct seccomp_filter **ret,
+                    struct error *err) _must_check_;
 /* Starts the postStart hook, or marks the container started. */
 void pod_run_hook_done(struct pod_run *run, enum pod_exec_kind kind, const char *error);
 void pod_run_kill(struct pod_run *run);
