@@ -131,10 +131,11 @@ pods_gone() { # NAME…
 
 # api METHOD PATH [CURL OPTIONS]: through the node's root-only socket; sets STATUS (code) and BODY
 api() {
-    local method=$1 path=$2
+    local method=$1 path=$2 type=(-H 'Content-Type: application/json')
     shift 2
-    BODY=$(curl -sS --max-time 20 --unix-socket "$DIR/nodes/podium-1/run/api.sock" -X "$method" \
-        -H 'Content-Type: application/json' -w '\n%{http_code}' "$@" "http://podium$path")
+    [[ "$*" != *Content-Type:* ]] || type=()
+    BODY=$(curl -sS --max-time 20 --unix-socket "$DIR/nodes/podium-1/run/api.sock" -X "$method" "${type[@]}" -w '\n%{http_code}' \
+        "$@" "http://podium$path")
     STATUS=${BODY##*$'\n'}
     BODY=${BODY%$'\n'*}
 }
