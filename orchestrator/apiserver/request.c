@@ -163,7 +163,7 @@ static void post(struct api_request *req) {
 void api_request_run(struct api_request *req) {
     sem_t done;
     (void) sem_init(&done, 0, 0);
-    req->transport = &done;
+    req->transport = &done; /* cppcheck-suppress autoVariables ; taken back below */
     req->resume = post;
     enum api_progress p = api_request_start(req);
     while (p == API_PENDING) {
@@ -171,5 +171,6 @@ void api_request_run(struct api_request *req) {
             ;
         p = api_request_step(req);
     }
+    req->transport = NULL;
     (void) sem_destroy(&done);
 }

@@ -203,7 +203,7 @@ static int write_options(const struct upper *u, const struct local_cluster *c, c
             n->address, LOCAL_API_PORT, LOCAL_LINK_PORT);
         r = write_file(u, "etc/podium/server.env", 0600, text);
         if (r == 0)
-            r = make_dir(u, NODE_MANIFESTS_DIR + 1);
+            r = make_dir(u, &NODE_MANIFESTS_DIR[1]);
     }
     if (r == 0) {
         _cleanup_free_ char *where = n->server ? xstrdup("unix:" NODE_HOST_RUN_DIR "/link.sock")
@@ -228,7 +228,7 @@ int node_files_write(const struct local_cluster *c, const struct local_node *n, 
         r = mkdir_parents(path, 0755, err);
     }
     if (r == 0)
-        r = make_dir(&u, NODE_BIN_DIR + 1);
+        r = make_dir(&u, &NODE_BIN_DIR[1]);
     if (r == 0)
         r = write_identity(&u, c, n);
     if (r == 0)
