@@ -77,7 +77,7 @@ static struct api_request *request_from(struct local_client *c, const struct cli
     api_param_set(req, "resourceVersion", r->resource_version);
     api_param_set(req, "continue", r->continue_token);
     api_param_set(req, "fieldManager", r->field_manager);
-    api_param_set(req, "fieldValidation", "Ignore");
+    api_param_set(req, "fieldValidation", r->strict ? "Strict" : "Ignore");
     api_param_set(req, "dryRun", r->dry_run ? "All" : NULL);
     api_param_set(req, "force", r->force ? "true" : NULL);
     api_param_set(req, "allowWatchBookmarks", r->allow_bookmarks ? "true" : NULL);

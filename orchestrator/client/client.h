@@ -45,6 +45,7 @@ struct client_request {
     unsigned limit;
     const char *field_manager;
     bool dry_run, force;
+    bool strict; /* refuse unknown and doubled fields of the body (fieldValidation=Strict): for what people wrote */
     bool allow_bookmarks;
 };
 

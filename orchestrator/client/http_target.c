@@ -59,6 +59,7 @@ char *http_request_target(const struct client_request *r, bool watch) {
         snprintf(limit, sizeof(limit), "%u", r->limit);
     add_query(&b, &first, "limit", limit);
     add_query(&b, &first, "fieldManager", r->field_manager);
+    add_query(&b, &first, "fieldValidation", r->strict ? "Strict" : NULL);
     add_query(&b, &first, "dryRun", r->dry_run ? "All" : NULL);
     add_query(&b, &first, "force", r->force ? "true" : NULL);
     return strbuf_steal(&b);

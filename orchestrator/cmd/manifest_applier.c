@@ -209,6 +209,7 @@ static int start_apply(struct manifest_applier *a, const struct manifest_action 
         .resource = r,
         .ns = r->namespaced ? json_str_or(json_path(doc, "metadata", "namespace"), "default") : "",
         .field_manager = FIELD_MANAGER,
+        .strict = true,
     };
     if (live) {
         _cleanup_json_ struct json *last = apply_last_applied(live);
