@@ -13,6 +13,8 @@
 #define CONCURRENCY      64
 #define LEASE_NAMESPACE  "kube-node-lease"
 #define NODE_PREFIX_BITS 24 /* each node's share of the cluster's pod range */
+#define BACKOFF_MAX_USEC (10 * USEC_PER_SEC)
+#define DIFFERING_MAX    3  /* an answer that is not what was sent: another writer, or a server that rewrites it */
 
 struct node_writes {
     struct client *client;
@@ -33,6 +35,9 @@ struct entry {
     struct json *value, *labels;
     char *range; /* pod range chosen for a node whose object does not have it yet */
     bool lease_absent;
+    struct json *written; /* the value that was written last, as version `written_version` of the object */
+    uint64_t written_version;
+    unsigned differing; /* answers in a row whose status was not what had been sent */
 };
 
 struct pending {
@@ -40,6 +45,7 @@ struct pending {
     char *key;
     struct client_call *call;
     struct json *value; /* what is being written: a newer one may have come when the answer does */
+    bool is_status;
 };
 
 static void entry_free(void *p) {
@@ -51,6 +57,7 @@ static void entry_free(void *p) {
     free(e->range);
     json_unref(e->value);
     json_unref(e->labels);
+    json_unref(e->written);
     free(e);
 }
 
@@ -66,7 +73,25 @@ static bool same_text(const char *a, const char *b) {
     return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-/* --- what to send --- */
+static uint64_t version_of(const struct json *object) {
+    return strtoull(json_str_or(json_path(object, "metadata", "resourceVersion"), "0"), NULL, 10);
+}
+
+/* The informer has not seen the last write yet: a difference to what it shows would say nothing. */
+static bool is_behind(const struct entry *e, const struct json *object) {
+    return version_of(object) < e->written_version;
+}
+
+static bool ready_is_unknown(const struct json *node) {
+    const struct json *conditions = json_path(node, "status", "conditions");
+
+    for (size_t i = 0; i < json_len(conditions); i++)
+        if (same_text(json_str(json_get(json_at(conditions, i), "type")), "Ready"))
+            return same_text(json_str(json_get(json_at(conditions, i), "status")), "Unknown");
+    return false;
+}
+
+/* --- what to send: 1 something, 0 nothing (any more), -EAGAIN not known yet: ask again soon --- */
 
 /* The first /24 of the cluster's range that no node has; NULL when none is left. */
 static char *free_range(struct node_writes *w) {
@@ -74,7 +99,7 @@ static char *free_range(struct node_writes *w) {
     unsigned bits = 0;
     struct in_addr a;
 
-    if (sscanf(w->cluster_cidr, "%15[0-9.]/%u", base, &bits) != 2 || inet_pton(AF_INET, base, &a) != 1 ||
+    if (sscanf(w->cluster_cidr, "%15[0-9.]/%u", base, &bits) != 2 || inet_pton(AF_INET, base, &a) != 1 || bits == 0 ||
         bits > NODE_PREFIX_BITS)
         return NULL;
     _cleanup_(hashmap_freep) struct hashmap *used = hashmap_new(NULL);
@@ -109,20 +134,44 @@ static struct json *metadata(const char *ns, const char *name) {
     return m;
 }
 
-/* The same range however often the write has to be tried. */
-static void set_range(struct node_writes *w, struct entry *e, struct json **spec) {
+/* The same range however often the write has to be tried; NULL: none is left, the node stays without. */
+static const char *free_or_own_range(struct node_writes *w, struct entry *e) {
     if (!e->range)
         e->range = free_range(w);
-    if (!e->range)
-        return; /* the node stays without; its network condition says so */
+    return e->range;
+}
+
+static void set_range(const struct entry *e, struct json **spec) {
     json_set(spec, "podCIDR", json_string(e->range));
     json_append(json_set(spec, "podCIDRs", NULL), json_string(e->range));
 }
 
+/* Once the object shows a range, the informer's list keeps it from others; ours would keep it for ever. */
+static void release_range(struct node_writes *w, struct entry *e) {
+    if (e->range)
+        (void) hashmap_remove(w->cidrs, e->range);
+    free(steal(&e->range));
+}
+
+/* What others keep in a Node's status stays: only members the agent knows are its own to change. */
+static struct json *node_status_diff(const struct json *node, const struct json *value) {
+    struct json *diff = patch_merge_diff(json_get(node, "status"), value);
+
+    for (size_t i = json_len(diff); i-- > 0;)
+        if (!json_get(value, json_key_at(diff, i))) {
+            _cleanup_free_ char *key = xstrdup(json_key_at(diff, i));
+            json_del(&diff, key);
+        }
+    return diff;
+}
+
 static int prepare_node(struct node_writes *w, struct entry *e, struct client_request *r) {
     const struct json *node = informer_get(w->nodes, "", e->name);
-    struct json *body = json_object();
+    struct json *body;
 
+    if (node && is_behind(e, node))
+        return -EAGAIN;
+    body = json_object();
     r->resource = resource_by_plural("", "v1", "nodes");
     r->name = e->name;
     r->body = body;
@@ -133,7 +182,8 @@ static int prepare_node(struct node_writes *w, struct entry *e, struct client_re
         json_set(&body, "kind", json_string("Node"));
         json_set(&body, "metadata", metadata(NULL, e->name));
         json_set(json_edit(&body, "metadata"), "labels", json_ref(e->labels));
-        set_range(w, e, json_edit(&body, "spec"));
+        if (free_or_own_range(w, e))
+            set_range(e, json_edit(&body, "spec"));
         r->body = body;
         return 1;
     }
@@ -146,19 +196,17 @@ static int prepare_node(struct node_writes *w, struct entry *e, struct client_re
         if (!json_equal(json_get(have, key), value))
             json_set(json_edit(json_edit(&body, "metadata"), "labels"), key, json_ref(value));
     }
-    if (!json_str(json_path(node, "spec", "podCIDR")))
-        set_range(w, e, json_edit(&body, "spec"));
+    if (json_str(json_path(node, "spec", "podCIDR")))
+        release_range(w, e);
+    else if (free_or_own_range(w, e))
+        set_range(e, json_edit(&body, "spec"));
     if (json_len(body) > 0) {
         r->body = body;
         return 1;
     }
-    struct json *diff = patch_merge_diff(json_get(node, "status"), e->value);
-    /* what others keep in a Node's status stays: only members the agent knows are its own to change */
-    for (size_t i = json_len(diff); i-- > 0;)
-        if (!json_get(e->value, json_key_at(diff, i))) {
-            _cleanup_free_ char *key = xstrdup(json_key_at(diff, i));
-            json_del(&diff, key);
-        }
+    /* written already, and nobody gave the node up since: whatever the server made of it is not ours to repeat */
+    bool settled = e->written && e->written == e->value && !ready_is_unknown(node);
+    struct json *diff = settled ? NULL : node_status_diff(node, e->value);
     if (json_len(diff) == 0) {
         json_unref(diff);
         json_unref(body);
@@ -200,6 +248,10 @@ static int prepare_status(struct node_writes *w, struct entry *e, struct client_
 
     if (!pod || !same_text(json_str(json_path(pod, "metadata", "uid")), e->uid))
         return 0; /* gone, or another pod of that name */
+    if (is_behind(e, pod))
+        return -EAGAIN;
+    if (e->written && e->written == e->value)
+        return 0;
     struct json *diff = patch_merge_diff(json_get(pod, "status"), e->value);
     if (json_len(diff) == 0) {
         json_unref(diff);
@@ -234,13 +286,36 @@ static bool reason_is(const struct client_result *r, const char *reason) {
     return strcmp(r->reason, reason) == 0;
 }
 
+/* The server had nothing to change: what is left of a difference is a matter of its form (an empty list, say, is not
+ * kept), and writing it again would go on for ever. */
+static bool node_unchanged(const struct node_writes *w, const struct entry *e, const struct client_result *r) {
+    const struct json *known = informer_get(w->nodes, "", e->name);
+
+    return known && same_text(json_str(json_path(known, "metadata", "resourceVersion")),
+                              json_str(json_path(r->object, "metadata", "resourceVersion")));
+}
+
+/* Remembers what was written as which version, so that the next step waits until the informer shows it. */
+static void note_written(struct entry *e, const struct pending *c, const struct json *object, bool is_status) {
+    e->written_version = version_of(object);
+    if (!is_status)
+        return;
+    /* another's write may have come between: once more with what is there now, but not for ever */
+    if (!json_equal(json_get(object, "status"), c->value) && e->kind == ENTRY_STATUS && e->differing++ < DIFFERING_MAX)
+        return;
+    e->differing = 0;
+    json_unref(e->written);
+    e->written = json_ref(c->value);
+}
+
 /* 0: this value is written; 1: something more is to do at once; < 0: try again later. */
 static int judge(struct node_writes *w, struct entry *e, const struct pending *c, const struct client_result *r) {
     switch (e->kind) {
     case ENTRY_NODE:
         if (!client_ok(r))
             return -EAGAIN; /* AlreadyExists, too: the informer will know it soon */
-        return 1;           /* range and labels first, then status: until nothing differs */
+        note_written(e, c, r->object, c->is_status);
+        return 1; /* range and labels first, then status: until nothing differs */
     case ENTRY_LEASE:
         if (reason_is(r, "NotFound") && !e->lease_absent) {
             e->lease_absent = true;
@@ -253,7 +328,8 @@ static int judge(struct node_writes *w, struct entry *e, const struct pending *c
             return 0;
         if (!client_ok(r))
             return -EAGAIN;
-        return json_equal(json_get(r->object, "status"), c->value) ? 0 : -EAGAIN;
+        note_written(e, c, r->object, true);
+        return 1; /* forgotten when the informer shows it: until then a newer value cannot be compared */
     case ENTRY_FINISHED:
         return client_ok(r) || reason_is(r, "NotFound") || reason_is(r, "Conflict") ? 0 : -EAGAIN;
     }
@@ -290,14 +366,15 @@ static void sync_key(void *userdata, const char *key) {
     struct entry *e = hashmap_get(w->entries, key);
     struct client_request request = {.field_manager = "podium-agent"};
 
-    if (!e || prepare[e->kind](w, e, &request) == 0) {
-        if (e && e->kind != ENTRY_NODE)
+    int r = e ? prepare[e->kind](w, e, &request) : 0;
+    if (r <= 0) {
+        if (e && r == 0 && e->kind != ENTRY_NODE)
             (void) hashmap_remove(w->entries, key);
-        workqueue_done(w->queue, key, 0);
+        workqueue_done(w->queue, key, r);
         return;
     }
     struct pending *c = xnew0(struct pending);
-    *c = (struct pending){.writes = w, .key = xstrdup(key), .value = json_ref(e->value)};
+    *c = (struct pending){.writes = w, .key = xstrdup(key), .value = json_ref(e->value), .is_status = request.subresource != NULL};
     hashmap_put(w->calls, key, c);
     c->call = client_start(w->client, &request, on_done, c);
     json_unref(request.body);
@@ -318,6 +395,7 @@ struct node_writes *node_writes_new(sd_event *loop, struct client *client, struc
     w->calls = hashmap_new(pending_free);
     w->cidrs = hashmap_new(NULL);
     w->queue = workqueue_new(loop, CONCURRENCY, sync_key, w);
+    workqueue_set_max_backoff(w->queue, BACKOFF_MAX_USEC);
     return w;
 }
 
@@ -366,18 +444,9 @@ void node_writes_node(struct node_writes *w, const char *node, const struct json
     }
 }
 
-static bool ready_is_unknown(const struct json *node) {
-    const struct json *conditions = json_path(node, "status", "conditions");
-
-    for (size_t i = 0; i < json_len(conditions); i++)
-        if (same_text(json_str(json_get(json_at(conditions, i), "type")), "Ready"))
-            return same_text(json_str(json_get(json_at(conditions, i), "status")), "Unknown");
-    return false;
-}
-
 void node_writes_heartbeat(struct node_writes *w, const char *node) {
     put(w, ENTRY_LEASE, "lease", "", node, NULL, NULL);
-    /* somebody gave the node up while it was away: say again how it is */
+    /* somebody gave the node up while it was away, or while we were: say again how it is */
     if (ready_is_unknown(informer_get(w->nodes, "", node))) {
         _cleanup_free_ char *key = xasprintf("node//%s", node);
         workqueue_add(w->queue, key);
