@@ -2,6 +2,7 @@
 /* `podium server`: the control plane, wired. The only place that knows which parts there are. */
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 #include "orchestrator/apiserver/apiserver.h"
@@ -155,8 +156,20 @@ static void on_renewed(void *userdata) {
         log_errno(r, "cannot use the renewed certificate: %s", error_text(&err, r));
 }
 
+/* Each watch holds two descriptors. select(2), the reason for the low soft limit, is used nowhere. */
+static void raise_descriptor_limit(void) {
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= l.rlim_max)
+        return;
+    l.rlim_cur = l.rlim_max;
+    (void) setrlimit(RLIMIT_NOFILE, &l);
+}
+
 static int start(struct server_process *p, struct error *err) {
     int r = start_loop(p, err);
+
+    raise_descriptor_limit();
 
     if (r == 0)
         r = mkdir_parents(p->options.data_dir, 0755, err);
