@@ -286,15 +286,6 @@ static bool reason_is(const struct client_result *r, const char *reason) {
     return strcmp(r->reason, reason) == 0;
 }
 
-/* The server had nothing to change: what is left of a difference is a matter of its form (an empty list, say, is not
- * kept), and writing it again would go on for ever. */
-static bool node_unchanged(const struct node_writes *w, const struct entry *e, const struct client_result *r) {
-    const struct json *known = informer_get(w->nodes, "", e->name);
-
-    return known && same_text(json_str(json_path(known, "metadata", "resourceVersion")),
-                              json_str(json_path(r->object, "metadata", "resourceVersion")));
-}
-
 /* Remembers what was written as which version, so that the next step waits until the informer shows it. */
 static void note_written(struct entry *e, const struct pending *c, const struct json *object, bool is_status) {
     e->written_version = version_of(object);
