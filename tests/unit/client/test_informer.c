@@ -131,7 +131,7 @@ static void test_indexes_follow_moves_and_deletions(void **state) {
 static void test_pages_are_one_list(void **state) {
     struct env *e = *state;
     for (int i = 0; i < 7; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof(name), "p%d", i);
         pod(e, name, "n1");
     }
