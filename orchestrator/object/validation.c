@@ -65,6 +65,7 @@ static void complain_enum(struct field_errors *e, const struct place *at, const 
     for (size_t i = 0; f->enum_values[i] && n + 1 < ARRAY_LEN(sorted); i++)
         if (*f->enum_values[i])
             sorted[n++] = f->enum_values[i];
+    /* cppcheck-suppress uninitvar ; the loop above fills n of them */
     qsort(sorted, n, sizeof(*sorted), by_text);
     sorted[n] = NULL;
     complain_not_supported(e, at, value, sorted);

@@ -130,10 +130,10 @@ static void score_feasible(const struct pod_info *pod, struct sched_scratch *s, 
 
 /* The best; among equals the one the random number falls on. */
 static const struct node_info *pick(const struct sched_scratch *s, size_t n, uint64_t random) {
-    size_t equals = 0, best = 0, chosen;
+    size_t equals = 1, best = 0, chosen;
 
-    for (size_t i = 0; i < n; i++) {
-        if (i == 0 || s->total[i] > s->total[best]) {
+    for (size_t i = 1; i < n; i++) {
+        if (s->total[i] > s->total[best]) {
             best = i;
             equals = 1;
         } else if (s->total[i] == s->total[best]) {

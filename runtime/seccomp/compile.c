@@ -153,7 +153,7 @@ static int add_architectures(scmp_filter_ctx ctx, const struct json *list, struc
         size_t n = 0;
 
         if (strncmp(name, "SCMP_ARCH_", 10) == 0)
-            for (name += 10; name[n] && n < sizeof(lower) - 1; n++)
+            for (name += 10; n < sizeof(lower) - 1 && name[n]; n++)
                 lower[n] = (char) tolower((unsigned char) name[n]);
         lower[n] = 0;
         uint32_t token = seccomp_arch_resolve_name(lower);
