@@ -25,6 +25,7 @@ struct agent_log {
     void *userdata;
     char *uid, *container;
     bool follow, timestamps, paused, ended, last_round;
+    bool in_line;         /* the last entry was a part of a line, more of it follows */
     uint64_t from, until; /* real time; until 0: open */
     uint64_t bytes_left;  /* UINT64_MAX: no limit */
     int *dead;
@@ -64,21 +65,38 @@ static void format_time(uint64_t usec, char *out, size_t n) {
     (void) snprintf(out, n, "%s.%06u000Z ", head, (unsigned) (usec % USEC_PER_SEC));
 }
 
+/* How the entry's line ended: the journal cuts lines at 48 KiB and at NUL bytes, and says so. */
+static const char *line_break(sd_journal *journal, size_t *ret_n) {
+    const void *data;
+    size_t n, skip = strlen("_LINE_BREAK=");
+
+    *ret_n = 1;
+    if (sd_journal_get_data(journal, "_LINE_BREAK", &data, &n) < 0 || n < skip)
+        return "\n";
+    const char *how = (const char *) data + skip;
+    if (n - skip == strlen("nul") && memcmp(how, "nul", n - skip) == 0)
+        return "\0";
+    *ret_n = 0; /* line-max, eof, pid-change: no character stood there */
+    return "";
+}
+
 /* Sends the current entry; false when the limit is reached. */
 static bool send_entry(struct agent_log *l, uint64_t when) {
     _cleanup_strbuf_ struct strbuf line = STRBUF_INIT;
     const void *data;
-    size_t n;
+    size_t n, n_end;
 
     if (sd_journal_get_data(l->journal, "MESSAGE", &data, &n) < 0 || n < strlen("MESSAGE="))
         return true;
-    if (l->timestamps) {
+    if (l->timestamps && !l->in_line) {
         char stamp[48];
         format_time(when, stamp, sizeof(stamp));
         strbuf_adds(&line, stamp);
     }
     strbuf_add(&line, (const char *) data + strlen("MESSAGE="), n - strlen("MESSAGE="));
-    strbuf_addc(&line, '\n');
+    const char *end_of_line = line_break(l->journal, &n_end);
+    strbuf_add(&line, end_of_line, n_end);
+    l->in_line = n_end == 0 || *end_of_line == 0;
     size_t take = line.len < l->bytes_left ? line.len : (size_t) l->bytes_left;
     if (l->bytes_left != UINT64_MAX)
         l->bytes_left -= take;

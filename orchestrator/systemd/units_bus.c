@@ -15,6 +15,9 @@
 #define UNIT_PATH_PREFIX  SYSTEMD_PATH "/unit/"
 #define POD_PATH_PREFIX   UNIT_PATH_PREFIX "podium_2dpod_2d" /* bus_label_escape("podium-pod-") */
 #define CALL_TIMEOUT_USEC (90ull * 1000000ull)
+/* Pods' output is never dropped for its rate. 0 would say that, but systemd 252 takes it for "not set" and the
+ * journal's default applies; with a microsecond the count starts anew at every line. */
+#define LOG_RATE_INTERVAL_USEC UINT64_C(1)
 
 enum job_kind { JOB_START, JOB_STOP };
 
@@ -190,7 +193,7 @@ static int append_properties(sd_bus_message *m, const struct unit_request *q) {
     if (r >= 0)
         r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)", "Delegate", "b", 1, "CPUAccounting", "b", 1,
                                   "MemoryAccounting", "b", 1, "TasksAccounting", "b", 1, "LogRateLimitIntervalUSec",
-                                  "t", UINT64_C(0));
+                                  "t", LOG_RATE_INTERVAL_USEC);
     if (r >= 0)
         r = append_limits(m, q);
     if (r >= 0 && q->environment)
