@@ -178,7 +178,7 @@ host_state() {
     done
     find /etc -xdev -printf 'file %p %T@ %s %m\n' 2>/dev/null
     find /run /var/lib /dev/shm -xdev -maxdepth 2 -printf 'file %p\n' 2>/dev/null
-    find /tmp /var/tmp -maxdepth 1 \( -name '*podium*' -o -name '*baton*' -o -name '*pdm*' -o -name 'systemd-*' \) -printf 'file %p\n'
+    find /tmp /var/tmp -maxdepth 1 \( -name "*$CLUSTER*" -o -name 'systemd-*' \) -printf 'file %p\n'
 }
 
 host_unchanged() { # FILE written by host_state

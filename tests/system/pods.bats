@@ -66,6 +66,30 @@ containers: [{name: c, image: nginx:demo, command: [sh, -c, "echo one; echo two 
     pods_gone talker
 }
 
+@test "kubectl logs loses nothing: many lines at once, long lines, no last newline, NUL" {
+    pod loud <<<'
+restartPolicy: Never
+containers: [{name: c, image: nginx:demo, command: [busybox, seq, "60000"]}]'
+    pod long <<'Y'
+restartPolicy: Never
+containers:
+- name: c
+  image: nginx:demo
+  command:
+  - sh
+  - -c
+  - |
+    busybox head -c 200000 /dev/zero | busybox tr '\0' a; echo; busybox printf 'a\0b\nend'
+Y
+    pod_wait loud .status.phase=Succeeded 30
+    pod_wait long .status.phase=Succeeded
+    [ "$(kube logs loud | sha256sum)" = "$(seq 60000 | sha256sum)" ]
+    kube logs long >"$T/long"
+    [ "$(head -n 1 "$T/long" | wc -c)" -eq 200001 ]
+    [ "$(tail -c 7 "$T/long" | od -An -c | tr -d ' ')" = 'a\0b\nend' ]
+    pods_gone loud long
+}
+
 @test "kubectl exec: output, input, exit code, terminal" {
     nginx_up
     read -r name _ < <(nginx_pods)
