@@ -103,6 +103,10 @@ static int parse(int argc, char **argv, struct agent_settings *s) {
 
 static void on_connected(void *userdata, bool connected);
 
+static void on_retell(void *userdata) {
+    on_connected(userdata, true);
+}
+
 static void on_sync_begin(void *userdata) {
     agent_sync_begin(((struct agent_process *) userdata)->agent);
 }
@@ -171,6 +175,7 @@ static const struct agent_link_handler link_handler = {
     .sync_end = on_sync_end,
     .apply_pod = on_apply_pod,
     .remove_pod = on_remove_pod,
+    .retell = on_retell,
     .apply_object = on_apply_object,
     .remove_object = on_remove_object,
     .set_network = on_set_network,

@@ -112,9 +112,7 @@ static int on_joined(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     }
     bool renewed = l->registered;
     log_info("%s certificate of the node is in %s", renewed ? "new" : "first", l->cert_dir);
-    if (renewed) { /* the connection goes on; the next one shows the new certificate */
-        if (agent_join_load(l, &err) < 0)
-            log_warning("%s", error_text(&err, -EIO));
+    if (renewed) { /* the connection goes on with the credentials it borrows; the next one loads the new ones */
         agent_join_plan_renewal(l);
     } else {
         l->failures = 0;

@@ -2,6 +2,7 @@
 #include "orchestrator/link/agent_link.h"
 
 #include <netdb.h>
+#include <resolv.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -16,6 +17,7 @@
 #define DIAL_FIRST_USEC (50 * USEC_PER_MSEC)
 #define DIAL_MAX_USEC   (10 * USEC_PER_SEC)
 #define DIAL_TIMEOUT    (LINK_HANDSHAKE_USEC)
+#define DNS_TIMEOUT_SEC 2
 
 static void dial(struct agent_link *l);
 
@@ -280,9 +282,24 @@ static int split_server(const char *server, char **host, char **port, struct err
     return 0;
 }
 
+/* The one call here that blocks, and only for names that are in DNS alone: with short times, well under the watchdog's,
+ * since nothing else of the node can go on meanwhile (its pods do: they have supervisors). */
+static int resolve(const char *host, const char *port, struct addrinfo **ret) {
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
+
+    int r = getaddrinfo(host, port, &hints, ret);
+    if (r != EAI_NONAME)
+        return r;
+    if (res_init() == 0) {
+        _res.retrans = DNS_TIMEOUT_SEC;
+        _res.retry = 1;
+    }
+    hints.ai_flags = AI_ADDRCONFIG;
+    return getaddrinfo(host, port, &hints, ret);
+}
+
 static int dial_tcp(struct agent_link *l, struct error *err) {
     _cleanup_free_ char *host = NULL, *port = NULL;
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found;
     int plain = -EBADF;
 
@@ -291,11 +308,14 @@ static int dial_tcp(struct agent_link *l, struct error *err) {
         r = agent_join_load(l, err);
     if (r < 0)
         return r;
-    r = getaddrinfo(host, port, &hints, &found);
+    r = resolve(host, port, &found);
     if (r != 0)
         return error_set(err, -EHOSTUNREACH, "cannot resolve %s: %s", host, gai_strerror(r));
-    _cleanup_close_ int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    r = fd < 0 || (connect(fd, found->ai_addr, found->ai_addrlen) < 0 && errno != EINPROGRESS) ? -errno : 0;
+    const struct addrinfo *a = found; /* a name may have several addresses: one after the other */
+    for (unsigned skip = l->failures; skip > 0; skip--)
+        a = a->ai_next ? a->ai_next : found;
+    _cleanup_close_ int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    r = fd < 0 || (connect(fd, a->ai_addr, a->ai_addrlen) < 0 && errno != EINPROGRESS) ? -errno : 0;
     freeaddrinfo(found);
     if (r < 0)
         return error_set_errno(err, r, "cannot connect to %s", l->server);

@@ -26,6 +26,8 @@ struct agent_link_handler {
     void (*sync_begin)(void *userdata);
     void (*sync_end)(void *userdata);
     int (*apply_pod)(void *userdata, const struct json *pod, struct error *err);
+    /* All pod statuses are wanted again: what was told earlier was overwritten. */
+    void (*retell)(void *userdata);
     void (*remove_pod)(void *userdata, const char *uid);
     void (*apply_object)(void *userdata, const struct json *object);
     void (*remove_object)(void *userdata, const char *kind, const char *ns, const char *name);

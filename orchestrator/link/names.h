@@ -8,6 +8,7 @@
  *   SyncBegin() SyncEnd()                        a full resync: what is not named in between goes
  *   ApplyPod(s pod)  RemovePod(s uid)            desired pods
  *   ApplyObject(s object)  RemoveObject(s kind, s namespace, s name)    ConfigMaps and Secrets they refer to
+ *   Retell()                                     tell all pod statuses again: the control plane had given the node up
  *   SetNetwork(s network)                        pod range, peers, DNS (agent/node_api.h)
  *   OpenLog(t stream, s options)  OpenExec(t stream, s options)         byte streams, see org.podium.Stream1
  *   ListPods() → a(sssss)                        namespace, name, uid, phase, unit
@@ -36,11 +37,17 @@
 #define LINK_STREAM_PATH      "/org/podium/stream"
 
 #define LINK_HEARTBEATS_MISSED 4u
-#define LINK_HANDSHAKE_USEC    (10ull * 1000000ull) /* a peer that has not registered by then is hung up on */
-#define LINK_PENDING_MAX       128u                 /* connections that have not registered */
-#define LINK_QUEUE_MAX         65536u               /* messages waiting for a peer: more, and it is too slow */
-#define LINK_STREAMS_MAX       1024u                /* open streams per peer */
+#define LINK_HANDSHAKE_USEC    (10ull * 1000000ull)   /* a peer that has not registered by then is hung up on */
+#define LINK_PENDING_MAX       128u                   /* connections that have not registered */
+#define LINK_STRANGER_BYTES    (128u * 1024u)         /* from a peer without a certificate: enough to Join */
+#define LINK_NEWCOMER_BYTES    (8u * 1024u * 1024u)   /* from a peer with one, until it has registered */
+#define LINK_UNANSWERED_MAX    65536u                 /* calls a peer has not answered: more, and it is too slow */
+#define LINK_QUEUE_BYTES_MAX   (256u * 1024u * 1024u) /* documents waiting for a peer */
+#define LINK_CALLS_PER_SEC     500u                   /* a peer that calls more often is read from more slowly */
+#define LINK_CALLS_BURST       5000u /* what it may call at once, e.g. all statuses after a reconnect */
+#define LINK_STREAMS_MAX       1024u /* open streams per peer */
 #define LINK_STREAM_WINDOW     (256u * 1024u)
+#define LINK_STREAM_EXCESS     (8u * 1024u * 1024u) /* received and not acknowledged: the other side ignores the window */
 #define LINK_STREAM_CHUNK      (32u * 1024u)
 
 /* Channels of a stream, numbered as Kubernetes' remote command protocol does. */

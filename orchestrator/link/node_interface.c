@@ -35,6 +35,13 @@ static int on_sync_end(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     return sd_bus_reply_method_return(m, "");
 }
 
+static int on_retell(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    struct agent_link *l = userdata;
+
+    l->handler->retell(l->userdata);
+    return sd_bus_reply_method_return(m, "");
+}
+
 static int on_apply_pod(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     struct agent_link *l = userdata;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
@@ -173,6 +180,7 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD("SyncBegin", "", "", on_sync_begin, 0),
     SD_BUS_METHOD("SyncEnd", "", "", on_sync_end, 0),
+    SD_BUS_METHOD("Retell", "", "", on_retell, 0),
     SD_BUS_METHOD_WITH_ARGS("ApplyPod", SD_BUS_ARGS("s", pod), SD_BUS_NO_RESULT, on_apply_pod, 0),
     SD_BUS_METHOD_WITH_ARGS("RemovePod", SD_BUS_ARGS("s", uid), SD_BUS_NO_RESULT, on_remove_pod, 0),
     SD_BUS_METHOD_WITH_ARGS("ApplyObject", SD_BUS_ARGS("s", object), SD_BUS_NO_RESULT, on_apply_object, 0),

@@ -14,7 +14,7 @@
 #define LEASE_NAMESPACE  "kube-node-lease"
 #define NODE_PREFIX_BITS 24 /* each node's share of the cluster's pod range */
 #define BACKOFF_MAX_USEC (10 * USEC_PER_SEC)
-#define DIFFERING_MAX    3  /* an answer that is not what was sent: another writer, or a server that rewrites it */
+#define DIFFERING_MAX    3 /* an answer that is not what was sent: another writer, or a server that rewrites it */
 
 struct node_writes {
     struct client *client;
@@ -365,7 +365,8 @@ static void sync_key(void *userdata, const char *key) {
         return;
     }
     struct pending *c = xnew0(struct pending);
-    *c = (struct pending){.writes = w, .key = xstrdup(key), .value = json_ref(e->value), .is_status = request.subresource != NULL};
+    *c = (struct pending){
+        .writes = w, .key = xstrdup(key), .value = json_ref(e->value), .is_status = request.subresource != NULL};
     hashmap_put(w->calls, key, c);
     c->call = client_start(w->client, &request, on_done, c);
     json_unref(request.body);

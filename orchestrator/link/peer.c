@@ -9,6 +9,7 @@
 #include "orchestrator/object/validation.h"
 #include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
+#include "podium/base/clock.h"
 #include "podium/base/fd.h"
 #include "podium/base/limits.h"
 #include "podium/base/log.h"
@@ -16,6 +17,7 @@
 
 #define NODE_USER_PREFIX "system:node:"
 #define NODE_GROUP       "system:nodes"
+#define JOIN_COST        50u /* calls: a signature is work */
 
 /* --- end of a peer --- */
 
@@ -79,32 +81,58 @@ static void restart_timer(struct link_peer *p) {
 }
 
 static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-    const struct link_peer *p = userdata;
+    struct link_peer *p = userdata;
     const sd_bus_error *e = sd_bus_message_get_error(m);
 
+    p->unanswered--;
     if (e)
         log_warning("node %s: %s", p->node ? p->node : "?", e->message ? e->message : e->name);
     return 0;
 }
 
+static int on_network_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+    struct link_peer *p = userdata;
+
+    if (sd_bus_message_get_error(m))
+        free(steal(&p->network)); /* sent again at the next heartbeat */
+    return on_answer(m, userdata, error);
+}
+
+/* Documents wait in memory for a peer that does not read: their number and size are bounded. */
+static int check_queue(struct link_peer *p, size_t bytes) {
+    uint64_t queued = 0;
+
+    if (sd_bus_get_n_queued_write(p->bus, &queued) >= 0 && queued == 0)
+        p->queue_bytes = 0;
+    p->queue_bytes += bytes;
+    return p->unanswered >= LINK_UNANSWERED_MAX || p->queue_bytes > LINK_QUEUE_BYTES_MAX ? -ENOBUFS : 0;
+}
+
 void link_peer_call(struct link_peer *p, const char *member, const char *types, ...) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-    uint64_t queued = 0;
+    size_t bytes = 0;
     va_list ap;
 
     if (p->reaper)
         return;
-    int r = sd_bus_message_new_method_call(p->bus, &m, NULL, LINK_NODE_PATH, LINK_NODE_NAME, member);
+    va_start(ap, types);
+    for (const char *t = strspn(types, "s") == strlen(types) ? types : ""; *t; t++)
+        bytes += strlen(va_arg(ap, const char *));
+    va_end(ap);
+    int r = check_queue(p, bytes);
+    if (r >= 0)
+        r = sd_bus_message_new_method_call(p->bus, &m, NULL, LINK_NODE_PATH, LINK_NODE_NAME, member);
     if (r >= 0) {
         va_start(ap, types);
         r = sd_bus_message_appendv(m, types, ap);
         va_end(ap);
     }
     if (r >= 0)
-        r = sd_bus_call_async(p->bus, NULL, m, on_answer, p, UINT64_MAX);
-    if (r >= 0 && sd_bus_get_n_queued_write(p->bus, &queued) >= 0 && queued > LINK_QUEUE_MAX)
-        r = -ENOBUFS;
-    if (r < 0)
+        r = sd_bus_call_async(p->bus, NULL, m, strcmp(member, "SetNetwork") == 0 ? on_network_answer : on_answer, p,
+                              UINT64_MAX);
+    if (r >= 0)
+        p->unanswered++;
+    else
         link_peer_end(p, r == -ENOBUFS ? "too slow: its queue is full" : strerror(-r));
 }
 
@@ -114,7 +142,18 @@ static int refuse(sd_bus_error *e, const struct error *err, int r) {
     return sd_bus_error_set_errnof(e, -r, "%s", error_text(err, r));
 }
 
-static int must_be_registered(const struct link_peer *p, sd_bus_error *e) {
+/* Each call costs its time. Who is in debt is not read from until it has paid: nothing is lost, it has to wait. */
+static void charge(struct link_peer *p) {
+    const uint64_t cost = USEC_PER_SEC / LINK_CALLS_PER_SEC;
+    uint64_t now = now_monotonic_usec();
+
+    p->paid_until = (p->paid_until > now ? p->paid_until : now) + cost;
+    if (p->pipe && p->paid_until - now > LINK_CALLS_BURST * cost)
+        tls_pipe_hold(p->pipe, p->paid_until - now - LINK_CALLS_BURST * cost);
+}
+
+static int must_be_registered(struct link_peer *p, sd_bus_error *e) {
+    charge(p);
     if (p->node && !p->reaper)
         return 0;
     return sd_bus_error_set(e, SD_BUS_ERROR_ACCESS_DENIED, "register first");
@@ -143,6 +182,8 @@ static int on_join(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     _cleanup_free_ char *cert = NULL, *ca = NULL;
     const char *token, *node, *csr;
 
+    for (unsigned i = 0; i < JOIN_COST; i++)
+        charge(p);
     int r = sd_bus_message_read(m, "sss", &token, &node, &csr);
     if (r < 0)
         return r;
@@ -152,7 +193,7 @@ static int on_join(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     /* a certificate of its own lets a node renew it; nothing lets it have another node's */
     bool renewal = p->certified && strcmp(p->certified, node) == 0;
     bool local = !p->certified;
-    if (!renewal && !local && (!p->server->token || !pki_secret_equal(p->server->token, token))) {
+    if (!renewal && !local && (!p->server->token || !*p->server->token || !pki_secret_equal(p->server->token, token))) {
         log_warning("link: node %s tried to join with a wrong token", node);
         link_peer_end(p, "wrong join token");
         return sd_bus_error_set(e, SD_BUS_ERROR_ACCESS_DENIED,
@@ -177,6 +218,46 @@ static int parse_document(const char *text, struct json **ret, sd_bus_error *e) 
         return sd_bus_error_set(e, SD_BUS_ERROR_INVALID_ARGS, "not a JSON object");
     }
     return 0;
+}
+
+/* A node labels itself as upstream's NodeRestriction lets kubelets do: names of Kubernetes' own domains only where they
+ * describe the node, so that a node cannot make itself look like one that other pods are meant for. */
+static bool label_is_allowed(const char *key) {
+    static const char *const allowed[] = {
+        "kubernetes.io/arch",
+        "kubernetes.io/hostname",
+        "kubernetes.io/os",
+        "beta.kubernetes.io/arch",
+        "beta.kubernetes.io/os",
+        "beta.kubernetes.io/instance-type",
+        "node.kubernetes.io/instance-type",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+    };
+    static const char *const prefixes[] = {"kubelet.kubernetes.io/", "node.kubernetes.io/"};
+    static const char *const own[] = {"kubernetes.io", "k8s.io"};
+    size_t domain = strcspn(key, "/");
+
+    for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
+        if (strcmp(key, allowed[i]) == 0)
+            return true;
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+        if (strncmp(key, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    for (size_t i = 0; i < ARRAY_LEN(own) && key[domain]; i++) {
+        size_t n = strlen(own[i]);
+        if (domain >= n && strncmp(key + domain - n, own[i], n) == 0 && (domain == n || key[domain - n - 1] == '.'))
+            return false;
+    }
+    return true;
+}
+
+static void drop_foreign_labels(struct json **labels) {
+    for (size_t i = json_len(*labels); i-- > 0;)
+        if (!label_is_allowed(json_key_at(*labels, i)) || !json_is_string(json_value_at(*labels, i))) {
+            _cleanup_free_ char *key = xstrdup(json_key_at(*labels, i));
+            (void) json_del(labels, key);
+        }
 }
 
 static int on_register(sd_bus_message *m, void *userdata, sd_bus_error *e) {
@@ -204,8 +285,11 @@ static int on_register(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     struct link_peer *old = hashmap_get(s->by_node, node);
     if (old)
         link_peer_end(old, "replaced by a newer connection of the same node");
+    drop_foreign_labels(&labels);
     p->node = xstrdup(node);
     s->n_pending--;
+    if (p->pipe)
+        tls_pipe_limit(p->pipe, 0);
     hashmap_put(s->by_node, node, p);
     restart_timer(p);
     log_info("node %s: connected", node);
@@ -224,6 +308,8 @@ static int on_heartbeat(sd_bus_message *m, void *userdata, sd_bus_error *e) {
         return r;
     restart_timer(p);
     node_writes_heartbeat(p->server->writes, p->node);
+    if (!p->network)
+        push_networks(p->server);
     return sd_bus_reply_method_return(m, "");
 }
 
@@ -349,6 +435,7 @@ static int on_tls_ready(void *userdata, gnutls_session_t session, struct error *
     for (char **o = identity.organizations; *o; o++)
         is_node |= strcmp(*o, NODE_GROUP) == 0;
     if (is_node && strncmp(identity.common_name, NODE_USER_PREFIX, strlen(NODE_USER_PREFIX)) == 0) {
+        tls_pipe_limit(p->pipe, LINK_NEWCOMER_BYTES);
         free(p->certified);
         p->certified = xstrdup(identity.common_name + strlen(NODE_USER_PREFIX));
     } else {
@@ -407,12 +494,16 @@ int link_peer_accept(struct link_server *s, int fd_take, bool unix_socket, struc
     } else {
         p->certified = xstrdup("");
         r = tls_pipe_new(s->loop, steal_fd(&fd), true, s->credentials, NULL, &tls_callbacks, p, &p->pipe, &plain, err);
+        if (r >= 0)
+            tls_pipe_limit(p->pipe, LINK_STRANGER_BYTES);
     }
     if (r >= 0)
         r = start_bus(p, plain, err);
     if (r >= 0) {
         r = sd_event_add_time_relative(s->loop, &p->timer, CLOCK_MONOTONIC, LINK_HANDSHAKE_USEC,
                                        s->heartbeat_usec / 4 + 1, on_timeout, p);
+        if (r >= 0) /* after what waits to be read: when this process was stopped for a while, nobody was silent */
+            r = sd_event_source_set_priority(p->timer, SD_EVENT_PRIORITY_IDLE);
         if (r < 0)
             error_set_errno(err, r, "cannot set a timer");
     }

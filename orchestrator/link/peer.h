@@ -26,6 +26,7 @@ struct link_server {
     gnutls_certificate_credentials_t old_credentials; /* of connections from before the last reload */
     int tcp_fd, unix_fd;
     sd_event_source *tcp_source, *unix_source;
+    sd_event_source *accept_again; /* after running out of descriptors */
     struct list peers;
     size_t n_pending;        /* peers that have not registered */
     struct hashmap *by_node; /* node name → registered peer, borrowed */
@@ -42,8 +43,11 @@ struct link_peer {
     sd_event_source *reaper; /* deferred end: never inside a message of its own bus */
     char *certified;         /* node name of its certificate; "" none shown; NULL: any (unix socket) */
     char *node;              /* after Register */
-    char *network;           /* last SetNetwork text */
+    char *network;           /* last SetNetwork text; NULL: none, or the node could not use it */
     struct hashmap *needs;   /* "ConfigMap/ns/name" of objects its pods refer to */
+    size_t unanswered;       /* calls without an answer yet */
+    size_t queue_bytes;      /* of documents sent since its queue was empty */
+    uint64_t paid_until;     /* monotonic: its calls so far, one per 1 / LINK_CALLS_PER_SEC (GCRA) */
     char *end_reason;
     bool synced; /* got its first full set */
 };

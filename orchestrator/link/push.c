@@ -89,17 +89,16 @@ static void forget_needs(struct link_peer *p) {
 
 static void on_pod(void *userdata, struct json *old, struct json *pod) {
     struct link_server *s = userdata;
-    struct link_peer *p = peer_of_pod(s, pod ? pod : old);
-
-    if (!p || !p->synced)
-        return;
+    struct link_peer *p = pod ? peer_of_pod(s, pod) : NULL, *before = old ? peer_of_pod(s, old) : NULL;
     const char *old_uid = json_str_or(json_path(old, "metadata", "uid"), "");
     bool replaced = pod && old && strcmp(old_uid, json_str_or(json_path(pod, "metadata", "uid"), "")) != 0;
-    if (!pod || replaced) {
-        link_peer_call(p, "RemovePod", "s", old_uid);
-        forget_needs(p);
+
+    /* a new pod of the old one's name may be on another node */
+    if (before && before->synced && (!pod || replaced)) {
+        link_peer_call(before, "RemovePod", "s", old_uid);
+        forget_needs(before);
     }
-    if (!pod)
+    if (!p || !p->synced)
         return;
     /* a change of status alone is the node's own news */
     if (old && !replaced && json_equal(json_get(old, "spec"), json_get(pod, "spec"))) {
@@ -191,10 +190,30 @@ void push_networks(struct link_server *s) {
     }
 }
 
+static bool ready_is_unknown(const struct json *node) {
+    const struct json *conditions = json_path(node, "status", "conditions");
+
+    for (size_t i = 0; i < json_len(conditions); i++)
+        if (strcmp(json_str_or(json_get(json_at(conditions, i), "type"), ""), "Ready") == 0)
+            return strcmp(json_str_or(json_get(json_at(conditions, i), "status"), ""), "Unknown") == 0;
+    return false;
+}
+
+/* A node was given up and is back: the node lifecycle controller has meanwhile said of its pods that they are not
+ * ready. What they are is the node's to say, once. */
+static void ask_to_retell(struct link_server *s, const struct json *old, const struct json *node) {
+    struct link_peer *p = hashmap_get(s->by_node, json_str_or(json_path(node, "metadata", "name"), ""));
+
+    if (p && p->synced && ready_is_unknown(old) && !ready_is_unknown(node))
+        link_peer_call(p, "Retell", "");
+}
+
 static void on_node(void *userdata, struct json *old, struct json *node) {
     const struct json *a = json_path(old, "spec", "podCIDR"), *b = json_path(node, "spec", "podCIDR");
     const char *x = internal_address(old), *y = internal_address(node);
 
+    if (old && node)
+        ask_to_retell(userdata, old, node);
     if (json_equal(a, b) && strcmp(x ? x : "", y ? y : "") == 0)
         return; /* heartbeats and conditions: nothing that routes depend on */
     push_networks(userdata);

@@ -18,6 +18,7 @@
 
 #define HEARTBEAT_DEFAULT_USEC (10ull * 1000000ull)
 #define LEASE_DEFAULT_SECONDS  40u
+#define ACCEPT_PAUSE_USEC      (500ull * 1000ull)
 
 static int load_credentials(const struct link_server *s, gnutls_certificate_credentials_t *ret, struct error *err) {
     _cleanup_free_ char *ca = path_join(s->ca_dir, "ca.crt");
@@ -44,21 +45,60 @@ static bool peer_is_root(int fd) {
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && (cred.uid == 0 || cred.uid == geteuid());
 }
 
+static int on_accept_again(sd_event_source *source, uint64_t usec, void *userdata) {
+    struct link_server *s = userdata;
+
+    if (s->tcp_source)
+        (void) sd_event_source_set_enabled(s->tcp_source, SD_EVENT_ON);
+    if (s->unix_source)
+        (void) sd_event_source_set_enabled(s->unix_source, SD_EVENT_ON);
+    return 0;
+}
+
+static void pause_accepting(struct link_server *s) {
+    sd_event_source_disable_unref(s->accept_again);
+    s->accept_again = NULL;
+    if (sd_event_add_time_relative(s->loop, &s->accept_again, CLOCK_MONOTONIC, ACCEPT_PAUSE_USEC, 0, on_accept_again,
+                                   s) < 0)
+        return;
+    log_warning("link: no descriptors left for more connections");
+    if (s->tcp_source)
+        (void) sd_event_source_set_enabled(s->tcp_source, SD_EVENT_OFF);
+    if (s->unix_source)
+        (void) sd_event_source_set_enabled(s->unix_source, SD_EVENT_OFF);
+}
+
+static void end_oldest_pending(struct link_server *s) {
+    struct link_peer *p;
+
+    list_foreach(p, &s->peers, link) {
+        if (p->node || p->reaper)
+            continue;
+        link_peer_end(p, "pushed out by newer connections");
+        return;
+    }
+}
+
 static int on_accept(sd_event_source *source, int listener, uint32_t revents, void *userdata) {
     struct link_server *s = userdata;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     bool unix_socket = listener == s->unix_fd;
     _cleanup_close_ int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-    if (fd < 0)
-        return 0; /* the other side gave up, or no descriptors are left: the next event tells */
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            pause_accepting(s); /* the listener stays readable: without a pause the loop would spin */
+        return 0;               /* else the other side gave up */
+    }
     if (unix_socket && !peer_is_root(fd)) {
         log_warning("link: a peer on the unix socket is not root");
         return 0;
     }
     if (s->n_pending >= LINK_PENDING_MAX) {
-        log_warning("link: too many connections that have not registered; one refused");
-        return 0;
+        log_warning("link: too many connections that have not registered");
+        end_oldest_pending(s); /* rather than refusing the new one: idle strangers must not keep nodes out */
+        if (s->n_pending >= 2 * LINK_PENDING_MAX)
+            return 0;
     }
     int r = link_peer_accept(s, steal_fd(&fd), unix_socket, &err);
     if (r < 0)
@@ -155,6 +195,7 @@ void link_server_free(struct link_server *s) {
     push_remove_informers(s);
     sd_event_source_disable_unref(s->tcp_source);
     sd_event_source_disable_unref(s->unix_source);
+    sd_event_source_disable_unref(s->accept_again);
     list_foreach(p, &s->peers, link) link_peer_free(p);
     closep(&s->tcp_fd);
     closep(&s->unix_fd);

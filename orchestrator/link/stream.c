@@ -81,6 +81,28 @@ static bool counts(enum link_channel channel) {
     return channel == LINK_STDIN || channel == LINK_STDOUT || channel == LINK_STDERR;
 }
 
+static void finish(struct link_stream *s, int code, const char *error) {
+    s->dispatching = true;
+    s->ops->end(s->userdata, code, error);
+    s->dispatching = false;
+    if (s->gone)
+        free(s);
+    else
+        forget(s);
+}
+
+/* The other side sends on and on although nothing was acknowledged: its bytes would fill our memory. */
+static void break_off(struct link_stream *s) {
+    static const char why[] = "the other side ignores flow control";
+    sd_bus_message *m = new_message(s->table, "End");
+
+    if (m) {
+        (void) sd_bus_message_append(m, "tis", s->id, (int32_t) -EPROTO, why);
+        send_and_unref(s->table, m);
+    }
+    finish(s, -EPROTO, why);
+}
+
 static int on_data(sd_bus_message *m, void *userdata, sd_bus_error *error) {
     struct stream_table *t = userdata;
     const void *p;
@@ -103,10 +125,10 @@ static int on_data(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         free(s);
     else if (!counts((enum link_channel) channel))
         return 0;
-    else if (s->paused)
-        s->to_ack += n;
-    else
+    else if (!s->paused)
         send_ack(s, n);
+    else if ((s->to_ack += n) > LINK_STREAM_EXCESS)
+        break_off(s);
     return 0;
 }
 
@@ -121,8 +143,10 @@ static int on_ack(sd_bus_message *m, void *userdata, sd_bus_error *error) {
     struct link_stream *s = find(t, id);
     if (!s)
         return 0;
-    s->under_way -= n < s->under_way ? n : s->under_way;
-    if (s->ops->acked) {
+    if (n > s->under_way)
+        n = (uint32_t) s->under_way; /* what was never sent cannot have been taken */
+    s->under_way -= n;
+    if (s->ops->acked && n > 0) {
         s->dispatching = true;
         s->ops->acked(s->userdata, n);
         s->dispatching = false;
@@ -130,16 +154,6 @@ static int on_ack(sd_bus_message *m, void *userdata, sd_bus_error *error) {
             free(s);
     }
     return 0;
-}
-
-static void finish(struct link_stream *s, int code, const char *error) {
-    s->dispatching = true;
-    s->ops->end(s->userdata, code, error);
-    s->dispatching = false;
-    if (s->gone)
-        free(s);
-    else
-        forget(s);
 }
 
 static int on_end(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -25,6 +25,10 @@ struct tls_pipe {
     const struct tls_pipe_callbacks *callbacks;
     void *userdata;
     bool server, handshaken, connecting;
+    sd_event *loop;
+    sd_event_source *hold; /* while it is armed nothing is taken from the network */
+    bool held, limited;
+    size_t allowance;    /* while limited: bytes the other side may still send */
     struct flow in, out; /* in: network to plain */
 };
 
@@ -33,6 +37,7 @@ void tls_pipe_free(struct tls_pipe *p) {
         return;
     sd_event_source_disable_unref(p->net_source);
     sd_event_source_disable_unref(p->plain_source);
+    sd_event_source_disable_unref(p->hold);
     if (p->session) {
         if (p->handshaken)
             (void) gnutls_bye(p->session, GNUTLS_SHUT_WR); /* non-blocking: a courtesy, not a guarantee */
@@ -47,6 +52,8 @@ static void hang_up(struct tls_pipe *p, const char *error) {
     /* the sources go quiet first: the owner may free the pipe in the callback, or later */
     (void) sd_event_source_set_enabled(p->net_source, SD_EVENT_OFF);
     (void) sd_event_source_set_enabled(p->plain_source, SD_EVENT_OFF);
+    if (p->hold)
+        (void) sd_event_source_set_enabled(p->hold, SD_EVENT_OFF);
     (void) shutdown(p->plain_fd, SHUT_RDWR);
     p->callbacks->closed(p->userdata, error);
 }
@@ -60,7 +67,7 @@ static void update_interest(struct tls_pipe *p) {
     else if (!p->handshaken)
         net = gnutls_record_get_direction(p->session) ? EPOLLOUT : EPOLLIN;
     else {
-        if (p->in.from == p->in.to && !p->in.end)
+        if (p->in.from == p->in.to && !p->in.end && !p->held)
             net |= EPOLLIN;
         if (p->out.from < p->out.to)
             net |= EPOLLOUT;
@@ -78,9 +85,12 @@ static int pump_in(struct tls_pipe *p) {
     struct flow *f = &p->in;
     int moved = 0;
 
-    if (f->from == f->to && !f->end) {
+    if (f->from == f->to && !f->end && !p->held) {
         ssize_t n = gnutls_record_recv(p->session, f->bytes, sizeof(f->bytes));
+        if (n > 0 && p->limited && (size_t) n > p->allowance)
+            return GNUTLS_E_LARGE_PACKET;
         if (n > 0) {
+            p->allowance -= p->limited ? (size_t) n : 0;
             f->from = 0;
             f->to = (size_t) n;
             moved = 1;
@@ -177,11 +187,40 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
             break;
     }
     /* GnuTLS may hold decrypted bytes that epoll knows nothing of: come back at once while there is room for them */
-    bool buffered = gnutls_record_check_pending(p->session) > 0 && p->in.from == p->in.to;
+    bool buffered = gnutls_record_check_pending(p->session) > 0 && p->in.from == p->in.to && !p->held;
     update_interest(p);
     if (buffered)
         (void) sd_event_source_set_io_events(p->net_source, EPOLLIN | EPOLLOUT);
     return 0;
+}
+
+void tls_pipe_limit(struct tls_pipe *p, size_t bytes) {
+    p->limited = bytes > 0;
+    p->allowance = bytes;
+}
+
+static int on_hold_over(sd_event_source *s, uint64_t usec, void *userdata) {
+    struct tls_pipe *p = userdata;
+
+    p->held = false;
+    (void) on_io(p->net_source, p->net_fd, 0, p); /* GnuTLS may have bytes that epoll does not tell of */
+    return 0;
+}
+
+void tls_pipe_hold(struct tls_pipe *p, uint64_t usec) {
+    int r;
+
+    if (p->held || !p->handshaken)
+        return;
+    if (p->hold) {
+        r = sd_event_source_set_time_relative(p->hold, usec);
+        if (r >= 0)
+            r = sd_event_source_set_enabled(p->hold, SD_EVENT_ONESHOT);
+    } else {
+        r = sd_event_add_time_relative(p->loop, &p->hold, CLOCK_MONOTONIC, usec, 0, on_hold_over, p);
+    }
+    p->held = r >= 0; /* without a timer it would be held for ever */
+    update_interest(p);
 }
 
 static int make_session(struct tls_pipe *p, gnutls_certificate_credentials_t credentials, const char *host,
@@ -208,6 +247,7 @@ int tls_pipe_new(sd_event *loop, int fd, bool server, gnutls_certificate_credent
     struct tls_pipe *p = xnew0(struct tls_pipe);
     int pair[2], one = 1;
 
+    p->loop = loop;
     p->net_fd = fd;
     p->plain_fd = -EBADF;
     p->server = server;

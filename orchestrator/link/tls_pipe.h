@@ -31,6 +31,11 @@ struct tls_pipe_callbacks {
 int tls_pipe_new(sd_event *loop, int fd, bool server, gnutls_certificate_credentials_t credentials, const char *host,
                  const struct tls_pipe_callbacks *callbacks, void *userdata, struct tls_pipe **ret, int *ret_plain_fd,
                  struct error *err) _must_check_;
+/* The other side may send so many bytes more before it is hung up on; 0: as many as it likes. sd-bus makes room for
+ * messages of 128 MiB: not for strangers. */
+void tls_pipe_limit(struct tls_pipe *p, size_t bytes);
+/* Takes nothing from the network for a while: the other side must slow down. */
+void tls_pipe_hold(struct tls_pipe *p, uint64_t usec);
 void tls_pipe_free(struct tls_pipe *p); /* hangs up; NULL is fine */
 
 #endif

@@ -76,6 +76,10 @@ static void h_remove_pod(void *userdata, const char *uid) {
     told(userdata, "removed");
 }
 
+static void h_retell(void *userdata) {
+    told(userdata, "retell");
+}
+
 static void h_object(void *userdata, const struct json *o) {
     told(userdata, "%s %s", json_str_or(json_get(o, "kind"), "?"), json_str_or(json_path(o, "metadata", "name"), "?"));
 }
@@ -143,6 +147,7 @@ static const struct agent_link_handler handler = {
     .sync_end = h_end,
     .apply_pod = h_pod,
     .remove_pod = h_remove_pod,
+    .retell = h_retell,
     .apply_object = h_object,
     .remove_object = h_remove_object,
     .set_network = h_network,
