@@ -74,11 +74,15 @@ PKGS_cmd := libsystemd
 NOPC_LIBS_libm := -lm
 NOPC_LIBS_lmdb := -llmdb
 NOPC_LIBS_libwslay := -lwslay
+NOPC_HEADER_lmdb := lmdb.h
+NOPC_HEADER_libwslay := wslay/wslay.h
+has_header = $(shell echo '\#include <$(1)>' | $(CC) $(CPPFLAGS) -E -x c -o /dev/null - 2>/dev/null && echo yes)
 pkg_libs = $(foreach p,$(1),$(if $(NOPC_LIBS_$(p)),$(NOPC_LIBS_$(p)),$(PKGLIBS_$(p))))
 ALL_PKGS := $(sort $(foreach m,$(MODULES),$(PKGS_$(m))))
 ifeq ($(filter clean deps,$(MAKECMDGOALS)),)
 $(foreach p,$(ALL_PKGS),$(if $(NOPC_LIBS_$(p)),,$(eval PKGLIBS_$(p) := $(shell $(PKG_CONFIG) --libs $(p) 2>/dev/null))\
   $(if $(PKGLIBS_$(p)),,$(eval MISSING += $(p)))))
+$(foreach p,$(ALL_PKGS),$(if $(NOPC_HEADER_$(p)),$(if $(call has_header,$(NOPC_HEADER_$(p))),,$(eval MISSING += $(p)))))
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(foreach p,$(ALL_PKGS),$(if $(NOPC_LIBS_$(p)),,$(p))) 2>/dev/null)
 endif
 

@@ -31,7 +31,8 @@ FUZZ_SECONDS ?= 20
 FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_BINS := $(patsubst tests/fuzz/%.c,$(FUZZ_BUILD)/bin/%,$(FUZZ_SRCS))
 fuzz:
-	$(Q)$(MAKE) -s -j$$(nproc) BUILD=$(FUZZ_BUILD) CC=clang-14 HOSTCC=gcc SANITIZE=address,undefined,fuzzer-no-link CFLAGS='-O1 -g' fuzz-bins
+	@BUILD=$(BUILD) .ci/deps fuzz
+	$(Q)$(MAKE) -s -j$$(nproc) BUILD=$(FUZZ_BUILD) CC=clang HOSTCC=gcc SANITIZE=address,undefined,fuzzer-no-link CFLAGS='-O1 -g' fuzz-bins
 	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $(patsubst $(FUZZ_BUILD)/bin/%,$(FUZZ_BUILD)/fuzz/%,$(FUZZ_BINS))
 .PHONY: fuzz-bins
 fuzz_module = $(patsubst tests/fuzz/%/,%,$(dir $(1)))
@@ -50,15 +51,17 @@ UNITDIR := $(PREFIX)/lib/systemd/system
 DBUSDIR := $(PREFIX)/share/dbus-1/system.d
 MANDIR := $(PREFIX)/share/man/man8
 INSTALLED_UNITS := $(filter-out %/podium-node.target,$(UNIT_FILES))
+MAN_PAGES := $(sort $(wildcard manifests/man/*.8))
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DBUSDIR) $(DESTDIR)$(MANDIR)
 	install -m 755 $(BUILD)/podium $(BUILD)/baton $(DESTDIR)$(BINDIR)/
-	for f in $(INSTALLED_UNITS); do sed 's|@BINDIR@|$(BINDIR)|g' $$f >$(DESTDIR)$(UNITDIR)/$$(basename $$f); done
+	for f in $(INSTALLED_UNITS); do sed 's|@BINDIR@|$(BINDIR)|g' $$f >$(DESTDIR)$(UNITDIR)/$$(basename $$f) && \
+	  chmod 644 $(DESTDIR)$(UNITDIR)/$$(basename $$f) || exit 1; done
 	install -m 644 manifests/systemd/org.podium.Node1.conf $(DESTDIR)$(DBUSDIR)/
-	install -m 644 manifests/man/*.8 $(DESTDIR)$(MANDIR)/
+	$(if $(MAN_PAGES),install -m 644 $(MAN_PAGES) $(DESTDIR)$(MANDIR)/)
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/podium $(DESTDIR)$(BINDIR)/baton $(DESTDIR)$(DBUSDIR)/org.podium.Node1.conf
-	rm -f $(foreach f,$(notdir $(INSTALLED_UNITS)),$(DESTDIR)$(UNITDIR)/$(f)) $(foreach f,$(notdir $(wildcard manifests/man/*.8)),$(DESTDIR)$(MANDIR)/$(f))
+	rm -f $(foreach f,$(notdir $(INSTALLED_UNITS)),$(DESTDIR)$(UNITDIR)/$(f)) $(foreach f,$(notdir $(MAN_PAGES)),$(DESTDIR)$(MANDIR)/$(f))
 
 # --- benchmarks: tests/bench/NAME_bench.c, each linked with everything ----------------------------------------------------
 BENCH_SRCS := $(wildcard tests/bench/*_bench.c)
@@ -69,3 +72,15 @@ $(BUILD)/bench/%: $(BUILD)/o/tests/bench/%.o $(call link_libs,cmd)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	$(Q)$(call do_link,$@,$<,cmd)
+
+# --- slower looks at the code, not part of `make check` --------------------------------------------------------------------
+# clang-tidy 14 over the product (.clang-tidy says what is off and why); TIDY_SRCS chooses files
+TIDY_SRCS ?= $(foreach m,$(MODULES),$(call srcs,$(m))) $(MAIN_verbs) $(MAIN_cmd)
+.PHONY: tidy valgrind
+tidy: $(BUILD)/gen/type_ids.h
+	@BUILD=$(BUILD) .ci/deps tidy
+	$(Q)printf '%s\n' $(TIDY_SRCS) | xargs -P $$(nproc) -n 8 sh -c 'clang-tidy --quiet "$$@" -- -std=gnu17 $(CPPFLAGS) $(PKG_CFLAGS)' sh
+# memcheck over the unit tests of a normal build; UNIT_BINS chooses
+valgrind: $(UNIT_BINS)
+	@BUILD=$(BUILD) .ci/deps valgrind
+	$(Q)tests/valgrind $(UNIT_BINS)
