@@ -183,6 +183,7 @@ static void set_credentials(const struct connection *c, CURL *curl) {
         (void) curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, c->unix_socket);
     if (c->pem_paths[0])
         (void) curl_easy_setopt(curl, CURLOPT_CAINFO, c->pem_paths[0]);
+    (void) curl_easy_setopt(curl, CURLOPT_CAPATH, NULL); /* not the system's authorities: reading them takes 20 ms */
     if (c->pem_paths[1])
         (void) curl_easy_setopt(curl, CURLOPT_SSLCERT, c->pem_paths[1]);
     if (c->pem_paths[2])

@@ -312,6 +312,8 @@ static void set_connection(struct exchange *x) {
         (void) curl_easy_setopt(x->easy, CURLOPT_UNIX_SOCKET_PATH, h->unix_socket);
     if (h->ca_file)
         (void) curl_easy_setopt(x->easy, CURLOPT_CAINFO, h->ca_file);
+    /* Only the cluster's authority counts; reading the system's, too, takes 20 ms a connection. */
+    (void) curl_easy_setopt(x->easy, CURLOPT_CAPATH, NULL);
     if (h->cert_file)
         (void) curl_easy_setopt(x->easy, CURLOPT_SSLCERT, h->cert_file);
     if (h->key_file)
