@@ -38,11 +38,10 @@
  *
  * A container:
  *   name                         DNS label; identifier in the journal and name of its sub-cgroup
- *   config                       a full OCI runtime configuration. root.path, if relative, is made in DIR; network, ipc, uts namespaces
- *                                must not be listed (they are the pod's); cgroupsPath is ignored
- *   seccompDefault               boolean: fill in baton's default seccomp profile for the container's capabilities
- *   rootfs                       {lower: [folders, topmost first], upper, work}. upper and work are emptied before
- *                                each start: a restarted container begins anew
+ *   config                       a full OCI runtime configuration. root.path, if relative, is made in DIR; network,
+ * ipc, uts namespaces must not be listed (they are the pod's); cgroupsPath is ignored seccompDefault boolean: fill in
+ * baton's default seccomp profile for the container's capabilities rootfs                       {lower: [folders,
+ * topmost first], upper, work}. upper and work are emptied before each start: a restarted container begins anew
  *   restartPolicy                "Always" in initContainers: a sidecar. Absent elsewhere
  *   stopSignal                   signal number, default 15
  *   postStart, preStop           optional {exec: [args]} or {sleepSeconds: n}

@@ -320,11 +320,12 @@ static void test_container_environment(void **state) {
                                       "id -g; hostname",
                                       NULL, false);
     assert_string_equal(env, "web web-$(NAME)-$(NONE) hi 250 1 /home/web web\n/tmp\n100\n101\nweb\n[0]");
-    _cleanup_free_ char *files = run_in(&n, "u2",
-                                        "exec 2>&1; cat /cfg/index.html /one; ls /cfg; echo x > /data/f && cat /data/f; "
-                                        "echo y > /mem/g && cat /mem/g; cat /key/token; "
-                                        "echo z 2>/dev/null > /root-file || echo read-only",
-                                        NULL, false);
+    _cleanup_free_ char *files =
+        run_in(&n, "u2",
+               "exec 2>&1; cat /cfg/index.html /one; ls /cfg; echo x > /data/f && cat /data/f; "
+               "echo y > /mem/g && cat /mem/g; cat /key/token; "
+               "echo z 2>/dev/null > /root-file || echo read-only",
+               NULL, false);
     assert_string_equal(files, "hello\nhello\nindex.html\nmsg\nx\ny\ncat: can't open '/key/token': Permission denied\n"
                                "read-only\n[0]");
     _cleanup_free_ char *caps = run_in(&n, "u2",
