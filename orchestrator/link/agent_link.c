@@ -123,7 +123,9 @@ static int on_heartbeat_timer(sd_event_source *s, uint64_t usec, void *userdata)
 
 static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     const sd_bus_error *failure = sd_bus_message_get_error(m);
+    struct agent_link *l = userdata;
 
+    l->heartbeats_open = 0; /* a heartbeat may wait behind many calls: whatever is answered, the server lives */
     if (failure)
         log_warning("link: the control plane refused: %s", failure->message ? failure->message : failure->name);
     return 0;

@@ -17,10 +17,9 @@
  * org.podium.Server1 at /org/podium/server, served by the control plane on each link:
  *   Join(s token, s node, s csr) → s certificate, s authority     the only call open without a certificate
  *   Register(s node, s status, s labels) → t heartbeat_usec       once per connection; replaces an older connection
- *   Heartbeat()                                  both sides hang up after LINK_HEARTBEATS_MISSED intervals
- *   NodeStatus(s status)
- *   PodStatus(s namespace, s name, s uid, s status)  PodFinished(s namespace, s name, s uid)
- *   Event(s involved, s type, s reason, s message)
+ *   Heartbeat()                                  both sides hang up when nothing came in LINK_HEARTBEATS_MISSED
+ * intervals NodeStatus(s status) PodStatus(s namespace, s name, s uid, s status)  PodFinished(s namespace, s name, s
+ * uid) Event(s involved, s type, s reason, s message)
  *
  * org.podium.Stream1 at /org/podium/stream, served by both, no replies:
  *   Data(t stream, y channel, ay bytes)  Ack(t stream, u bytes)  End(t stream, i code, s error)

@@ -17,6 +17,7 @@
 
 #define NODE_USER_PREFIX "system:node:"
 #define NODE_GROUP       "system:nodes"
+#define BARRED_USEC      (250 * USEC_PER_MSEC)
 #define JOIN_COST        50u /* calls: a signature is work */
 
 /* --- end of a peer --- */
@@ -70,7 +71,7 @@ void link_peer_end(struct link_peer *p, const char *reason) {
 static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
     struct link_peer *p = userdata;
 
-    link_peer_end(p, p->node ? "no heartbeat" : "did not register in time");
+    link_peer_end(p, p->node ? "no heartbeat" : p->barred ? "wrong join token" : "did not register in time");
     return 0;
 }
 
@@ -142,14 +143,19 @@ static int refuse(sd_bus_error *e, const struct error *err, int r) {
     return sd_bus_error_set_errnof(e, -r, "%s", error_text(err, r));
 }
 
-/* Each call costs its time. Who is in debt is not read from until it has paid: nothing is lost, it has to wait. */
+/* Each call costs its time. Who is in debt is not read from until it has paid: nothing is lost, it has to wait; never
+ * so long that its heartbeats seem lost. */
 static void charge(struct link_peer *p) {
     const uint64_t cost = USEC_PER_SEC / LINK_CALLS_PER_SEC;
     uint64_t now = now_monotonic_usec();
 
+    if (p->node)
+        restart_timer(p); /* whatever it calls, it lives */
     p->paid_until = (p->paid_until > now ? p->paid_until : now) + cost;
-    if (p->pipe && p->paid_until - now > LINK_CALLS_BURST * cost)
-        tls_pipe_hold(p->pipe, p->paid_until - now - LINK_CALLS_BURST * cost);
+    if (!p->pipe || p->paid_until - now <= LINK_CALLS_BURST * cost)
+        return;
+    uint64_t debt = p->paid_until - now - LINK_CALLS_BURST * cost;
+    tls_pipe_hold(p->pipe, debt < p->server->heartbeat_usec ? debt : p->server->heartbeat_usec);
 }
 
 static int must_be_registered(struct link_peer *p, sd_bus_error *e) {
@@ -176,6 +182,13 @@ static int sign_join(const struct link_server *s, const char *node, const char *
     return 0;
 }
 
+/* One guess per connection; it goes when the answer has had time to arrive. */
+static void bar(struct link_peer *p) {
+    p->barred = true;
+    (void) sd_event_source_set_time_relative(p->timer, BARRED_USEC);
+    (void) sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
+}
+
 static int on_join(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     struct link_peer *p = userdata;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
@@ -187,6 +200,8 @@ static int on_join(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     int r = sd_bus_message_read(m, "sss", &token, &node, &csr);
     if (r < 0)
         return r;
+    if (p->barred)
+        return sd_bus_error_set(e, SD_BUS_ERROR_ACCESS_DENIED, "one try per connection");
     if (name_is_dns1123_subdomain(node))
         return sd_bus_error_setf(e, SD_BUS_ERROR_INVALID_ARGS, "\"%s\" is no node name: %s", node,
                                  name_is_dns1123_subdomain(node));
@@ -195,7 +210,7 @@ static int on_join(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     bool local = !p->certified;
     if (!renewal && !local && (!p->server->token || !*p->server->token || !pki_secret_equal(p->server->token, token))) {
         log_warning("link: node %s tried to join with a wrong token", node);
-        link_peer_end(p, "wrong join token");
+        bar(p);
         return sd_bus_error_set(e, SD_BUS_ERROR_ACCESS_DENIED,
                                 "the join token is wrong; make one on the server with: podium token create");
     }
@@ -269,7 +284,7 @@ static int on_register(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     int r = sd_bus_message_read(m, "sss", &node, &status_text, &labels_text);
     if (r < 0)
         return r;
-    if (p->node || p->reaper)
+    if (p->node || p->reaper || p->barred)
         return sd_bus_error_set(e, SD_BUS_ERROR_FAILED, "registered already");
     if (p->certified && strcmp(p->certified, node) != 0)
         return sd_bus_error_setf(e, SD_BUS_ERROR_ACCESS_DENIED,
@@ -306,7 +321,6 @@ static int on_heartbeat(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     int r = must_be_registered(p, e);
     if (r < 0)
         return r;
-    restart_timer(p);
     node_writes_heartbeat(p->server->writes, p->node);
     if (!p->network)
         push_networks(p->server);

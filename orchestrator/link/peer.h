@@ -49,6 +49,7 @@ struct link_peer {
     size_t queue_bytes;      /* of documents sent since its queue was empty */
     uint64_t paid_until;     /* monotonic: its calls so far, one per 1 / LINK_CALLS_PER_SEC (GCRA) */
     char *end_reason;
+    bool barred; /* showed a wrong token: is told so, then hung up on */
     bool synced; /* got its first full set */
 };
 

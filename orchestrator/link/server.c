@@ -12,7 +12,9 @@
 
 #include "orchestrator/link/node_writes.h"
 #include "orchestrator/link/peer.h"
+#include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
+#include "podium/base/fd.h"
 #include "podium/base/log.h"
 #include "podium/base/path.h"
 
@@ -22,14 +24,25 @@
 
 static int load_credentials(const struct link_server *s, gnutls_certificate_credentials_t *ret, struct error *err) {
     _cleanup_free_ char *ca = path_join(s->ca_dir, "ca.crt");
+    _cleanup_strbuf_ struct strbuf chain = STRBUF_INIT, key = STRBUF_INIT;
     gnutls_certificate_credentials_t c;
 
-    int r = gnutls_certificate_allocate_credentials(&c);
+    int r = file_read(s->cert_file, PKI_PEM_BYTES_MAX, &chain, err);
+    if (r >= 0) /* the authority, too: nodes that know it by its hash only have to see it */
+        r = file_read(ca, PKI_PEM_BYTES_MAX, &chain, err);
+    if (r >= 0)
+        r = file_read(s->key_file, PKI_PEM_BYTES_MAX, &key, err);
+    if (r < 0)
+        return r;
+    r = gnutls_certificate_allocate_credentials(&c);
     if (r < 0)
         return error_set(err, -ENOMEM, "%s", gnutls_strerror(r));
+    const gnutls_datum_t chain_pem = {(unsigned char *) chain.data, (unsigned) chain.len};
+    const gnutls_datum_t key_pem = {(unsigned char *) key.data, (unsigned) key.len};
     r = gnutls_certificate_set_x509_trust_file(c, ca, GNUTLS_X509_FMT_PEM);
     if (r >= 0)
-        r = gnutls_certificate_set_x509_key_file(c, s->cert_file, s->key_file, GNUTLS_X509_FMT_PEM);
+        r = gnutls_certificate_set_x509_key_mem(c, &chain_pem, &key_pem, GNUTLS_X509_FMT_PEM);
+    explicit_bzero(key.data, key.len);
     if (r < 0) {
         gnutls_certificate_free_credentials(c);
         return error_set(err, -EPROTO, "cannot load %s: %s", s->cert_file, gnutls_strerror(r));
