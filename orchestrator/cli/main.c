@@ -80,6 +80,27 @@ static void finish(struct cli *c) {
     args_finish(&c->args);
 }
 
+/* "podium node cordon x" is "podium cordon x", "podium node list" is "podium get nodes". words: the command line
+ * without the verb; the new verb. */
+static const char *rewrite_node(char **words, char ***ret) {
+    static const struct {
+        const char *typed, *verb, *kind;
+    } subs[] = {{"list", "get", "nodes"},          {"ls", "get", "nodes"},        {"get", "get", "nodes"},
+                {"describe", "describe", "nodes"}, {"cordon", "cordon", NULL},    {"uncordon", "uncordon", NULL},
+                {"label", "label", "nodes"},       {"delete", "delete", "nodes"}, {"top", "top", NULL}};
+    int n = (int) strv_len(words), at = find_verb(n, words);
+    for (size_t i = 0; i < ARRAY_LEN(subs) && at < n; i++) {
+        if (strcmp(words[at], subs[i].typed) != 0)
+            continue;
+        *ret = strv_new();
+        for (int j = 0; j < n; j++)
+            if (j != at || subs[i].kind)
+                strv_push_dup(ret, j == at ? subs[i].kind : words[j]);
+        return subs[i].verb;
+    }
+    return "node";
+}
+
 int cli_main(int argc, char **argv) {
     struct cli c = {.ns = "default"};
     _cleanup_(error_clear) struct error err = ERROR_INIT;
@@ -93,6 +114,13 @@ int cli_main(int argc, char **argv) {
     for (int i = 0; i < n; i++)
         if (i != at)
             strv_push_dup(&rest, argv[i + 1]);
+    char **rewritten = NULL;
+    if (strcmp(name, "node") == 0)
+        c.verb = verb_by_name(rewrite_node(rest, &rewritten));
+    if (rewritten) {
+        strv_free(rest);
+        rest = rewritten;
+    }
     int r = args_parse((int) strv_len(rest), rest, cli_global_flags, c.verb->flags, &c.args, &err);
     if (r == 0 && args_has(&c.args, "verbose"))
         log_set_level(LOG_LEVEL_DEBUG);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* podium kubeconfig, podium token create: how others get in. */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "orchestrator/cli/ca_hash.h"
+#include "orchestrator/cli/verbs/verbs.h"
+#include "orchestrator/manifest/yaml.h"
+#include "podium/base/alloc.h"
+#include "podium/base/base64.h"
+#include "podium/base/fd.h"
+
+#define TOKEN_FILE      "/etc/podium/token"
+#define CA_FILE         "/var/lib/podium/server/pki/ca.crt"
+#define LINK_PORT       "6444"
+#define TOKEN_BYTES_MAX 4096
+#define PEM_BYTES_MAX   (1024u * 1024u)
+
+const struct flag flags_kubeconfig[] = {
+    {"output", 'o', FLAG_VALUE, NULL, "FILE", "write it there, readable by its owner only (default: print it)"},
+    FLAG_END,
+};
+const struct flag flags_token[] = {
+    {"token-file", 0, FLAG_VALUE, NULL, "FILE", "the server's join token (" TOKEN_FILE ")"},
+    {"ca-file", 0, FLAG_VALUE, NULL, "FILE", "the server's authority (that of the kubeconfig, or " CA_FILE ")"},
+    {"link", 0, FLAG_VALUE, NULL, "HOST:PORT", "where agents dial (the API's host, port " LINK_PORT ")"},
+    FLAG_END,
+};
+
+/* --- kubeconfig --- */
+
+static void set_pem(struct json **object, const char *key, const char *pem) {
+    if (!pem)
+        return;
+    _cleanup_free_ char *encoded = base64_encode(pem, strlen(pem));
+    json_set(object, key, json_string(encoded));
+    explicit_bzero(encoded, strlen(encoded));
+}
+
+static void add_named(struct json **doc, const char *list, const char *name, const char *what, struct json *take) {
+    struct json *entry = json_object();
+    json_set(&entry, "name", json_string(name));
+    json_set(&entry, what, take);
+    json_append(json_edit(doc, list), entry);
+}
+
+/* Everything of the context in use, in one file without references. */
+static struct json *flattened(const struct kubeconfig *k) {
+    struct json *doc = json_object(), *cluster = json_object(), *user = json_object(), *context = json_object();
+    json_set(&cluster, "server", json_string(k->server));
+    set_pem(&cluster, "certificate-authority-data", k->ca);
+    if (k->insecure)
+        json_set(&cluster, "insecure-skip-tls-verify", json_bool(true));
+    set_pem(&user, "client-certificate-data", k->cert);
+    set_pem(&user, "client-key-data", k->key);
+    if (k->token)
+        json_set(&user, "token", json_string(k->token));
+    json_set(&context, "cluster", json_string(k->cluster));
+    json_set(&context, "user", json_string(k->user));
+    if (k->ns)
+        json_set(&context, "namespace", json_string(k->ns));
+    json_set(&doc, "apiVersion", json_string("v1"));
+    json_set(&doc, "kind", json_string("Config"));
+    json_set(&doc, "current-context", json_string(k->context));
+    add_named(&doc, "clusters", k->cluster, "cluster", cluster);
+    add_named(&doc, "contexts", k->context, "context", context);
+    add_named(&doc, "users", k->user, "user", user);
+    return doc;
+}
+
+int cli_verb_kubeconfig(struct cli *c) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    _cleanup_json_ struct json *doc = NULL;
+    _cleanup_strbuf_ struct strbuf out = STRBUF_INIT;
+    const char *path = args_str(&c->args, "output");
+    if (cli_connect(c) != 0)
+        return 1;
+    if (!c->connection.kube.context)
+        return cli_fail("this host's server is reached by its root-only socket %s, which has no kubeconfig.\n"
+                        "A kubeconfig needs a client certificate signed by the server's authority: its key is in the "
+                        "folder pki of the server's --data-dir (/var/lib/podium/server). A server that has written one "
+                        "says where in its journal: journalctl -u podium-server | grep kubeconfig",
+                        c->connection.source);
+    doc = flattened(&c->connection.kube);
+    yaml_write(doc, &out);
+    int r = 0;
+    if (path)
+        r = file_write_atomic(path, out.data, out.len, 0600, false, &err);
+    else
+        fputs(strbuf_str(&out), stdout);
+    explicit_bzero(out.data, out.len);
+    if (r == 0 && path)
+        printf("Written. Use it:  export KUBECONFIG=%s\n", path);
+    return r < 0 ? cli_fail("%s", error_text(&err, r)) : 0;
+}
+
+/* --- token --- */
+
+/* The address agents dial: the API's host with the link's port. The caller frees. */
+static char *link_address(const struct cli *c) {
+    const char *asked = args_str(&c->args, "link"), *server = c->connection.kube.server;
+    char host[256] = "HOST";
+    if (asked)
+        return xstrdup(asked);
+    const char *p = server ? strstr(server, "://") : NULL;
+    if (p) {
+        size_t n = p[3] == '[' ? strcspn(p + 3, "]") + 1 : strcspn(p + 3, ":/");
+        snprintf(host, sizeof(host), "%.*s", (int) n, p + 3);
+    } else {
+        (void) gethostname(host, sizeof(host) - 1);
+    }
+    return xasprintf("%s:" LINK_PORT, host);
+}
+
+static int read_ca(struct cli *c, struct strbuf *out, struct error *err) {
+    const char *file = args_str(&c->args, "ca-file");
+    if (!file && c->connection.kube.ca) {
+        strbuf_adds(out, c->connection.kube.ca);
+        return 0;
+    }
+    return file_read(file ? file : CA_FILE, PEM_BYTES_MAX, out, err);
+}
+
+static int create_token(struct cli *c) {
+    const char *file = args_str(&c->args, "token-file");
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    _cleanup_strbuf_ struct strbuf token = STRBUF_INIT, ca = STRBUF_INIT;
+    char hash[CA_HASH_SIZE];
+    if (!file)
+        file = TOKEN_FILE;
+    int r = file_read(file, TOKEN_BYTES_MAX, &token, &err);
+    if (r < 0)
+        return cli_fail(
+            "%s\nRun this on the server's host as root. If the server has no token yet, make one and restart it:\n"
+            "  (umask 077; head -c 24 /dev/urandom | base64 >%s)\n"
+            "  systemctl restart podium-server      (it needs --token-file %s)",
+            error_text(&err, r), file, file);
+    token.data[strcspn(token.data, "\r\n")] = 0;
+    r = read_ca(c, &ca, &err);
+    if (r == 0)
+        r = ca_hash(strbuf_str(&ca), hash, &err);
+    if (r < 0)
+        return cli_fail("%s", error_text(&err, r));
+    _cleanup_free_ char *address = link_address(c);
+    printf("# on the new node, as root:\n"
+           "(umask 077; mkdir -p /etc/podium; echo '%s' >" TOKEN_FILE ")\n"
+           "podium agent --server %s --token-file " TOKEN_FILE " --ca-hash %s\n",
+           token.data, address, hash);
+    explicit_bzero(token.data, token.len);
+    return 0;
+}
+
+int cli_verb_token(struct cli *c) {
+    if (!*c->args.words || strcmp(*c->args.words, "create") != 0 || c->args.words[1])
+        return cli_usage(c, "podium token create is wanted");
+    int r = cli_connect(c);
+    return r ? r : create_token(c);
+}
