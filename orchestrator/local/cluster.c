@@ -2,11 +2,13 @@
 #include "orchestrator/local/cluster.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
@@ -14,6 +16,8 @@
 #include "podium/base/hashmap.h"
 #include "podium/base/json.h"
 #include "podium/base/path.h"
+
+#define CLUSTER_FILE "cluster.json"
 
 struct local_cluster *local_cluster_new(const char *name, const char *dir) {
     struct local_cluster *c = xnew0(struct local_cluster);
@@ -35,9 +39,32 @@ void local_cluster_free(struct local_cluster *c) {
     free(c);
 }
 
+/* `podium down` removes the whole folder: one that holds anything else must not become a cluster's. */
+static int refuse_foreign_folder(const struct local_cluster *c, struct error *err) {
+    _cleanup_free_ char *file = local_path(c, CLUSTER_FILE);
+    const struct dirent *e;
+
+    if (access(file, F_OK) == 0)
+        return 0;
+    DIR *d = opendir(c->dir);
+    if (!d)
+        return error_set_errno(err, -errno, "cannot open %s", c->dir);
+    /* a first start that was cut off leaves at most the temporary file of cluster.json */
+    do
+        e = readdir(d);
+    while (e && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || strstr(e->d_name, CLUSTER_FILE)));
+    int r = !e ? 0
+               : error_set(err, -ENOTEMPTY, "%s holds other files (%s) and no cluster; choose a new folder with --dir",
+                           c->dir, e->d_name);
+    (void) closedir(d);
+    return r;
+}
+
 int local_cluster_lock(struct local_cluster *c, bool make, struct error *err) {
     if (make) {
         int r = mkdir_parents(c->dir, 0755, err);
+        if (r == 0)
+            r = refuse_foreign_folder(c, err);
         if (r < 0)
             return r;
         if (chmod(c->dir, 0700) < 0)
@@ -89,8 +116,13 @@ static void copy_text(char *to, size_t size, const char *from) {
     snprintf(to, size, "%s", from);
 }
 
+static void replace_text(char **text, const char *with) {
+    free(*text);
+    *text = xstrdup(with);
+}
+
 int local_cluster_load(struct local_cluster *c, struct error *err) {
-    _cleanup_free_ char *path = local_path(c, "cluster.json");
+    _cleanup_free_ char *path = local_path(c, CLUSTER_FILE);
     _cleanup_json_ struct json *doc = NULL;
 
     int r = json_parse_file(path, 1u << 20, &doc, err);
@@ -99,6 +131,11 @@ int local_cluster_load(struct local_cluster *c, struct error *err) {
                          c->dir);
     if (r < 0)
         return r;
+    const char *name = json_str_or(json_get(doc, "name"), c->name);
+    if (strcmp(c->name, LOCAL_CLUSTER_NAME) == 0 && !file_name_is_unsafe(name))
+        replace_text(&c->name, name);
+    else if (strcmp(c->name, name) != 0)
+        return error_set(err, -EINVAL, "%s is the folder of cluster \"%s\", not of \"%s\"", c->dir, name, c->name);
     copy_text(c->bridge, sizeof(c->bridge), json_str_or(json_get(doc, "bridge"), ""));
     copy_text(c->subnet, sizeof(c->subnet), json_str_or(json_get(doc, "subnet"), ""));
     copy_text(c->token, sizeof(c->token), json_str_or(json_get(doc, "token"), ""));
@@ -121,7 +158,7 @@ int local_cluster_load(struct local_cluster *c, struct error *err) {
 }
 
 int local_cluster_save(const struct local_cluster *c, struct error *err) {
-    _cleanup_free_ char *path = local_path(c, "cluster.json");
+    _cleanup_free_ char *path = local_path(c, CLUSTER_FILE);
     _cleanup_json_ struct json *doc = json_object();
     _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
 

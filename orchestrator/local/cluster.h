@@ -57,10 +57,11 @@ struct local_cluster *local_cluster_new(const char *name, const char *dir);
 void local_cluster_free(struct local_cluster *c);
 DEFINE_CLEANUP(struct local_cluster *, local_cluster_free)
 
-/* Takes the cluster's lock until it is freed; -EBUSY when another process works on it. Makes the folder when `make`,
- * else -ENOENT when there is none. */
+/* Takes the cluster's lock until it is freed; -EBUSY when another process works on it. Makes the folder when `make`
+ * (-ENOTEMPTY when there is one with other things in it), else -ENOENT when there is none. */
 int local_cluster_lock(struct local_cluster *c, bool make, struct error *err) _must_check_;
-/* Reads cluster.json. -ENOENT: no such cluster. */
+/* Reads cluster.json. -ENOENT: no such cluster. The folder says which cluster it is: the default name gives way to the
+ * name recorded there, another one is -EINVAL. */
 int local_cluster_load(struct local_cluster *c, struct error *err) _must_check_;
 int local_cluster_save(const struct local_cluster *c, struct error *err) _must_check_;
 /* Chooses bridge, subnet (one the host does not use), token, and nodes podium-1 … podium-n, the first a server. */

@@ -147,7 +147,10 @@ static int load_or_plan(struct local_cluster *c, const struct up_options *o, str
     manifests = realpath(o->manifests, NULL);
     if (!manifests)
         return error_set_errno(err, -errno, "cannot find %s", o->manifests);
-    if (local_cluster_load(c, &none) == 0) {
+    r = local_cluster_load(c, &none);
+    if (r < 0 && r != -ENOENT)
+        return error_set(err, r, "%s", error_text(&none, r));
+    if (r == 0) {
         if (o->nodes > c->n_nodes)
             return error_set(
                 err, -EEXIST,
