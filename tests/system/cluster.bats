@@ -120,6 +120,35 @@ up() { "$BIN/podium" up --name "$CLUSTER" --dir "$DIR" --manifests "$MANIFESTS" 
     [ -n "$output" ]
 }
 
+@test "a folder with other things in it is left alone; a folder belongs to one cluster" {
+    mkdir "$T/home"
+    echo mine >"$T/home/letter"
+    chmod 755 "$T/home"
+    run "$BIN/podium" up --name "${CLUSTER}b" --dir "$T/home" --manifests "$MANIFESTS" 3>&-
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"holds other files (letter)"* ]]
+    run "$BIN/podium" down --name "${CLUSTER}b" --dir "$T/home" 3>&-
+    [ "$status" -eq 1 ]
+    [ "$(cat "$T/home/letter")" = mine ]
+    [ "$(stat -c %a "$T/home")" = 755 ]
+    run "$BIN/podium" down --name "${CLUSTER}b" --dir "$DIR" 3>&-
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"is the folder of cluster \"$CLUSTER\""* ]]
+    kube get nodes >/dev/null
+}
+
+@test "up that is cut off at any moment can be repeated or undone" {
+    for after in 0.05 0.12 0.2; do
+        timeout -s KILL "$after" "$BIN/podium" up --nodes 2 --name "${CLUSTER}b" --dir "$T/second" --manifests "$T/manifests-b" >/dev/null 2>&1 3>&- || true
+        wait_until 5 "$BIN/podium" up --nodes 2 --name "${CLUSTER}b" --dir "$T/second" --manifests "$T/manifests-b" 3>&-
+        "$BIN/podium" down --name "${CLUSTER}b" --dir "$T/second" 3>&-
+        timeout -s KILL "$after" "$BIN/podium" up --nodes 2 --name "${CLUSTER}b" --dir "$T/second" --manifests "$T/manifests-b" >/dev/null 2>&1 3>&- || true
+        wait_until 5 "$BIN/podium" down --name "${CLUSTER}b" --dir "$T/second" 3>&-
+        [ ! -e "$T/second" ]
+        ! ip link show "pdm-${CLUSTER}b" 2>/dev/null
+    done
+}
+
 @test "down leaves no process, mount, link, cgroup, table or file" {
     # with pods running on one node and the other one stopped
     pod sleeper <<<'containers: [{name: c, image: nope, command: [sleep, "1000"]}]'
