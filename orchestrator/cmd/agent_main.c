@@ -245,7 +245,10 @@ static int start_link(struct agent_process *p, struct error *err) {
         int r = file_read(p->settings.token_file, 4096, &token, err);
         if (r < 0)
             return r;
-        token.data[strcspn(token.data, "\r\n")] = 0;
+        if (token.len)
+            token.data[strcspn(token.data, "\r\n")] = 0;
+        if (!token.len || !*token.data)
+            return error_set(err, -EINVAL, "%s holds no token", p->settings.token_file);
     }
     const struct agent_link_options o = {
         .server = p->settings.server,

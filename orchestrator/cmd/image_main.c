@@ -76,7 +76,7 @@ static int find_stores(const struct image_settings *s, char ***roots, char ***la
     _cleanup_(error_clear) struct error why = ERROR_INIT;
 
     int r = s->root ? -ENOENT : local_cluster_load(c, &why);
-    if (r < 0 && s->cluster_given && !s->root)
+    if (r < 0 && !s->root && (s->cluster_given || r != -ENOENT))
         return error_set(err, r, "%s", error_text(&why, r));
     if (r < 0) {
         strv_push_dup(roots, s->root ? s->root : IMAGE_STORE_DEFAULT);

@@ -38,10 +38,10 @@ struct manifest_applier {
     unsigned passes_failed;
     struct client_call *call;
     const struct manifest_action *action;
-    struct strbuf problems; /* for the status object */
-    struct hashmap *told;   /* file → problem already recorded as an Event */
-    char *status_text;      /* last written */
+    struct strbuf problems;         /* for the status object */
+    struct hashmap *told, *telling; /* problems of the last pass, and of this: an Event is recorded for new ones */
     struct client_call *status_call;
+    bool status_dirty; /* another status came while one was being written */
 };
 
 static void step(struct manifest_applier *a);
@@ -87,14 +87,14 @@ static void take_inventory(struct manifest_applier *a) {
 /* --- telling --- */
 
 static void tell(struct manifest_applier *a, const char *file, const char *reason, const char *text) {
-    const char *before = hashmap_get(a->told, file);
     _cleanup_json_ struct json *object = NULL;
     _cleanup_free_ char *name = xstrdup(*file ? file : "manifests");
 
     strbuf_addf(&a->problems, "%s\n", text);
-    if (before && strcmp(before, text) == 0)
+    bool known = hashmap_has(a->told, text) || hashmap_has(a->telling, text);
+    hashmap_put(a->telling, text, NULL);
+    if (known)
         return;
-    hashmap_put(a->told, file, xstrdup(text));
     log_warning("manifests: %s", text);
     for (char *c = name; *c; c++)
         if (*c == '/')
@@ -106,38 +106,41 @@ static void tell(struct manifest_applier *a, const char *file, const char *reaso
     event_record(a->events, object, EVENT_WARNING, reason, "%s", text);
 }
 
+static void arm_retry(struct manifest_applier *a);
+static void write_status(struct manifest_applier *a);
+
 static void on_status_written(void *userdata, const struct client_result *r) {
     struct manifest_applier *a = userdata;
 
     a->status_call = NULL;
-    if (!client_ok(r)) /* the next pass tries again */
-        free(steal(&a->status_text));
+    if (!client_ok(r)) /* e.g. its namespace is not there yet: a pass later tries again */
+        arm_retry(a);
+    else if (a->status_dirty)
+        write_status(a);
 }
 
 /* kube-system/podium-manifests says how the folder stands; `podium status` shows it. */
 static void write_status(struct manifest_applier *a) {
     const struct resource *r = resource_by_plural("", "v1", "configmaps");
     const struct manifest_set *set = watch_dir_current(a->watch);
+    const struct json *live = informer_get(informer_of(a, r), STATUS_NAMESPACE, STATUS_NAME);
     _cleanup_json_ struct json *doc = json_object();
 
     json_set_path(&doc, json_string(a->dir), "data", "directory");
     json_set_path(&doc, json_stringf("%zu", set ? set->n_objects : 0), "data", "objects");
     json_set_path(&doc, json_string(strbuf_str(&a->problems)), "data", "problems");
-    _cleanup_free_ char *text = json_to_text(doc);
-    if (a->status_call || (a->status_text && strcmp(a->status_text, text) == 0))
+    a->status_dirty = a->status_call != NULL;
+    if (a->status_call || (live && json_equal(json_get(live, "data"), json_get(doc, "data"))))
         return;
-    free(a->status_text);
-    a->status_text = steal(&text);
-    bool exists = informer_get(informer_of(a, r), STATUS_NAMESPACE, STATUS_NAME) != NULL;
     struct client_request request = {
-        .verb = exists ? CLIENT_PATCH : CLIENT_CREATE,
+        .verb = live ? CLIENT_PATCH : CLIENT_CREATE,
         .resource = r,
         .ns = STATUS_NAMESPACE,
-        .name = exists ? STATUS_NAME : NULL,
+        .name = live ? STATUS_NAME : NULL,
         .patch_type = PATCH_MERGE,
         .field_manager = FIELD_MANAGER,
     };
-    if (!exists) {
+    if (!live) {
         json_set(&doc, "apiVersion", json_string("v1"));
         json_set(&doc, "kind", json_string("ConfigMap"));
         json_set_path(&doc, json_string(STATUS_NAME), "metadata", "name");
@@ -265,25 +268,38 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata) {
     return 0;
 }
 
-static void end_pass(struct manifest_applier *a) {
+/* With growing pauses, until a pass goes well or the folder changes. */
+static void arm_retry(struct manifest_applier *a) {
+    uint64_t pause = RETRY_FIRST_USEC << (a->passes_failed < 7 ? a->passes_failed : 7);
+
+    a->passes_failed++;
+    sd_event_source_disable_unref(steal(&a->retry));
+    (void) sd_event_add_time_relative(a->loop, &a->retry, CLOCK_MONOTONIC,
+                                      pause > RETRY_MAX_USEC ? RETRY_MAX_USEC : pause, pause / 4, on_retry, a);
+}
+
+static void drop_plan(struct manifest_applier *a) {
     a->running = false;
+    a->action = NULL;
     manifest_plan_finish(&a->plan);
     a->plan = (struct manifest_plan){0};
+}
+
+static void end_pass(struct manifest_applier *a) {
+    drop_plan(a);
+    hashmap_free(a->told);
+    a->told = a->telling;
+    a->telling = hashmap_new(NULL);
     write_status(a);
     if (a->dirty) {
         a->dirty = false;
         want_pass(a);
         return;
     }
-    if (a->failures == 0) {
+    if (a->failures > 0)
+        arm_retry(a);
+    else if (!a->status_call)
         a->passes_failed = 0;
-        return;
-    }
-    uint64_t pause = RETRY_FIRST_USEC << (a->passes_failed < 7 ? a->passes_failed : 7);
-    a->passes_failed++;
-    sd_event_source_disable_unref(steal(&a->retry));
-    (void) sd_event_add_time_relative(a->loop, &a->retry, CLOCK_MONOTONIC,
-                                      pause > RETRY_MAX_USEC ? RETRY_MAX_USEC : pause, pause / 4, on_retry, a);
 }
 
 static void step(struct manifest_applier *a) {
@@ -325,9 +341,7 @@ static void on_manifests(void *userdata, const struct manifest_set *set) {
     if (a->running) { /* the plan borrows from the set that is going away */
         if (a->call)
             client_cancel(a->client, steal(&a->call));
-        a->running = false;
-        manifest_plan_finish(&a->plan);
-        a->plan = (struct manifest_plan){0};
+        drop_plan(a);
     }
     want_pass(a);
 }
@@ -352,7 +366,8 @@ int manifest_applier_new(sd_event *loop, struct client *client, struct informer_
     a->loop = loop;
     a->client = client;
     a->dir = xstrdup(dir);
-    a->told = hashmap_new(free);
+    a->told = hashmap_new(NULL);
+    a->telling = hashmap_new(NULL);
     a->events = event_recorder_new(loop, client, "podium-manifests");
     a->informers = xcalloc(n, sizeof(*a->informers));
     a->resources = xcalloc(n, sizeof(*a->resources));
@@ -395,8 +410,8 @@ void manifest_applier_free(struct manifest_applier *a) {
     manifest_inventory_finish(&a->inventory);
     event_recorder_free(a->events);
     hashmap_free(a->told);
+    hashmap_free(a->telling);
     strbuf_finish(&a->problems);
-    free(a->status_text);
     free(a->informers);
     free(a->resources);
     free(a->dir);

@@ -99,7 +99,10 @@ static int read_token(struct server_process *p, struct error *err) {
     int r = file_read(p->options.token_file, 4096, &text, err);
     if (r < 0)
         return r;
-    text.data[strcspn(text.data, "\r\n")] = 0;
+    if (text.len)
+        text.data[strcspn(text.data, "\r\n")] = 0;
+    if (!text.len || !*text.data) /* an empty token would let everybody in */
+        return error_set(err, -EINVAL, "%s holds no token", p->options.token_file);
     p->token = xstrdup(text.data);
     return 0;
 }

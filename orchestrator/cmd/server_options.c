@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/cmd/server_options.h"
 
+#include <arpa/inet.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,13 +95,13 @@ static bool take_number(int c, struct server_options *o) {
     switch (c) {
     case OPT_PORT:
     case OPT_LINK_PORT:
-        if (!number("a port", 1, 65535, &n))
+        if (!number(c == OPT_PORT ? "--port" : "--link-port", 1, 65535, &n))
             return false;
         *(c == OPT_PORT ? &o->port : &o->link_port) = (int) n;
         return true;
     case OPT_HEARTBEAT:
     case OPT_GRACE:
-        if (!number("a node time", 1, 86400, &n))
+        if (!number(c == OPT_HEARTBEAT ? "--node-heartbeat" : "--node-grace", 1, 86400, &n))
             return false;
         *(c == OPT_HEARTBEAT ? &o->heartbeat_usec : &o->node_grace_usec) = n * USEC_PER_SEC;
         return true;
@@ -178,6 +179,88 @@ static int take_option(int c, struct server_options *o) {
     }
 }
 
+static bool is_address(const char *text) {
+    unsigned char a[16];
+
+    return inet_pton(AF_INET, text, a) == 1 || inet_pton(AF_INET6, text, a) == 1;
+}
+
+struct range {
+    uint32_t first;
+    unsigned bits;
+};
+
+/* "10.244.0.0/16" with a prefix in [min, max] and nothing behind it, or a message and false. */
+static bool take_range(const char *option, const char *text, unsigned min, unsigned max, struct range *ret) {
+    char base[INET_ADDRSTRLEN], rest;
+    struct in_addr a;
+
+    if (sscanf(text, "%15[0-9.]/%2u%c", base, &ret->bits, &rest) != 2 || inet_pton(AF_INET, base, &a) != 1 ||
+        ret->bits < min || ret->bits > max) {
+        fprintf(stderr, "podium server: %s wants an IPv4 range like 10.244.0.0/16 (prefix %u to %u), not \"%s\"\n",
+                option, min, max, text);
+        return false;
+    }
+    ret->first = ntohl(a.s_addr);
+    if (ret->first & (UINT32_MAX >> ret->bits)) {
+        a.s_addr = htonl(ret->first & ~(UINT32_MAX >> ret->bits));
+        (void) inet_ntop(AF_INET, &a, base, sizeof(base));
+        fprintf(stderr, "podium server: %s %s has bits behind its prefix; meant is perhaps %s/%u\n", option, text, base,
+                ret->bits);
+        return false;
+    }
+    return true;
+}
+
+static bool check_ranges(const struct server_options *o) {
+    struct range pods, services;
+
+    /* each node gets a /24 of the pods' range, and the first is left alone */
+    if (!take_range("--cluster-cidr", o->cluster_cidr, 8, 22, &pods) ||
+        !take_range("--service-cidr", o->service_cidr, 8, 28, &services))
+        return false;
+    unsigned bits = pods.bits < services.bits ? pods.bits : services.bits;
+    if ((pods.first ^ services.first) >> (32 - bits) == 0) {
+        fprintf(stderr, "podium server: --cluster-cidr %s and --service-cidr %s overlap\n", o->cluster_cidr,
+                o->service_cidr);
+        return false;
+    }
+    return true;
+}
+
+static bool check_path(const char *option, const char *path) {
+    if (!path || *path == '/')
+        return true;
+    fprintf(stderr, "podium server: %s wants a path from the root, not \"%s\"\n", option, path);
+    return false;
+}
+
+static bool check(const struct server_options *o) {
+    const struct {
+        const char *option, *address;
+    } addresses[] = {{"--bind-address", o->bind_address}, {"--advertise-address", o->advertise_address}};
+
+    for (size_t i = 0; i < ARRAY_LEN(addresses); i++)
+        if (addresses[i].address && !is_address(addresses[i].address)) {
+            fprintf(stderr, "podium server: %s wants an IP address, not \"%s\"\n", addresses[i].option,
+                    addresses[i].address);
+            return false;
+        }
+    if (!check_path("--data-dir", o->data_dir) || !check_path("--socket", o->socket) ||
+        !check_path("--link-socket", o->link_socket) || !check_path("--manifests", o->manifests))
+        return false;
+    if (o->port == o->link_port || strcmp(o->socket, o->link_socket) == 0) {
+        fputs("podium server: the API and the link need a port and a socket each\n", stderr);
+        return false;
+    }
+    if (o->node_grace_usec < 2 * o->heartbeat_usec) {
+        fputs("podium server: --node-grace must be at least twice --node-heartbeat: one lost message is no lost node\n",
+              stderr);
+        return false;
+    }
+    return check_ranges(o);
+}
+
 int server_options_parse(int argc, char **argv, struct server_options *o) {
     int c, r;
 
@@ -194,6 +277,7 @@ int server_options_parse(int argc, char **argv, struct server_options *o) {
         .node_grace_usec = 40 * USEC_PER_SEC,
         .eviction_seconds = 300,
     };
+    optind = 1;
     while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         if ((r = take_option(c, o)) != 0)
             return r;
@@ -203,5 +287,5 @@ int server_options_parse(int argc, char **argv, struct server_options *o) {
     }
     if (o->manifests && !*o->manifests)
         o->manifests = NULL;
-    return 0;
+    return check(o) ? 0 : 3;
 }
