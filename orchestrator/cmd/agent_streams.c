@@ -103,7 +103,7 @@ static void on_link_data(void *userdata, enum link_channel channel, const void *
 
     switch (channel) {
     case LINK_STDIN:
-        if (agent_exec_write(j->exec, p, n) >= AGENT_EXEC_BUFFER_HIGH)
+        if (agent_exec_write(j->exec, p, n) > AGENT_EXEC_BUFFER_HIGH) /* writable() comes from above it only */
             link_stream_pause(j->link, true);
         break;
     case LINK_STDIN_END:
