@@ -255,7 +255,7 @@ restartPolicy: Never
 containers:
 - name: c
   image: nginx:demo
-  command: [sh, -c, "busybox env | busybox sort; echo args: $(CHAIN) $$(CHAIN)"]
+  command: [sh, -c, "busybox env | busybox sort; echo \"args: $0 $1\"", "$(CHAIN)", "$$(CHAIN)"]
   envFrom: [{prefix: CM_, configMapRef: {name: env-cm}}]
   env:
   - {name: PLAIN, value: plain}
