@@ -269,3 +269,15 @@ a_pod() { p get pods -l app=web -o jsonpath='{.items[0].metadata.name}'; }
     run p delete cm
     [ "$status" -eq 2 ]
 }
+
+@test "the manual names every verb and every flag" {
+    man=$(sed 's/\\-/-/g' manifests/man/podium.8)
+    for v in $(p help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p'); do
+        case $v in up | down | server | agent | image | node | help) continue ;; esac
+        grep -q "^\.SS $v\$" <<<"$man" || { echo "$v is missing"; false; }
+        section=$(sed -n "/^\.SS $v\$/,/^\.S[SH] /p" <<<"$man")
+        for f in $(p help "$v" | sed -n '/^Flags$/,/^Flags of every verb$/s/^ *\(-.,\)\{0,1\} *--\([a-z-]*\).*/\2/p'); do
+            grep -q -- "--$f" <<<"$section" || { echo "$v --$f is missing"; false; }
+        done
+    done
+}
