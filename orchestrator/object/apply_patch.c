@@ -85,7 +85,7 @@ static void add_retain_keys(struct json **change, const struct json *wanted) {
 /* Puts the patch of the list, and the directives about it, into *patch. f: the list's field; at: its elements. */
 static void diff_merging_list(const struct field_info *f, struct patch_place at, const struct json *last,
                               const struct json *live, const struct json *wanted, struct json **patch) {
-    const char *key = f->name, *merge_key = f->patch_merge_key;
+    const char *key = field_name(f), *merge_key = field_patch_merge_key(f);
     _cleanup_(patch_order_freep) struct patch_order *last_order = patch_order_new(last, merge_key);
     _cleanup_(patch_order_freep) struct patch_order *live_order = patch_order_new(live, merge_key);
     _cleanup_(patch_order_freep) struct patch_order *wanted_order = patch_order_new(wanted, merge_key);
@@ -143,7 +143,7 @@ static struct json *replacing_list(const struct json *wanted) {
 static void diff_list(struct patch_place at, const char *key, const struct json *last, const struct json *live,
                       const struct json *wanted, struct json **patch) {
     const struct field_info *f = patch_field(at, key);
-    const char *merge_key = f ? f->patch_merge_key : NULL;
+    const char *merge_key = f ? field_patch_merge_key(f) : NULL;
     if (!f || !f->patch_merge) {
         if (!json_equal(live, wanted))
             json_set(patch, key, json_ref(wanted));

@@ -93,7 +93,7 @@ static void go_type_name(const struct field_info *f, enum field_container contai
         strbuf_adds(out, "map[string]");
     else if (container == FIELD_MAP_OF_ARRAY)
         strbuf_adds(out, "map[string][]");
-    strbuf_adds(out, names[f->type] ? names[f->type] : go_struct_name(f->object));
+    strbuf_adds(out, names[f->type] ? names[f->type] : go_struct_name(field_object(f)));
 }
 
 /* The type that has the innermost field of the path. */
@@ -104,7 +104,7 @@ static const struct type_info *owner_of(const struct decoder *d, const struct st
         return d->root;
     for (s = s->up; s; s = s->up)
         if (s->field)
-            return s->field->object;
+            return field_object(s->field);
     return d->root;
 }
 
@@ -139,7 +139,7 @@ static int decode_integer(struct decoder *d, const struct field_info *f, const s
 }
 
 static int decode_int_or_string(struct decoder *d, const struct step *s, const struct json *v) {
-    static const struct field_info as_int = {.name = "", .type = FIELD_INT32};
+    static const struct field_info as_int = {.type = FIELD_INT32};
     return json_is_string(v) ? OUTCOME_KEEP : decode_integer(d, &as_int, s, v);
 }
 
@@ -241,12 +241,12 @@ static int decode_one_of(struct decoder *d, const struct field_info *f, const st
     if (f->one_of == ONE_OF_BOOL && json_type(v) == JSON_BOOL)
         return OUTCOME_KEEP;
     if (json_is_array(v) && f->one_of != ONE_OF_BOOL) {
-        struct field_info element = {.name = f->name,
+        struct field_info element = {.name_at = f->name_at,
                                      .type = f->one_of == ONE_OF_STRING_ARRAY ? FIELD_STRING : FIELD_OBJECT,
-                                     .object = f->object};
+                                     .object_number = f->object_number};
         return decode_array_of(d, f, &element, FIELD_ARRAY, s, v, ret);
     }
-    return decode_object(d, f->object, s, v, ret);
+    return decode_object(d, field_object(f), s, v, ret);
 }
 
 /* One value of the field's type, whatever container holds it; never null here. */
@@ -277,7 +277,7 @@ static int decode_scalar(struct decoder *d, const struct field_info *f, const st
     case FIELD_RAW:
         return OUTCOME_KEEP;
     case FIELD_OBJECT:
-        return decode_object(d, f->object, s, v, ret);
+        return decode_object(d, field_object(f), s, v, ret);
     case FIELD_ONE_OF:
         return decode_one_of(d, f, s, v, ret);
     }

@@ -17,13 +17,13 @@ static void default_object(const struct type_info *t, struct json **object, bool
 static struct json *parse_default(const struct field_info *f) {
     switch (f->type) {
     case FIELD_BOOL:
-        return json_bool(strcmp(f->default_value, "true") == 0);
+        return json_bool(strcmp(field_default_value(f), "true") == 0);
     case FIELD_INT32:
     case FIELD_INT64:
     case FIELD_INT_OR_STRING:
-        return json_int(strtoll(f->default_value, NULL, 10));
+        return json_int(strtoll(field_default_value(f), NULL, 10));
     case FIELD_DOUBLE:
-        return json_double(strtod(f->default_value, NULL));
+        return json_double(strtod(field_default_value(f), NULL));
     case FIELD_OBJECT:
         return json_object();
     case FIELD_STRING:
@@ -34,7 +34,7 @@ static struct json *parse_default(const struct field_info *f) {
     case FIELD_QUANTITY:
     case FIELD_RAW:
     case FIELD_ONE_OF:
-        return json_string(f->default_value);
+        return json_string(field_default_value(f));
     }
     return json_null();
 }
@@ -77,23 +77,23 @@ static void unconditional_defaults(const struct type_info *t, struct json **obje
     for (size_t i = 0; i < t->n_fields; i++) {
         const struct field_info *f = &t->fields[i];
         /* An empty default of a field that Go leaves out when empty says nothing. */
-        if (!f->default_value || (!*f->default_value && f->omitempty && !f->pointer))
+        if (!field_default_value(f) || (!*field_default_value(f) && f->omitempty && !f->pointer))
             continue;
-        const struct json *have = json_get(*object, f->name);
+        const struct json *have = json_get(*object, field_name(f));
         if (json_is_null(have) || (!f->pointer && f->type == FIELD_STRING && !json_str_len(have)) ||
             (!f->pointer && f->type == FIELD_INT32 && json_int_or(have, 1) == 0))
-            json_set(object, f->name, parse_default(f));
+            json_set(object, field_name(f), parse_default(f));
     }
 }
 
 static void write_zeros(const struct type_info *t, struct json **object) {
     for (size_t i = 0; i < t->n_fields; i++) {
         const struct field_info *f = &t->fields[i];
-        if ((f->omitempty && f->pointer) || json_get(*object, f->name))
+        if ((f->omitempty && f->pointer) || json_get(*object, field_name(f)))
             continue;
         struct json *zero = written_zero(f);
         if (zero)
-            json_set(object, f->name, zero);
+            json_set(object, field_name(f), zero);
     }
 }
 
@@ -118,7 +118,7 @@ static void default_value(const struct field_info *f, struct json **value, bool 
         return; /* FIELD_ONE_OF occurs in JSONSchemaProps only, which has no defaults */
     if (f->container == FIELD_PLAIN) {
         if (json_is_object(*value))
-            default_object(f->object, value, bare);
+            default_object(field_object(f), value, bare);
         return;
     }
     for (size_t i = 0; i < json_len(*value); i++) {
@@ -126,7 +126,7 @@ static void default_value(const struct field_info *f, struct json **value, bool 
         if (!json_is_object(was))
             continue;
         struct json *element = json_ref(was);
-        default_object(f->object, &element, bare);
+        default_object(field_object(f), &element, bare);
         if (element == was) {
             json_unref(element);
         } else if (f->container == FIELD_ARRAY) {
@@ -153,11 +153,12 @@ static void default_object(const struct type_info *t, struct json **object, bool
         if (!f || (f->type != FIELD_OBJECT && f->type != FIELD_QUANTITY) || json_is_null(was))
             continue;
         struct json *value = json_ref(was);
-        default_value(f, &value, t->id == TYPE_batch_v1_JobTemplateSpec && f->object->id == TYPE_batch_v1_JobSpec);
+        default_value(f, &value,
+                      t->id == TYPE_batch_v1_JobTemplateSpec && field_object(f)->id == TYPE_batch_v1_JobSpec);
         if (value == was)
             json_unref(value);
         else
-            json_set(object, f->name, value);
+            json_set(object, field_name(f), value);
     }
 }
 

@@ -76,7 +76,7 @@ static struct json *int_or_string(struct json **schemas) {
 }
 
 static struct json *raw_schema(struct json **schemas, const struct field_info *f) {
-    if (strcmp(f->name, "fieldsV1") == 0)
+    if (strcmp(field_name(f), "fieldsV1") == 0)
         return named_scalar(schemas, meta_package, "FieldsV1", strings("type", "object", NULL));
     return named_scalar(schemas, "io.k8s.apimachinery.pkg.runtime", "RawExtension", json_object());
 }
@@ -111,7 +111,7 @@ static struct json *value_schema(struct json **schemas, const struct field_info 
     case FIELD_ONE_OF: /* JSONSchemaPropsOrBool and the like: anything */
         return json_object();
     case FIELD_OBJECT:
-        return openapi_reference(schemas, f->object);
+        return openapi_reference(schemas, field_object(f));
     }
     return json_object();
 }
@@ -153,10 +153,10 @@ static struct json *string_list(const char *const *list) {
 
 static struct json *default_schema_value(const struct field_info *f) {
     if (f->type == FIELD_BOOL)
-        return json_bool(strcmp(f->default_value, "true") == 0);
+        return json_bool(strcmp(field_default_value(f), "true") == 0);
     if (f->type == FIELD_INT32 || f->type == FIELD_INT64)
-        return json_int(strtoll(f->default_value, NULL, 10));
-    return json_string(f->default_value);
+        return json_int(strtoll(field_default_value(f), NULL, 10));
+    return json_string(field_default_value(f));
 }
 
 /* What strategic merge and server-side apply need to know. */
@@ -164,8 +164,8 @@ static void add_extensions(struct json **schema, const struct field_info *f) {
     static const char *const list_types[] = {[LIST_ATOMIC] = "atomic", [LIST_SET] = "set", [LIST_MAP] = "map"};
     if (f->container == FIELD_ARRAY)
         json_set(schema, "x-kubernetes-list-type", json_string(list_types[f->list_type]));
-    if (f->list_map_keys[0])
-        json_set(schema, "x-kubernetes-list-map-keys", string_list(f->list_map_keys));
+    if (field_list_map_keys(f)[0])
+        json_set(schema, "x-kubernetes-list-map-keys", string_list(field_list_map_keys(f)));
     if (f->struct_atomic)
         json_set(schema, "x-kubernetes-map-type", json_string("atomic"));
     if (f->patch_merge || f->patch_replace || f->patch_retain_keys)
@@ -173,8 +173,8 @@ static void add_extensions(struct json **schema, const struct field_info *f) {
                  json_string(f->patch_merge     ? (f->patch_retain_keys ? "merge,retainKeys" : "merge")
                              : f->patch_replace ? "replace"
                                                 : "retainKeys"));
-    if (f->patch_merge_key)
-        json_set(schema, "x-kubernetes-patch-merge-key", json_string(f->patch_merge_key));
+    if (field_patch_merge_key(f))
+        json_set(schema, "x-kubernetes-patch-merge-key", json_string(field_patch_merge_key(f)));
 }
 
 static struct json *field_schema(struct json **schemas, const struct field_info *f) {
@@ -196,11 +196,12 @@ static struct json *field_schema(struct json **schemas, const struct field_info 
         add_extensions(&schema, f);
     if (f->container == FIELD_PLAIN && f->type == FIELD_OBJECT && !f->pointer)
         json_set(&schema, "default", json_object());
-    if (f->enum_closed && f->enum_values && f->type == FIELD_STRING) {
+    if (f->enum_closed && field_enum_values(f) && f->type == FIELD_STRING) {
         struct json **place = f->container == FIELD_ARRAY ? json_edit(&schema, "items") : &schema;
-        json_set(place, "enum", string_list(f->enum_values));
+        json_set(place, "enum", string_list(field_enum_values(f)));
     }
-    if (f->container == FIELD_PLAIN && f->default_value && *f->default_value && !is_ref && f->type != FIELD_OBJECT)
+    if (f->container == FIELD_PLAIN && field_default_value(f) && *field_default_value(f) && !is_ref &&
+        f->type != FIELD_OBJECT)
         json_set(&schema, "default", default_schema_value(f));
     return schema;
 }
@@ -244,9 +245,9 @@ struct json *openapi_reference(struct json **schemas, const struct type_info *t)
     json_set(schemas, strbuf_str(&name), json_object()); /* ends the recursion of JSONSchemaProps */
     struct json *schema = strings("type", "object", NULL), *required = NULL, *properties = json_object();
     for (size_t i = 0; i < t->n_fields; i++) {
-        json_set(&properties, t->fields[i].name, field_schema(schemas, &t->fields[i]));
+        json_set(&properties, field_name(&t->fields[i]), field_schema(schemas, &t->fields[i]));
         if (t->fields[i].required)
-            json_append(&required, json_string(t->fields[i].name));
+            json_append(&required, json_string(field_name(&t->fields[i])));
     }
     if (t->n_fields)
         json_set(&schema, "properties", properties);

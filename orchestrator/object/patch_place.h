@@ -30,7 +30,7 @@ static inline struct patch_place patch_below(struct patch_place at, const char *
         return (struct patch_place){at.type, false};
     if (!f || f->type != FIELD_OBJECT || f->container == FIELD_MAP_OF_ARRAY)
         return (struct patch_place){NULL, false};
-    return (struct patch_place){f->object, f->container == FIELD_MAP};
+    return (struct patch_place){field_object(f), f->container == FIELD_MAP};
 }
 
 #endif

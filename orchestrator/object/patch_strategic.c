@@ -201,9 +201,9 @@ static int merge_list(struct patch_place at, const char *key, const struct json 
         *ret = merge_set(original, patch);
         return 0;
     }
-    if (!f->patch_merge_key)
+    if (!field_patch_merge_key(f))
         return error_set(err, -EINVAL, "cannot merge lists without merge key for %s", key);
-    return merge_list_of_maps(patch_below(at, key), f->patch_merge_key, original, patch, ret, err);
+    return merge_list_of_maps(patch_below(at, key), field_patch_merge_key(f), original, patch, ret, err);
 }
 
 /* --- maps --- */
@@ -259,7 +259,7 @@ static int apply_set_order(struct patch_place at, struct json **target, const st
                            const struct json *order, struct error *err) {
     const struct field_info *f = patch_field(at, key);
     const struct json *original = json_get(*target, key), *change = json_get(patch, key);
-    const char *merge_key = f ? f->patch_merge_key : NULL;
+    const char *merge_key = f ? field_patch_merge_key(f) : NULL;
     bool maps;
     if (!json_is_array(order) || (original && !json_is_array(original)) || (change && !json_is_array(change)))
         return error_set(err, -EINVAL, "invalid patch format of setElementOrder list");

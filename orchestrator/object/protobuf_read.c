@@ -229,10 +229,10 @@ static int read_one_of(struct reader *r, const struct field_info *f, struct span
         if (f->one_of == ONE_OF_BOOL && item.number == 1 && item.wire == WIRE_VARINT)
             allows = item.value != 0;
         else if (item.wire == WIRE_BYTES && item.number == (f->one_of == ONE_OF_BOOL ? 2 : 1))
-            k = read_object(r, f->object, item.bytes, &object);
+            k = read_object(r, field_object(f), item.bytes, &object);
         else if (item.wire == WIRE_BYTES && item.number == 2) {
             struct json *element = NULL;
-            k = f->one_of == ONE_OF_OBJECT_ARRAY ? read_object(r, f->object, item.bytes, &element)
+            k = f->one_of == ONE_OF_OBJECT_ARRAY ? read_object(r, field_object(f), item.bytes, &element)
                                                  : text_of(r, item.bytes, &element);
             if (element)
                 json_append(&array, element);
@@ -290,7 +290,7 @@ static int read_value(struct reader *r, const struct field_info *f, const struct
     struct span wrapped;
     int k = 0;
     if (item->wire != wire_of(f))
-        return malformed(r, f->name);
+        return malformed(r, field_name(f));
     switch (f->type) {
     case FIELD_BOOL:
     case FIELD_INT32:
@@ -318,7 +318,7 @@ static int read_value(struct reader *r, const struct field_info *f, const struct
     case FIELD_RAW:
         return read_raw(r, item->bytes, ret);
     case FIELD_OBJECT:
-        return read_object(r, f->object, item->bytes, ret);
+        return read_object(r, field_object(f), item->bytes, ret);
     case FIELD_ONE_OF:
         return read_one_of(r, f, item->bytes, ret);
     }
@@ -338,12 +338,12 @@ static bool is_unset(const struct field_info *f, const struct json *v) {
 }
 
 static int read_plain(struct reader *r, const struct field_info *f, const struct item *item, struct json **object) {
-    struct json *value = f->type == FIELD_OBJECT ? json_ref(json_get(*object, f->name)) : NULL;
+    struct json *value = f->type == FIELD_OBJECT ? json_ref(json_get(*object, field_name(f))) : NULL;
     int k = read_value(r, f, item, &value);
     if (k < 0 || is_unset(f, value))
         json_unref(value);
     else
-        json_set(object, f->name, value);
+        json_set(object, field_name(f), value);
     return k;
 }
 
@@ -359,7 +359,7 @@ static int read_repeated(struct reader *r, const struct field_info *f, const str
     for (struct span packed = item->bytes; packed.p < packed.end;) {
         int k = one.wire == WIRE_VARINT ? read_varint(&packed, &one.value) : read_fixed(&packed, 8, &one.value);
         if (k < 0)
-            return malformed(r, f->name);
+            return malformed(r, field_name(f));
         json_append(array, number_of(f, one.value));
     }
     return 0;
@@ -415,11 +415,11 @@ static int read_field(struct reader *r, const struct field_info *f, const struct
     case FIELD_PLAIN:
         return read_plain(r, f, item, object);
     case FIELD_ARRAY:
-        return read_repeated(r, f, item, json_edit(object, f->name));
+        return read_repeated(r, f, item, json_edit(object, field_name(f)));
     case FIELD_MAP:
     case FIELD_MAP_OF_ARRAY:
-        return item->wire == WIRE_BYTES ? read_entry(r, f, item->bytes, json_edit(object, f->name))
-                                        : malformed(r, f->name);
+        return item->wire == WIRE_BYTES ? read_entry(r, f, item->bytes, json_edit(object, field_name(f)))
+                                        : malformed(r, field_name(f));
     }
     return 0;
 }
@@ -446,10 +446,10 @@ static int read_message(struct reader *r, const struct proto_entry *entries, siz
         const struct proto_entry *e = find_entry(entries, n, item.number);
         if (!e)
             continue; /* a field of a later version */
-        if (e->field)
-            k = read_field(r, e->field, &item, object);
+        if (e->field_number)
+            k = read_field(r, &field_table[e->field_number - 1], &item, object);
         else if (item.wire == WIRE_BYTES)
-            k = read_message(r, e->nested, e->n_nested, item.bytes, object);
+            k = read_message(r, &proto_table[e->nested_at], e->n_nested, item.bytes, object);
         else
             k = malformed(r, "embedded message expected");
         if (k < 0)

@@ -92,14 +92,14 @@ static void write_one_of(const struct field_info *f, const struct json *v, struc
         put_number(out, 1, json_is_object(v) || json_bool_or(v, false));
     if (json_is_object(v)) {
         size_t start = begin_nested(out, is_bool ? 2 : 1);
-        write_message(f->object->proto, f->object->n_proto, v, out);
+        write_message(field_object(f)->proto, field_object(f)->n_proto, v, out);
         end_nested(out, start);
     } else if (f->one_of == ONE_OF_STRING_ARRAY) {
         write_strings(v, 2, out);
     }
     for (size_t i = 0; f->one_of == ONE_OF_OBJECT_ARRAY && i < json_len(json_is_array(v) ? v : NULL); i++) {
         size_t start = begin_nested(out, 2);
-        write_message(f->object->proto, f->object->n_proto, json_at(v, i), out);
+        write_message(field_object(f)->proto, field_object(f)->n_proto, json_at(v, i), out);
         end_nested(out, start);
     }
 }
@@ -167,7 +167,7 @@ static void write_value(const struct field_info *f, unsigned number, const struc
         break;
     case FIELD_OBJECT:
         start = begin_nested(out, number);
-        write_message(f->object->proto, f->object->n_proto, v, out);
+        write_message(field_object(f)->proto, field_object(f)->n_proto, v, out);
         break;
     case FIELD_ONE_OF:
         start = begin_nested(out, number);
@@ -231,12 +231,13 @@ static void write_field(const struct field_info *f, unsigned number, const struc
 static void write_message(const struct proto_entry *entries, size_t n, const struct json *object, struct strbuf *out) {
     for (size_t i = 0; i < n; i++) {
         const struct proto_entry *e = &entries[i];
-        if (e->field) {
-            write_field(e->field, e->number, json_get(object, e->field->name), out);
+        if (e->field_number) {
+            const struct field_info *f = &field_table[e->field_number - 1];
+            write_field(f, e->number, json_get(object, field_name(f)), out);
             continue;
         }
         size_t start = begin_nested(out, e->number);
-        write_message(e->nested, e->n_nested, object, out);
+        write_message(&proto_table[e->nested_at], e->n_nested, object, out);
         end_nested(out, start);
     }
 }

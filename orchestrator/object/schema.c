@@ -8,6 +8,38 @@
 
 #include "orchestrator/object/type_tables.h"
 
+static const char *text_at(uint32_t at) {
+    return at ? type_strings + at : NULL;
+}
+
+const char *field_name(const struct field_info *f) {
+    return type_strings + f->name_at;
+}
+
+const struct type_info *field_object(const struct field_info *f) {
+    return f->object_number ? &type_table[f->object_number - 1] : NULL;
+}
+
+const char *const *field_list_map_keys(const struct field_info *f) {
+    return &type_string_lists[f->list_map_keys_at];
+}
+
+const char *const *field_enum_values(const struct field_info *f) {
+    return f->enum_values_at ? &type_string_lists[f->enum_values_at] : NULL;
+}
+
+const char *field_patch_merge_key(const struct field_info *f) {
+    return text_at(f->patch_merge_key_at);
+}
+
+const char *field_protobuf(const struct field_info *f) {
+    return text_at(f->protobuf_at);
+}
+
+const char *field_default_value(const struct field_info *f) {
+    return text_at(f->default_value_at);
+}
+
 const struct type_info *type_by_name(const char *name) {
     size_t lo = 0, hi = type_table_len;
     while (name && lo < hi) {
@@ -36,7 +68,7 @@ const struct field_info *type_field(const struct type_info *t, const char *name)
         return NULL;
     for (unsigned at = name_hash(name) & t->hash_mask; t->hash[at]; at = (at + 1) & t->hash_mask) {
         const struct field_info *f = &t->fields[t->hash[at] - 1];
-        if (strcmp(f->name, name) == 0)
+        if (strcmp(field_name(f), name) == 0)
             return f;
     }
     return NULL;

@@ -10,12 +10,11 @@
 #include "orchestrator/object/schema.h"
 
 /* One field of a protobuf message. Structs that Go embeds are messages of their own on the wire while their fields lie
- * flat in the JSON: then `nested` describes the embedded message and `field` is NULL. */
+ * flat in the JSON: then `nested` describes the embedded message and there is no field. */
 struct proto_entry {
-    unsigned number;
-    const struct field_info *field;
-    const struct proto_entry *nested; /* by number */
-    size_t n_nested;
+    uint32_t number;
+    uint16_t field_number;        /* index in field_table + 1; 0: nested */
+    uint16_t nested_at, n_nested; /* in proto_table, by number */
 };
 
 /* fieldselectors.tsv; selectors: comma separated labels. group and version "*": the rule for kinds without a row. */
@@ -30,6 +29,10 @@ struct printcolumn_row {
     const char *value;
 };
 
+extern const char type_strings[];             /* the string pool: NUL-terminated texts; the first is empty */
+extern const char *const type_string_lists[]; /* NULL-terminated runs; the first is empty */
+extern const struct field_info field_table[]; /* the fields of one type in a row */
+extern const struct proto_entry proto_table[];
 extern const struct type_info type_table[]; /* by name (strcmp) */
 extern const size_t type_table_len;
 extern const struct resource resource_table[]; /* discovery order */

@@ -62,9 +62,9 @@ static void complain_enum(struct field_errors *e, const struct place *at, const 
                           const char *value) {
     const char *sorted[64];
     size_t n = 0;
-    for (size_t i = 0; f->enum_values[i] && n + 1 < ARRAY_LEN(sorted); i++)
-        if (*f->enum_values[i])
-            sorted[n++] = f->enum_values[i];
+    for (size_t i = 0; field_enum_values(f)[i] && n + 1 < ARRAY_LEN(sorted); i++)
+        if (*field_enum_values(f)[i])
+            sorted[n++] = field_enum_values(f)[i];
     /* cppcheck-suppress uninitvar ; the loop above fills n of them */
     qsort(sorted, n, sizeof(*sorted), by_text);
     sorted[n] = NULL;
@@ -76,8 +76,8 @@ static void check_enum(struct field_errors *e, const struct place *at, const str
     const char *value = json_str_or(v, "");
     if (!*value)
         return; /* missing: the rule of the kind knows whether it may be */
-    for (size_t i = 0; f->enum_values[i]; i++)
-        if (strcmp(f->enum_values[i], value) == 0)
+    for (size_t i = 0; field_enum_values(f)[i]; i++)
+        if (strcmp(field_enum_values(f)[i], value) == 0)
             return;
     complain_enum(e, at, f, value);
 }
@@ -94,14 +94,14 @@ static void check_enums(struct field_errors *e, const struct place *at, const st
 
 static void check_field_enums(struct field_errors *e, const struct place *at, const struct type_info *owner,
                               const struct field_info *f, const struct json *v) {
-    bool closed = f->enum_closed && f->enum_values && f->type == FIELD_STRING && !has_own_rule(owner);
+    bool closed = f->enum_closed && field_enum_values(f) && f->type == FIELD_STRING && !has_own_rule(owner);
     if (!closed && f->type != FIELD_OBJECT)
         return;
     if (f->container == FIELD_PLAIN) {
         if (closed)
             check_enum(e, at, f, v);
         else
-            check_enums(e, at, f->object, v);
+            check_enums(e, at, field_object(f), v);
         return;
     }
     for (size_t i = 0; i < json_len(v); i++) {
@@ -111,7 +111,7 @@ static void check_field_enums(struct field_errors *e, const struct place *at, co
         if (closed)
             check_enum(e, &one, f, element);
         else
-            check_enums(e, &one, f->object, element);
+            check_enums(e, &one, field_object(f), element);
     }
 }
 

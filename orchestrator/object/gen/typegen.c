@@ -158,6 +158,89 @@ static void put_list(FILE *o, const char *s, char separator, bool null_when_empt
     fputs("NULL}", o);
 }
 
+/* --- the string pool and the string lists --- */
+
+static struct {
+    char *bytes;
+    size_t len, cap;
+} pool;
+
+static const char *lists[4096]; /* texts, NULL after each list */
+static size_t n_lists = 1;      /* the first list is empty */
+
+/* Where the text is in the pool. 0 is kept for "none", so that an empty text is not the same as none. */
+static size_t intern(const char *s) {
+    size_t n = strlen(s) + 1;
+    if (!pool.bytes) {
+        pool.cap = 1u << 16;
+        pool.bytes = need(calloc(1, pool.cap));
+        pool.len = 2;
+    }
+    for (size_t at = 1; at + n <= pool.len; at += strlen(pool.bytes + at) + 1)
+        if (strcmp(pool.bytes + at, s) == 0)
+            return at;
+    if (pool.len + n > pool.cap)
+        die("more text than expected: %s", s);
+    memcpy(pool.bytes + pool.len, s, n);
+    pool.len += n;
+    return pool.len - n;
+}
+
+static size_t intern_or_none(const char *s) {
+    return *s ? intern(s) : 0;
+}
+
+static bool same_list(const char *const *a, const char *const *b, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!b[i] != !a[i] || (a[i] && strcmp(a[i], b[i]) != 0))
+            return false;
+    return true;
+}
+
+/* Where the list is in the table of lists; 0 for an empty one. */
+static size_t intern_list(const char *s, char separator) {
+    const char *parts[64];
+    size_t n = 0;
+    if (!*s)
+        return 0;
+    while (*s) {
+        const char *end = strchr(s, separator);
+        size_t len = end ? (size_t) (end - s) : strlen(s);
+        if (n + 2 > sizeof(parts) / sizeof(parts[0]))
+            die("list too long: %s", s);
+        parts[n++] = need(strndup(s, len));
+        s += len + (end != NULL);
+    }
+    parts[n++] = NULL;
+    for (size_t at = 1; at + n <= n_lists; at++)
+        if ((at == 1 || !lists[at - 1]) && same_list(parts, lists + at, n))
+            return at;
+    if (n_lists + n > sizeof(lists) / sizeof(lists[0]))
+        die("more lists than expected: %s", s);
+    memcpy(lists + n_lists, parts, n * sizeof(parts[0]));
+    n_lists += n;
+    return n_lists - n;
+}
+
+static void put_pools(FILE *o) {
+    fputs("const char type_strings[] = \"\\0\"\n", o);
+    for (size_t at = 1; at < pool.len; at += strlen(pool.bytes + at) + 1) {
+        fputs("    ", o);
+        put_string(o, pool.bytes + at);
+        fputs(" \"\\0\"\n", o);
+    }
+    fputs("    ;\nconst char *const type_string_lists[] = {\n", o);
+    for (size_t i = 0; i < n_lists; i++) {
+        fputs(i && lists[i] && !lists[i - 1] ? "\n    " : "    ", o);
+        if (lists[i])
+            put_string(o, lists[i]);
+        else
+            fputs("NULL", o);
+        fputs(",\n", o);
+    }
+    fputs("};\n\n", o);
+}
+
 /* --- types --- */
 
 static struct type *types;
@@ -247,12 +330,8 @@ static void put_field_type(FILE *o, const char *json_type) {
             type = scalars[i].id;
     if (!type)
         die("unknown JSON type %s", json_type);
-    fprintf(o, "%s, %s, ", type, container);
-    if (object >= 0)
-        fprintf(o, "&type_table[%ld], ", object);
-    else
-        fputs("NULL, ", o);
-    fprintf(o, "%s,\n     ", one_of);
+    fprintf(o, ".type = %s, .container = %s, .object_number = %ld, .one_of = %s,\n     ", type, container, object + 1,
+            one_of);
 }
 
 /* defaults.tsv rows that only ask whether the field is there; every other condition is a rule in defaulting.c. */
@@ -287,31 +366,25 @@ static const char *default_of(const struct table *defaults, const char *type, co
 static void put_field(FILE *o, const struct table *f, const struct table *defaults, size_t row) {
     const char *strategy = cell(f, row, "patchStrategy"), *list = cell(f, row, "listType"),
                *wire = cell(f, row, "protoWire");
-    fputs("    {", o);
-    put_string(o, cell(f, row, "field"));
-    fputs(", ", o);
+    const char *value = default_of(defaults, f->rows[row][0], cell(f, row, "field"), cell(f, row, "jsonType"));
+    bool repeated = strstr(wire, "/rep") != NULL;
+    fprintf(o, "    {.name_at = %zu, ", intern(cell(f, row, "field")));
     put_field_type(o, cell(f, row, "jsonType"));
-    fprintf(o, "%d, %d, %d, %s, ", yes(f, row, "required"), yes(f, row, "omitempty"), yes(f, row, "pointer"),
+    fprintf(o, ".required = %d, .omitempty = %d, .pointer = %d, .list_type = %s, ", yes(f, row, "required"),
+            yes(f, row, "omitempty"), yes(f, row, "pointer"),
             strcmp(list, "map") == 0   ? "LIST_MAP"
             : strcmp(list, "set") == 0 ? "LIST_SET"
                                        : "LIST_ATOMIC");
-    put_list(o, cell(f, row, "listMapKeys"), ',', false);
-    fprintf(o, ", %d, %d, %d, %d, ", strcmp(cell(f, row, "mapOrStructType"), "atomic") == 0,
+    fprintf(o, ".list_map_keys_at = %zu, .struct_atomic = %d,\n     ", intern_list(cell(f, row, "listMapKeys"), ','),
+            strcmp(cell(f, row, "mapOrStructType"), "atomic") == 0);
+    fprintf(o, ".patch_merge = %d, .patch_retain_keys = %d, .patch_replace = %d, .patch_merge_key_at = %zu,\n     ",
             strstr(strategy, "merge") != NULL, strstr(strategy, "retainKeys") != NULL,
-            strstr(strategy, "replace") != NULL);
-    put_string_or_null(o, cell(f, row, "patchMergeKey"));
-    fputs(", ", o);
-    put_string_or_null(o, cell(f, row, "protobuf"));
-    bool repeated = strstr(wire, "/rep") != NULL;
-    fprintf(o, ", '%c', ", *wire ? (repeated ? toupper((unsigned char) *wire) : *wire) : '-');
-    put_list(o, cell(f, row, "enum"), '|', true);
-    fprintf(o, ", %d, ", strcmp(cell(f, row, "enumKind"), "closed") == 0);
-    const char *value = default_of(defaults, f->rows[row][0], cell(f, row, "field"), cell(f, row, "jsonType"));
-    if (value)
-        put_string(o, value);
-    else
-        fputs("NULL", o);
-    fputs("},\n", o);
+            strstr(strategy, "replace") != NULL, intern_or_none(cell(f, row, "patchMergeKey")));
+    fprintf(o, ".protobuf_at = %zu, .proto_wire = '%c', ", intern_or_none(cell(f, row, "protobuf")),
+            *wire ? (repeated ? toupper((unsigned char) *wire) : *wire) : '-');
+    fprintf(o, ".enum_values_at = %zu, .enum_closed = %d, .default_value_at = %zu},\n",
+            intern_list(cell(f, row, "enum"), '|'), strcmp(cell(f, row, "enumKind"), "closed") == 0,
+            value ? intern(value) : 0);
 }
 
 /* The same hash as type_field() in schema.c. */
@@ -349,8 +422,12 @@ static bool proto_under(const char *number, const char *prefix) {
     return !n || (strncmp(number, prefix, n) == 0 && number[n] == '.');
 }
 
-/* Writes the array of one (possibly nested) message and returns its length. The nested ones come first. */
-static size_t put_proto(FILE *o, const struct table *f, const struct type *t, size_t index, const char *prefix) {
+/* Where the next entry of proto_table goes. */
+static size_t n_protos;
+
+/* Writes the entries of one (possibly nested) message; returns how many, and where they are. The nested ones come
+ * first. */
+static size_t put_proto(FILE *o, const struct table *f, const struct type *t, const char *prefix, size_t *ret_at) {
     unsigned numbers[256], n = 0;
     size_t skip = *prefix ? strlen(prefix) + 1 : 0;
     for (size_t i = 0; i < t->n; i++) {
@@ -366,7 +443,7 @@ static size_t put_proto(FILE *o, const struct table *f, const struct type *t, si
         numbers[at] = number;
         n++;
     }
-    size_t lengths[256] = {0};
+    size_t lengths[256] = {0}, starts_at[256] = {0};
     long leaf[256];
     char child[256][32];
     for (unsigned k = 0; k < n; k++) {
@@ -376,43 +453,45 @@ static size_t put_proto(FILE *o, const struct table *f, const struct type *t, si
             if (strcmp(cell(f, t->first + i, "protobuf"), child[k]) == 0)
                 leaf[k] = (long) i;
         if (leaf[k] < 0)
-            lengths[k] = put_proto(o, f, t, index, child[k]);
+            lengths[k] = put_proto(o, f, t, child[k], &starts_at[k]);
     }
     if (!n)
         return 0;
-    char name[64];
-    snprintf(name, sizeof(name), "%zu%s%s", index, *prefix ? "_" : "", prefix);
-    for (char *p = name; *p; p++)
-        if (*p == '.')
-            *p = '_';
-    fprintf(o, "static const struct proto_entry proto_%s[] = {\n", name);
+    *ret_at = n_protos;
     for (unsigned k = 0; k < n; k++) {
-        if (leaf[k] >= 0) {
-            fprintf(o, "    {%u, &fields_%zu[%ld], NULL, 0},\n", numbers[k], index, leaf[k]);
-            continue;
-        }
-        for (char *p = child[k]; *p; p++)
-            if (*p == '.')
-                *p = '_';
-        fprintf(o, "    {%u, NULL, proto_%zu_%s, %zu},\n", numbers[k], index, child[k], lengths[k]);
+        if (leaf[k] >= 0)
+            fprintf(o, "    {%u, %zu, 0, 0},\n", numbers[k], t->first + (size_t) leaf[k] + 1);
+        else
+            fprintf(o, "    {%u, 0, %zu, %zu},\n", numbers[k], starts_at[k], lengths[k]);
     }
-    fputs("};\n", o);
+    n_protos += n;
     return n;
+}
+
+/* By row: the fields of one type are neighbours in fields.tsv. */
+static void put_fields(FILE *o, const struct table *f, const struct table *defaults) {
+    fputs("const struct field_info field_table[] = {\n", o);
+    for (size_t row = 0; row < f->n; row++) {
+        if (strcmp(cell(f, row, "jsonType"), "empty-object") == 0)
+            fputs("    {0},\n", o);
+        else
+            put_field(o, f, defaults, row);
+    }
+    fputs("};\n\n", o);
 }
 
 static void put_types(FILE *o, const struct table *f, const struct table *defaults) {
     unsigned *masks = need(calloc(n_types, sizeof(*masks)));
-    size_t *protos = need(calloc(n_types, sizeof(*protos)));
-    for (size_t i = 0; i < n_types; i++) {
-        if (is_placeholder(f, &types[i])) /* an object without fields */
-            continue;
-        fprintf(o, "/* %s */\nstatic const struct field_info fields_%zu[] = {\n", types[i].name, i);
-        for (size_t k = 0; k < types[i].n; k++)
-            put_field(o, f, defaults, types[i].first + k);
-        fputs("};\n", o);
-        masks[i] = put_hash(o, f, &types[i], i);
-        protos[i] = put_proto(o, f, &types[i], i, "");
-    }
+    size_t *protos = need(calloc(n_types, sizeof(*protos))), *at = need(calloc(n_types, sizeof(*at)));
+    put_fields(o, f, defaults);
+    fputs("const struct proto_entry proto_table[] = {\n", o);
+    for (size_t i = 0; i < n_types; i++)
+        if (!is_placeholder(f, &types[i])) /* an object without fields */
+            protos[i] = put_proto(o, f, &types[i], "", &at[i]);
+    fputs("};\n\n", o);
+    for (size_t i = 0; i < n_types; i++)
+        if (!is_placeholder(f, &types[i]))
+            masks[i] = put_hash(o, f, &types[i], i);
     fputs("static const unsigned char hash_none[] = {0};\n", o);
     fputs("const struct type_info type_table[] = {\n", o);
     for (size_t i = 0; i < n_types; i++) {
@@ -420,15 +499,15 @@ static void put_types(FILE *o, const struct table *f, const struct table *defaul
         put_string(o, types[i].name);
         if (is_placeholder(f, &types[i]))
             fprintf(o, ", NULL, 0, %zu, hash_none, 0, NULL, 0},\n", i);
-        else if (protos[i])
-            fprintf(o, ", fields_%zu, %zu, %zu, hash_%zu, %u, proto_%zu, %zu},\n", i, types[i].n, i, i, masks[i], i,
-                    protos[i]);
         else
-            fprintf(o, ", fields_%zu, %zu, %zu, hash_%zu, %u, NULL, 0},\n", i, types[i].n, i, i, masks[i]);
+            fprintf(o, ", &field_table[%zu], %zu, %zu, hash_%zu, %u, &proto_table[%zu], %zu},\n", types[i].first,
+                    types[i].n, i, i, masks[i], at[i], protos[i]);
     }
     fprintf(o, "};\nconst size_t type_table_len = %zu;\n\n", n_types);
+    put_pools(o);
     free(masks);
     free(protos);
+    free(at);
 }
 
 static void put_ids(FILE *o) {

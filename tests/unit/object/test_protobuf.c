@@ -170,7 +170,7 @@ static struct json *sample(const struct type_info *t, unsigned depth);
 static struct json *sample_value(const struct field_info *f, unsigned depth) {
     switch (f->type) {
     case FIELD_STRING:
-        return json_stringf("%s-\xc3\xa9", f->name);
+        return json_stringf("%s-\xc3\xa9", field_name(f));
     case FIELD_BOOL:
         return json_bool(true);
     case FIELD_INT32:
@@ -194,10 +194,10 @@ static struct json *sample_value(const struct field_info *f, unsigned depth) {
     case FIELD_RAW:
         return parse("{\"raw\":[1,\"x\",null,{}]}");
     case FIELD_OBJECT:
-        return sample(f->object, depth + 1);
+        return sample(field_object(f), depth + 1);
     case FIELD_ONE_OF:
         if (depth % 2)
-            return sample(f->object, depth + 1);
+            return sample(field_object(f), depth + 1);
         return f->one_of == ONE_OF_BOOL ? json_bool(true)
                                         : parse(f->one_of == ONE_OF_STRING_ARRAY ? "[\"a\",\"b\"]" : "[{},{}]");
     }
@@ -224,9 +224,9 @@ static struct json *sample(const struct type_info *t, unsigned depth) {
     for (size_t i = 0; i < t->n_fields; i++) {
         const struct field_info *f = &t->fields[i];
         bool nests = f->type == FIELD_OBJECT || f->type == FIELD_ONE_OF;
-        bool recursive = f->object == t || strcmp(t->name, "apiextensions.v1.JSONSchemaProps") == 0;
-        if (f->protobuf && !(nests && (depth > 14 || (recursive && depth > 6))))
-            json_set(&object, f->name, sample_field(f, depth));
+        bool recursive = field_object(f) == t || strcmp(t->name, "apiextensions.v1.JSONSchemaProps") == 0;
+        if (field_protobuf(f) && !(nests && (depth > 14 || (recursive && depth > 6))))
+            json_set(&object, field_name(f), sample_field(f, depth));
     }
     return object;
 }

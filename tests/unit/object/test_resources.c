@@ -95,7 +95,8 @@ static void test_types(void **state) {
         assert_ptr_equal(type_by_name(type_table[i].name), &type_table[i]);
         assert_int_equal(type_table[i].id, i);
         for (size_t k = 0; k < type_table[i].n_fields; k++)
-            assert_ptr_equal(type_field(&type_table[i], type_table[i].fields[k].name), &type_table[i].fields[k]);
+            assert_ptr_equal(type_field(&type_table[i], field_name(&type_table[i].fields[k])),
+                             &type_table[i].fields[k]);
         assert_null(type_field(&type_table[i], "noSuchField"));
     }
     assert_null(type_by_name("core.v1.Nothing"));
@@ -109,10 +110,10 @@ static void test_types(void **state) {
     assert_null(type_of_kind("", "Status"));
     assert_null(type_of_kind("core/v1", "Pod"));
     const struct field_info *volumes = type_field(type_by_name("core.v1.PodSpec"), "volumes");
-    assert_string_equal(volumes->patch_merge_key, "name");
+    assert_string_equal(field_patch_merge_key(volumes), "name");
     assert_true(volumes->patch_merge && volumes->patch_retain_keys);
     assert_int_equal(volumes->container, FIELD_ARRAY);
-    assert_string_equal(volumes->object->name, "core.v1.Volume");
+    assert_string_equal(field_object(volumes)->name, "core.v1.Volume");
 }
 
 int main(void) {
