@@ -65,7 +65,7 @@ PKGS_scheduler := libsystemd
 PKGS_link := libsystemd gnutls
 PKGS_systemd := libsystemd
 PKGS_agent := libsystemd
-PKGS_images := libarchive gnutls libzstd zlib
+PKGS_images := libarchive gnutls liblzma libzstd zlib
 PKGS_cli := libsystemd gnutls libwslay libcurl
 PKGS_local := libsystemd
 PKGS_pki := gnutls
@@ -73,6 +73,9 @@ PKGS_cmd := libsystemd
 # libm, lmdb and libwslay have no or unreliable .pc files in Debian: named by hand
 NOPC_LIBS_libm := -lm
 NOPC_LIBS_lmdb := -llmdb
+# Statically: only tar and three filters are used, while the shared library brings libxml2, ICU and libstdc++, half a
+# megabyte in each process that holds them.
+NOPC_LIBS_libarchive := -l:libarchive.a
 NOPC_LIBS_libwslay := -lwslay
 NOPC_HEADER_lmdb := lmdb.h
 NOPC_HEADER_libwslay := wslay/wslay.h
