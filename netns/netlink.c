@@ -106,7 +106,7 @@ int netlink_address_parse(const char *text, bool with_prefix, struct nl_addr **r
         return error_set(err, -EAFNOSUPPORT, "%s: IPv6 is not supported yet", text);
     size_t n = slash ? (size_t) (slash - text) : strlen(text);
     if (n < sizeof(plain))
-        memcpy(plain, text, n);
+        memcpy(plain, text, n); /* NOLINT(bugprone-not-null-terminated-result): the rest of plain is zero */
     if (slash) {
         size_t digits = strspn(slash + 1, "0123456789");
         prefix = digits >= 1 && digits <= 2 && !slash[1 + digits] ? (unsigned) strtoul(slash + 1, NULL, 10) : 99;

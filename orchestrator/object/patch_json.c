@@ -76,7 +76,7 @@ static struct json *find(const struct json *root, char *const *tokens) {
 /* The slot of the container that holds the last token, for writing; NULL when it does not exist. */
 static struct json **find_parent(struct state *s, char *const *tokens) {
     struct json **slot = &s->doc;
-    for (; tokens[0] && tokens[1]; tokens++) {
+    for (; slot && tokens[0] && tokens[1]; tokens++) {
         size_t i;
         if (!child(*slot, tokens[0]))
             return NULL;
@@ -85,7 +85,7 @@ static struct json **find_parent(struct state *s, char *const *tokens) {
         else
             slot = parse_index(tokens[0], json_len(*slot), &i) ? json_edit_at(slot, i) : NULL;
     }
-    return json_is_object(*slot) || json_is_array(*slot) ? slot : NULL;
+    return slot && (json_is_object(*slot) || json_is_array(*slot)) ? slot : NULL;
 }
 
 /* --- operations --- */

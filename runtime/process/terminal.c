@@ -38,7 +38,7 @@ static int configure(const struct spec_process *p, struct terminal *t) {
 
 int terminal_open(const struct spec_process *p, struct terminal *ret, struct error *err) {
     struct terminal t = {.master = open_master(err), .slave = -EBADF};
-    unsigned number;
+    unsigned number = 0;
     int unlock = 0, r;
 
     if (t.master < 0)

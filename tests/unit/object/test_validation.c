@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <cmocka.h>
@@ -404,7 +405,8 @@ static void test_many_mistakes(void **state) {
     clock_t start = clock();
     validate_create(resource_of(doc), doc, &errors);
     assert_int_equal(errors.n, FIELD_ERRORS_MAX);
-    assert_true(clock() - start < 5 * CLOCKS_PER_SEC);
+    if (!getenv("TEST_SLOW")) /* set where a tool makes everything slower */
+        assert_true(clock() - start < 5 * CLOCKS_PER_SEC);
 }
 
 int main(void) {
