@@ -2,23 +2,27 @@
 #include "orchestrator/local/await.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/inotify.h>
 
 #include "orchestrator/client/http_client.h"
 #include "orchestrator/client/informer.h"
+#include "orchestrator/object/timestamp.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/hashmap.h"
 
-#define SOCKET_NAME "api.sock"
+#define SOCKET_NAME     "api.sock"
+#define LEASE_NAMESPACE "kube-node-lease"
 
 struct waiter {
     const struct local_cluster *cluster;
     sd_event *loop;
     int run_dir_fd; /* sockets are reached through it: their paths may be longer than sun_path */
     struct client *client;
-    struct informer *nodes;
+    struct informer *nodes, *leases;
+    uint64_t since_usec;   /* real time: a Lease renewed before is of an earlier life */
     struct hashmap *ready; /* names already told */
     void (*progress)(void *userdata, const char *what);
     void *userdata;
@@ -44,11 +48,20 @@ static size_t wanted(const struct local_cluster *c) {
     return n;
 }
 
-static void on_node(void *userdata, struct json *old, struct json *node) {
-    struct waiter *w = userdata;
-    const char *name = json_str_or(json_path(node, "metadata", "name"), "");
+static bool is_alive(const struct waiter *w, const char *name) {
+    const struct json *lease = informer_get(w->leases, LEASE_NAMESPACE, name);
+    uint64_t renewed = 0;
 
-    if (!node || !node_is_ready(node) || hashmap_has(w->ready, name) || !local_cluster_node(w->cluster, name))
+    return w->since_usec == 0 ||
+           (timestamp_parse(json_str_or(json_path(lease, "spec", "renewTime"), ""), &renewed) == 0 &&
+            renewed >= w->since_usec);
+}
+
+static void consider(struct waiter *w, const char *name) {
+    const struct json *node = informer_get(w->nodes, "", name);
+    const struct local_node *n = local_cluster_node(w->cluster, name);
+
+    if (!node || !n || n->stopped || !node_is_ready(node) || hashmap_has(w->ready, name) || !is_alive(w, name))
         return;
     hashmap_put(w->ready, name, NULL);
     w->progress(w->userdata, name);
@@ -56,11 +69,17 @@ static void on_node(void *userdata, struct json *old, struct json *node) {
         sd_event_exit(w->loop, 0);
 }
 
+static void on_object(void *userdata, struct json *old, struct json *object) {
+    consider(userdata, json_str_or(json_path(object, "metadata", "name"), ""));
+}
+
 static int connect_api(struct waiter *w) {
     _cleanup_free_ char *path = xasprintf("/proc/self/fd/%d/" SOCKET_NAME, w->run_dir_fd);
     const struct http_client_options options = {.server = "http://podium", .unix_socket = path};
     const struct informer_options nodes = {.resource = resource_by_plural("", "v1", "nodes")};
-    const struct informer_handlers handlers = {.changed = on_node, .userdata = w};
+    const struct informer_options leases = {.resource = resource_by_plural("coordination.k8s.io", "v1", "leases"),
+                                            .ns = LEASE_NAMESPACE};
+    const struct informer_handlers handlers = {.changed = on_object, .userdata = w};
 
     if (w->client)
         return 0;
@@ -69,7 +88,9 @@ static int connect_api(struct waiter *w) {
         return r;
     w->progress(w->userdata, "API");
     w->nodes = informer_new(w->loop, w->client, &nodes);
+    w->leases = informer_new(w->loop, w->client, &leases);
     informer_add_handlers(w->nodes, &handlers);
+    informer_add_handlers(w->leases, &handlers);
     return 0;
 }
 
@@ -103,6 +124,13 @@ static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata) {
                             "the nodes under %s/nodes",
                             w->client ? "not all nodes became ready in time" : "the API did not come up in time",
                             w->cluster->dir));
+    return 0;
+}
+
+static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
+    struct waiter *w = userdata;
+
+    sd_event_exit(w->loop, error_set(w->err, -EINTR, "interrupted"));
     return 0;
 }
 
@@ -142,14 +170,25 @@ static int run(struct waiter *w, const struct local_tools *t, uint64_t timeout_u
     r = sd_event_add_time_relative(w->loop, NULL, CLOCK_MONOTONIC, timeout_usec, 0, on_timeout, w);
     if (r < 0)
         return error_set_errno(w->err, r, "cannot set a timer");
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+        (void) sd_event_add_signal(w->loop, NULL, signals[i] | SD_EVENT_SIGNAL_PROCMASK, on_signal, w);
+    if (wanted(w->cluster) == 0)
+        return 0;
     if (faccessat(w->run_dir_fd, SOCKET_NAME, F_OK, 0) == 0 && (r = connect_api(w)) < 0)
         return r;
     return sd_event_loop(w->loop);
 }
 
-int local_await_ready(const struct local_cluster *c, const struct local_tools *t, uint64_t timeout_usec,
-                      void (*progress)(void *userdata, const char *what), void *userdata, struct error *err) {
-    struct waiter w = {.cluster = c, .run_dir_fd = -EBADF, .progress = progress, .userdata = userdata, .err = err};
+int local_await_ready(const struct local_cluster *c, const struct local_tools *t, uint64_t since_usec,
+                      uint64_t timeout_usec, void (*progress)(void *userdata, const char *what), void *userdata,
+                      struct error *err) {
+    struct waiter w = {.cluster = c,
+                       .run_dir_fd = -EBADF,
+                       .since_usec = since_usec,
+                       .progress = progress,
+                       .userdata = userdata,
+                       .err = err};
 
     int r = sd_event_new(&w.loop);
     if (r < 0)
@@ -157,6 +196,7 @@ int local_await_ready(const struct local_cluster *c, const struct local_tools *t
     w.ready = hashmap_new(NULL);
     r = run(&w, t, timeout_usec);
     informer_free(w.nodes);
+    informer_free(w.leases);
     if (w.client)
         client_free(w.client);
     sd_event_unref(w.loop);

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -19,11 +20,14 @@
 
 #define CLUSTER_FILE "cluster.json"
 
+#define CGROUP_PREFIX "/podium-local-"
+
 struct local_cluster *local_cluster_new(const char *name, const char *dir) {
     struct local_cluster *c = xnew0(struct local_cluster);
 
     c->name = xstrdup(name);
     c->dir = dir ? xstrdup(dir) : path_join(LOCAL_CLUSTERS_DIR, name);
+    c->cgroup = xasprintf(CGROUP_PREFIX "%s", name);
     c->lock_fd = -EBADF;
     return c;
 }
@@ -35,8 +39,15 @@ void local_cluster_free(struct local_cluster *c) {
     free(c->name);
     free(c->dir);
     free(c->manifests);
+    free(c->cgroup);
     free(c->nodes);
     free(c);
+}
+
+static bool holds(const struct local_cluster *c, const char *name) {
+    _cleanup_free_ char *path = local_path(c, name);
+
+    return access(path, F_OK) == 0;
 }
 
 /* `podium down` removes the whole folder: one that holds anything else must not become a cluster's. */
@@ -94,10 +105,6 @@ char *local_container_id(const struct local_cluster *c, const struct local_node 
     return xasprintf("%s-%s", c->name, n->name);
 }
 
-char *local_cgroup(const struct local_cluster *c) {
-    return xasprintf("/podium-local-%s", c->name);
-}
-
 struct local_node *local_cluster_node(const struct local_cluster *c, const char *name) {
     for (size_t i = 0; i < c->n_nodes; i++)
         if (strcmp(c->nodes[i].name, name) == 0)
@@ -121,39 +128,122 @@ static void replace_text(char **text, const char *with) {
     *text = xstrdup(with);
 }
 
-int local_cluster_load(struct local_cluster *c, struct error *err) {
-    _cleanup_free_ char *path = local_path(c, CLUSTER_FILE);
-    _cleanup_json_ struct json *doc = NULL;
+static bool is_ipv4(const char *text) {
+    struct in_addr a;
 
-    int r = json_parse_file(path, 1u << 20, &doc, err);
-    if (r == -ENOENT)
-        return error_set(err, -ENOENT, "there is no cluster \"%s\" (looked in %s); make one with: podium up", c->name,
-                         c->dir);
-    if (r < 0)
-        return r;
-    const char *name = json_str_or(json_get(doc, "name"), c->name);
-    if (strcmp(c->name, LOCAL_CLUSTER_NAME) == 0 && !file_name_is_unsafe(name))
-        replace_text(&c->name, name);
-    else if (strcmp(c->name, name) != 0)
-        return error_set(err, -EINVAL, "%s is the folder of cluster \"%s\", not of \"%s\"", c->dir, name, c->name);
-    copy_text(c->bridge, sizeof(c->bridge), json_str_or(json_get(doc, "bridge"), ""));
+    return inet_pton(AF_INET, text, &a) == 1;
+}
+
+static bool name_is_usable(const char *name) {
+    return *name && !file_name_is_unsafe(name) && strlen(name) < LOCAL_NODE_NAME_SIZE;
+}
+
+/* What is wrong with the document, or NULL; the cluster is filled in. */
+static const char *take_document(struct local_cluster *c, const struct json *doc) {
+    const struct json *nodes = json_get(doc, "nodes");
+    const char *name = json_str_or(json_get(doc, "name"), ""), *bridge = json_str_or(json_get(doc, "bridge"), "");
+
+    if (!name_is_usable(name) || !name_is_usable(bridge) || strlen(bridge) >= sizeof(c->bridge))
+        return "no usable name or bridge";
+    replace_text(&c->name, name);
+    copy_text(c->bridge, sizeof(c->bridge), bridge);
     copy_text(c->subnet, sizeof(c->subnet), json_str_or(json_get(doc, "subnet"), ""));
     copy_text(c->token, sizeof(c->token), json_str_or(json_get(doc, "token"), ""));
     free(c->manifests);
     c->manifests = xstrdup(json_str_or(json_get(doc, "manifests"), ""));
-    const struct json *nodes = json_get(doc, "nodes");
+    c->made_manifests = json_bool_or(json_get(doc, "madeManifests"), false);
+    free(c->cgroup);
+    c->cgroup = json_str(json_get(doc, "cgroup")) ? xstrdup(json_str(json_get(doc, "cgroup")))
+                                                  : xasprintf(CGROUP_PREFIX "%s", c->name);
     free(c->nodes);
     c->n_nodes = json_len(nodes);
     c->nodes = xcalloc(c->n_nodes, sizeof(*c->nodes));
     for (size_t i = 0; i < c->n_nodes; i++) {
         const struct json *n = json_at(nodes, i);
-        copy_text(c->nodes[i].name, sizeof(c->nodes[i].name), json_str_or(json_get(n, "name"), ""));
-        copy_text(c->nodes[i].address, sizeof(c->nodes[i].address), json_str_or(json_get(n, "address"), ""));
+        const char *node = json_str_or(json_get(n, "name"), "");
+        if (!name_is_usable(node) || !is_ipv4(json_str_or(json_get(n, "address"), "")))
+            return "a node has no usable name or address";
+        copy_text(c->nodes[i].name, sizeof(c->nodes[i].name), node);
+        copy_text(c->nodes[i].address, sizeof(c->nodes[i].address), json_str(json_get(n, "address")));
         c->nodes[i].server = json_bool_or(json_get(n, "server"), false);
         c->nodes[i].stopped = json_bool_or(json_get(n, "stopped"), false);
-        if (file_name_is_unsafe(c->nodes[i].name))
-            return error_set(err, -EINVAL, "%s: node %zu has no usable name", path, i);
     }
+    if (!local_cluster_server(c))
+        return "no node is the server";
+    if (*c->cgroup != '/' || strstr(c->cgroup, "..") || !*c->token || !*c->manifests)
+        return "cgroup, token or manifests are missing";
+    return NULL;
+}
+
+int local_cluster_load(struct local_cluster *c, struct error *err) {
+    _cleanup_free_ char *path = local_path(c, CLUSTER_FILE);
+    _cleanup_json_ struct json *doc = NULL;
+
+    int r = json_parse_file(path, 1u << 20, &doc, err);
+    if (r == -ENOENT) {
+        if (err)
+            error_clear(err);
+        return error_set(err, -ENOENT, "there is no cluster \"%s\" (looked in %s); make one with: podium up", c->name,
+                         c->dir);
+    }
+    const char *name = json_str(json_get(doc, "name"));
+    if (r == 0 && name && strcmp(c->name, LOCAL_CLUSTER_NAME) != 0 && strcmp(c->name, name) != 0)
+        return error_set(err, -EINVAL, "%s is the folder of cluster \"%s\", not of \"%s\"", c->dir, name, c->name);
+    const char *wrong = r < 0 ? "it cannot be read" : take_document(c, doc);
+    if (!wrong)
+        return 0;
+    if (err)
+        error_clear(err);
+    return error_set(err, -EBADMSG, "%s is damaged (%s); remove what is left of the cluster with: podium down", path,
+                     wrong);
+}
+
+/* "NAME-NODE", the runtime's id of a container of this node, tells the cluster's name. */
+static void name_from_runtime(struct local_cluster *c, const char *node) {
+    _cleanup_free_ char *path = local_path(c, "runtime");
+    _cleanup_closedir_ DIR *d = opendir(path);
+    struct dirent *e;
+
+    while (d && (e = readdir(d))) {
+        size_t n = strlen(e->d_name), k = strlen(node);
+        if (n <= k + 1 || strcmp(e->d_name + n - k, node) != 0 || e->d_name[n - k - 1] != '-')
+            continue;
+        free(c->name);
+        c->name = xstrndup(e->d_name, n - k - 1);
+        return;
+    }
+}
+
+static void choose_bridge_name(struct local_cluster *c) {
+    if (strlen(c->name) <= sizeof(c->bridge) - 1 - 4)
+        snprintf(c->bridge, sizeof(c->bridge), "pdm-%.11s", c->name);
+    else
+        snprintf(c->bridge, sizeof(c->bridge), "pdm-%08x", (unsigned) fnv1a(c->name, strlen(c->name)));
+}
+
+int local_cluster_recover(struct local_cluster *c, struct error *err) {
+    _cleanup_free_ char *path = local_path(c, "nodes");
+    _cleanup_closedir_ DIR *d = opendir(path);
+    struct dirent *e;
+
+    free(steal(&c->nodes));
+    c->n_nodes = 0;
+    if (!d && !holds(c, CLUSTER_FILE))
+        return error_set(err, -ENOENT, "there is no cluster \"%s\" (looked in %s); make one with: podium up", c->name,
+                         c->dir);
+    while (d && (e = readdir(d))) {
+        if (e->d_name[0] == '.' || !name_is_usable(e->d_name))
+            continue;
+        c->nodes = xrealloc(c->nodes, (c->n_nodes + 1) * sizeof(*c->nodes));
+        struct local_node *n = &c->nodes[c->n_nodes++];
+        *n = (struct local_node){.server = c->n_nodes == 1};
+        copy_text(n->name, sizeof(n->name), e->d_name);
+        name_from_runtime(c, n->name);
+    }
+    free(c->cgroup);
+    c->cgroup = xasprintf(CGROUP_PREFIX "%s", c->name);
+    choose_bridge_name(c);
+    c->made_manifests = false;
     return 0;
 }
 
@@ -163,6 +253,8 @@ int local_cluster_save(const struct local_cluster *c, struct error *err) {
     _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
 
     json_set(&doc, "name", json_string(c->name));
+    json_set(&doc, "cgroup", json_string(c->cgroup));
+    json_set(&doc, "madeManifests", json_bool(c->made_manifests));
     json_set(&doc, "bridge", json_string(c->bridge));
     json_set(&doc, "subnet", json_string(c->subnet));
     json_set(&doc, "token", json_string(c->token));
@@ -211,10 +303,12 @@ int local_cluster_plan(struct local_cluster *c, unsigned n_nodes, const char *ma
     if (subnet == 256)
         return error_set(err, -EADDRINUSE, "every subnet of 10.89.0.0/16 is in use on this host");
     snprintf(c->subnet, sizeof(c->subnet), "10.89.%u", subnet);
-    if (strlen(c->name) <= sizeof(c->bridge) - 1 - 4)
-        snprintf(c->bridge, sizeof(c->bridge), "pdm-%.11s", c->name);
-    else
-        snprintf(c->bridge, sizeof(c->bridge), "pdm-%08x", (unsigned) fnv1a(c->name, strlen(c->name)));
+    choose_bridge_name(c);
+    if (if_nametoindex(c->bridge) != 0)
+        return error_set(err, -EEXIST,
+                         "the network bridge %s exists: a cluster \"%s\" lives in another folder; choose another "
+                         "--name, or remove what is left of it with: ip link delete %s",
+                         c->bridge, c->name, c->bridge);
     pki_join_token_new(c->token);
     free(c->manifests);
     c->manifests = xstrdup(manifests);

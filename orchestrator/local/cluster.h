@@ -43,10 +43,12 @@ struct local_node {
 struct local_cluster {
     char *name;
     char *dir;
-    char *manifests; /* watched manifest folder on the host */
-    char bridge[16]; /* "pdm-" and a hash or the name */
-    char subnet[16]; /* "10.89.7": three octets */
-    char token[32];  /* join token */
+    char *manifests;     /* watched manifest folder on the host */
+    bool made_manifests; /* by `podium up`: goes again with the cluster if it is empty */
+    char *cgroup;        /* of its nodes, relative to the cgroup2 root */
+    char bridge[16];     /* "pdm-" and a hash or the name */
+    char subnet[16];     /* "10.89.7": three octets */
+    char token[32];      /* join token */
     struct local_node *nodes;
     size_t n_nodes;
     int lock_fd;
@@ -60,10 +62,13 @@ DEFINE_CLEANUP(struct local_cluster *, local_cluster_free)
 /* Takes the cluster's lock until it is freed; -EBUSY when another process works on it. Makes the folder when `make`
  * (-ENOTEMPTY when there is one with other things in it), else -ENOENT when there is none. */
 int local_cluster_lock(struct local_cluster *c, bool make, struct error *err) _must_check_;
-/* Reads cluster.json. -ENOENT: no such cluster. The folder says which cluster it is: the default name gives way to the
- * name recorded there, another one is -EINVAL. */
+/* Reads cluster.json. -ENOENT: no such cluster; -EBADMSG: the file is damaged. The folder says which cluster it is: the
+ * default name gives way to the name recorded there, another one is -EINVAL. */
 int local_cluster_load(struct local_cluster *c, struct error *err) _must_check_;
 int local_cluster_save(const struct local_cluster *c, struct error *err) _must_check_;
+/* For a cluster without a usable cluster.json: what its folder tells of names, enough to remove it. -ENOENT when the
+ * folder is no cluster's. */
+int local_cluster_recover(struct local_cluster *c, struct error *err) _must_check_;
 /* Chooses bridge, subnet (one the host does not use), token, and nodes podium-1 … podium-n, the first a server. */
 int local_cluster_plan(struct local_cluster *c, unsigned n_nodes, const char *manifests,
                        struct error *err) _must_check_;
@@ -75,7 +80,5 @@ char *local_path(const struct local_cluster *c, const char *rest);
 char *local_node_path(const struct local_cluster *c, const struct local_node *n, const char *rest);
 /* The runtime's id of a node's container. */
 char *local_container_id(const struct local_cluster *c, const struct local_node *n);
-/* The cgroup of the cluster, relative to the cgroup2 root: "/podium-local-<name>". */
-char *local_cgroup(const struct local_cluster *c);
 
 #endif

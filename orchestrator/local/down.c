@@ -6,12 +6,12 @@
 #include "orchestrator/local/await.h"
 #include "orchestrator/local/cluster.h"
 #include "orchestrator/local/node.h"
+#include "orchestrator/local/remove.h"
+#include "orchestrator/local/scope.h"
 #include "orchestrator/local/verbs.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/path.h"
-#include "podium/cgroups.h"
-#include "podium/netns.h"
 
 #define STOP_GRACE_DEFAULT_SEC 90
 #define READY_TIMEOUT_USEC     (60 * USEC_PER_SEC)
@@ -81,34 +81,6 @@ static int parse(int argc, char **argv, struct verb_options *o) {
     return 0;
 }
 
-static int remove_cgroup(const struct local_cluster *c, struct error *err) {
-    _cleanup_(cgroup_hierarchy_finish) struct cgroup_hierarchy h;
-    _cleanup_free_ char *path = local_cgroup(c);
-
-    int r = cgroup_hierarchy_open(&h, err);
-    return r < 0 ? r : cgroup_remove(&h, path, err);
-}
-
-/* Goes on after a failure: what can be removed is; the first failure is told. */
-static int remove_all(struct local_cluster *c, const struct local_tools *t, struct error *err) {
-    int result = 0, r;
-
-    for (size_t i = 0; i < c->n_nodes; i++) {
-        r = local_node_stop(c, &c->nodes[i], t, 0, result < 0 ? NULL : err);
-        if (r < 0 && result == 0)
-            result = r;
-    }
-    r = netns_link_remove(c->bridge, result < 0 ? NULL : err);
-    if (r < 0 && result == 0)
-        result = r;
-    r = remove_cgroup(c, result < 0 ? NULL : err);
-    if (r < 0 && r != -ENOENT && result == 0)
-        result = r;
-    if (result < 0)
-        return result; /* the folder stays: it says what is left, and a second try can end it */
-    return rm_tree(c->dir, err);
-}
-
 static int open_cluster(const struct verb_options *o, struct local_tools *t, struct local_cluster **ret,
                         struct error *err) {
     _cleanup_free_ char *dir = o->dir ? realpath(o->dir, NULL) : NULL;
@@ -121,6 +93,10 @@ static int open_cluster(const struct verb_options *o, struct local_tools *t, str
         r = local_cluster_lock(c, false, err);
     if (r == 0)
         r = local_cluster_load(c, err);
+    if ((r == -EBADMSG || r == -ENOENT) && c->lock_fd >= 0 && !o->want_node) {
+        error_clear(err); /* what is left can be removed all the same */
+        r = local_cluster_recover(c, err);
+    }
     if (r < 0)
         return r;
     *ret = steal(&c);
@@ -145,7 +121,7 @@ int local_down_main(int argc, char **argv) {
         return r < 0 ? 0 : r;
     r = open_cluster(&o, &t, &c, &err);
     if (r == 0)
-        r = remove_all(c, &t, &err);
+        r = local_cluster_remove(c, &t, &err);
     if (r == 0)
         printf("Cluster \"%s\" is gone.\n", c->name);
     return report(&o, r, &err);
@@ -197,12 +173,15 @@ int local_node_start_main(int argc, char **argv) {
     struct local_node *n = r == 0 ? find_node(c, o.node, &err) : NULL;
     if (n) {
         _cleanup_close_ int running = local_node_pidfd(c, n, &t);
+        uint64_t since = running >= 0 ? 0 : now_realtime_usec();
         n->stopped = false;
-        r = running >= 0 ? 0 : local_node_start(c, n, &t, &err);
+        r = local_scope_enter(c, &err);
+        if (r == 0 && running < 0)
+            r = local_node_start(c, n, &t, &err);
         if (r == 0)
             r = local_cluster_save(c, &err);
         if (r == 0)
-            r = local_await_ready(c, &t, READY_TIMEOUT_USEC, ignore_progress, NULL, &err);
+            r = local_await_ready(c, &t, since, READY_TIMEOUT_USEC, ignore_progress, NULL, &err);
     } else if (r == 0) {
         r = -ENOENT;
     }

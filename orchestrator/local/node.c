@@ -55,22 +55,14 @@ void local_tools_finish(struct local_tools *t) {
     *t = (struct local_tools){0};
 }
 
-/* Runs baton with the arguments; its output goes to the descriptor. Returns its exit code or -errno. */
-static int run_baton(const struct local_cluster *c, const struct local_tools *t, int output_fd, char *const *args,
-                     struct error *err) {
-    _cleanup_free_ char *root = local_path(c, "runtime");
-    _cleanup_strv_ char **argv = strv_new();
+/* Runs a program with its output going to the descriptor. Returns its exit code or -errno. */
+static int run(const char *program, char *const *argv, int output_fd, struct error *err) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     sigset_t none;
     pid_t pid;
     int status;
 
-    strv_push_dup(&argv, "baton");
-    strv_push_dup(&argv, "--root");
-    strv_push_dup(&argv, root);
-    for (; *args; args++)
-        strv_push_dup(&argv, *args);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, output_fd, STDOUT_FILENO);
@@ -79,15 +71,28 @@ static int run_baton(const struct local_cluster *c, const struct local_tools *t,
     sigemptyset(&none);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
-    int r = posix_spawn(&pid, t->baton, &actions, &attr, argv, environ);
+    int r = posix_spawnp(&pid, program, &actions, &attr, argv, environ);
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&actions);
     if (r != 0)
-        return error_set_errno(err, -r, "cannot run %s", t->baton);
+        return error_set_errno(err, -r, "cannot run %s", program);
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
-            return error_set_errno(err, -errno, "cannot wait for baton");
+            return error_set_errno(err, -errno, "cannot wait for %s", program);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int run_baton(const struct local_cluster *c, const struct local_tools *t, int output_fd, char *const *args,
+                     struct error *err) {
+    _cleanup_free_ char *root = local_path(c, "runtime");
+    _cleanup_strv_ char **argv = strv_new();
+
+    strv_push_dup(&argv, "baton");
+    strv_push_dup(&argv, "--root");
+    strv_push_dup(&argv, root);
+    for (; *args; args++)
+        strv_push_dup(&argv, *args);
+    return run(t->baton, argv, output_fd, err);
 }
 #define BATON(c, t, fd, err, ...) run_baton((c), (t), (fd), (char *const[]){__VA_ARGS__, NULL}, (err))
 
@@ -142,17 +147,58 @@ static int detach(const struct local_cluster *c, const struct local_node *n, str
     return netns_detach(link, err);
 }
 
+/* The end of a text, from the beginning of a line, without empty lines at its end. */
+static const char *tail(struct strbuf *text, size_t max) {
+    while (text->len && (text->data[text->len - 1] == '\n' || text->data[text->len - 1] == '\r'))
+        text->data[--text->len] = 0;
+    if (text->len <= max)
+        return strbuf_str(text);
+    const char *from = text->data + text->len - max, *line = strchr(from, '\n');
+    return line ? line + 1 : from;
+}
+
+char *local_node_last_words(const struct local_cluster *c, const struct local_node *n, const char *unit) {
+    _cleanup_free_ char *journal = local_node_path(c, n, "upper/var/log/journal");
+    _cleanup_free_ char *console = local_node_path(c, n, "console.log");
+    _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+    _cleanup_close_ int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    char *const argv[] = {(char *) "journalctl",
+                          (char *) "--directory",
+                          journal,
+                          (char *) "--unit",
+                          (char *) unit,
+                          (char *) "--lines=10",
+                          (char *) "-ocat",
+                          (char *) "--no-pager",
+                          (char *) "--quiet",
+                          NULL};
+
+    if (fd >= 0 && run("journalctl", argv, fd, NULL) == 0 && lseek(fd, 0, SEEK_SET) == 0 &&
+        fd_read_all(fd, 1u << 20, &text, NULL) == 0 && text.len > 0)
+        return xstrdup(tail(&text, CONSOLE_TAIL_MAX));
+    strbuf_reset(&text);
+    if (file_read(console, 1u << 20, &text, NULL) < 0)
+        return xstrdup("");
+    return xstrdup(tail(&text, CONSOLE_TAIL_MAX));
+}
+
 static int start_failed(const struct local_cluster *c, const struct local_node *n, const char *console, int code,
                         struct error *err) {
     _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
 
     if (file_read(console, 1u << 20, &text, NULL) < 0)
         strbuf_reset(&text);
-    size_t from = text.len > CONSOLE_TAIL_MAX ? text.len - CONSOLE_TAIL_MAX : 0;
-    while (text.len && text.data[text.len - 1] == '\n')
-        text.data[--text.len] = 0;
     return error_set(err, -EIO, "node %s did not start (exit %d): %s", n->name, code,
-                     text.len ? text.data + from : "no message");
+                     text.len ? tail(&text, CONSOLE_TAIL_MAX) : "no message");
+}
+
+/* What an earlier life left that ended without our help: after a reboot, or when its systemd died. */
+static void forget_container(const struct local_cluster *c, const struct local_node *n, const struct local_tools *t) {
+    _cleanup_free_ char *id = local_container_id(c, n);
+    _cleanup_close_ int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    (void) BATON(c, t, null, NULL, (char *) "delete", (char *) "--force", id);
+    (void) detach(c, n, NULL);
 }
 
 int local_node_start(const struct local_cluster *c, const struct local_node *n, const struct local_tools *t,
@@ -166,6 +212,7 @@ int local_node_start(const struct local_cluster *c, const struct local_node *n, 
     if (r < 0)
         return r;
     (void) unlink(socket); /* of an earlier life: it is awaited */
+    forget_container(c, n, t);
     _cleanup_close_ int netns_fd = netns_create(err);
     if (netns_fd < 0)
         return netns_fd;
@@ -173,15 +220,17 @@ int local_node_start(const struct local_cluster *c, const struct local_node *n, 
     if (r < 0)
         return r;
     r = attach(c, n, netns_fd, err);
-    if (r < 0)
+    if (r < 0) {
+        (void) detach(c, n, NULL);
         return error_prefix(err, r, "node %s", n->name);
+    }
     _cleanup_close_ int log = open(console, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     r = log < 0 ? error_set_errno(err, -errno, "cannot create %s", console)
                 : BATON(c, t, log, err, (char *) "run", (char *) "--detach", (char *) "--bundle", bundle, id);
     if (r > 0)
         r = start_failed(c, n, console, r, err);
     if (r < 0)
-        (void) detach(c, n, NULL);
+        forget_container(c, n, t);
     return r;
 }
 

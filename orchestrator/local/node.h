@@ -23,6 +23,8 @@ void local_tools_finish(struct local_tools *t);
 /* Makes the node's files, network and container; returns when its systemd runs as PID 1 (it goes on booting). */
 int local_node_start(const struct local_cluster *c, const struct local_node *n, const struct local_tools *t,
                      struct error *err) _must_check_;
+/* The last lines of a unit's journal in the node, or of its console; "" when there is nothing. The caller frees. */
+char *local_node_last_words(const struct local_cluster *c, const struct local_node *n, const char *unit);
 /* The host's pid of the node's systemd as a pidfd, or -ENOENT when it does not run. */
 int local_node_pidfd(const struct local_cluster *c, const struct local_node *n, const struct local_tools *t);
 /* Asks systemd to power off and waits up to grace_usec, then kills; grace 0 kills at once (a power failure). Removes

@@ -7,9 +7,12 @@
 #include "podium/base/capability.h"
 
 /* A node boots a systemd that runs containers: it gets what root here has, without
- * what it must not do to the host even though root could: load modules, set the clock, raw I/O, reboot it. */
+ * what it must not do to the host even though root could: load modules, set the clock, raw I/O,
+ * load another kernel (kexec; systemd powers a container off without this capability by just ending), change the host's
+ * mandatory access control, empty its kernel log. */
 static const char *const capabilities_denied[] = {
-    "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_TIME", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND",
+    "CAP_SYS_MODULE",    "CAP_SYS_RAWIO", "CAP_SYS_TIME",     "CAP_WAKE_ALARM", "CAP_SYS_BOOT",
+    "CAP_BLOCK_SUSPEND", "CAP_MAC_ADMIN", "CAP_MAC_OVERRIDE", "CAP_SYSLOG",
 };
 
 static bool is_denied(const char *name) {
@@ -94,7 +97,6 @@ static struct json *mounts(const struct node_config_inputs *in) {
 
 static struct json *linux_part(const struct node_config_inputs *in) {
     static const char *const namespaces[] = {"pid", "mount", "uts", "ipc", "cgroup"};
-    _cleanup_free_ char *parent = local_cgroup(in->cluster);
     struct json *l = json_object(), *net = json_object();
 
     for (size_t i = 0; i < ARRAY_LEN(namespaces); i++) {
@@ -105,15 +107,16 @@ static struct json *linux_part(const struct node_config_inputs *in) {
     json_set(&net, "type", json_string("network"));
     json_set(&net, "path", json_string(in->netns_path));
     json_append(json_edit(&l, "namespaces"), net);
-    json_set(&l, "cgroupsPath", json_stringf("%s/%s", parent, in->node->name));
+    json_set(&l, "cgroupsPath", json_stringf("%s/%s", in->cluster->cgroup, in->node->name));
     json_set(&l, "maskedPaths",
-             STRINGS("/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug",
-                     "/sys/firmware", "/sys/kernel/debug", "/sys/kernel/tracing"));
+             STRINGS("/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/kmsg", "/proc/scsi", "/proc/latency_stats",
+                     "/proc/timer_list", "/proc/sched_debug", "/sys/firmware", "/sys/kernel/debug",
+                     "/sys/kernel/tracing"));
     /* the host's kernel settings are not the node's to change; those of its own network namespace are */
     json_set(&l, "readonlyPaths",
              STRINGS("/proc/sys/abi", "/proc/sys/debug", "/proc/sys/dev", "/proc/sys/fs", "/proc/sys/kernel",
-                     "/proc/sys/user", "/proc/sys/vm", "/proc/bus", "/proc/irq", "/proc/fs", "/proc/sysrq-trigger",
-                     "/proc/mtrr"));
+                     "/proc/sys/user", "/proc/sys/vm", "/proc/sys/crypto", "/proc/sys/fscache", "/proc/sys/sunrpc",
+                     "/proc/sys/xen", "/proc/bus", "/proc/irq", "/proc/fs", "/proc/sysrq-trigger", "/proc/mtrr"));
     return l;
 }
 

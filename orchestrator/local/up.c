@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <getopt.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,6 +9,8 @@
 #include "orchestrator/local/cluster.h"
 #include "orchestrator/local/kubeconfig.h"
 #include "orchestrator/local/node.h"
+#include "orchestrator/local/remove.h"
+#include "orchestrator/local/scope.h"
 #include "orchestrator/local/verbs.h"
 #include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
@@ -23,11 +26,19 @@
 struct up_options {
     const char *name, *dir, *manifests;
     unsigned nodes;
+    bool keep, manifests_given;
     uint64_t started_usec;
 };
 
+/* What this call has made, to be undone when it fails. */
+struct attempt {
+    bool fresh;    /* the cluster itself */
+    bool *started; /* per node */
+    uint64_t since_usec;
+};
+
 static const char usage[] =
-    "Usage: podium up [--nodes N] [--name NAME] [--dir DIR] [--manifests DIR]\n"
+    "Usage: podium up [--nodes N] [--name NAME] [--dir DIR] [--manifests DIR] [--keep]\n"
     "\n"
     "Brings up a local cluster: each node is a container that boots this host's own systemd from an\n"
     "overlay of the host's root. The first node runs the control plane, too.\n"
@@ -35,13 +46,18 @@ static const char usage[] =
     "  -n, --nodes N        how many nodes (default 1)\n"
     "      --name NAME      name of the cluster (default \"default\")\n"
     "      --dir DIR        where the cluster lives (default " LOCAL_CLUSTERS_DIR "/NAME)\n"
-    "      --manifests DIR  folder of YAML files to watch (default " MANIFESTS_DIR_DEFAULT ")\n";
+    "      --manifests DIR  folder of YAML files to watch (default " MANIFESTS_DIR_DEFAULT ")\n"
+    "      --keep           when it fails, leave everything as it is for a look\n";
 
 static int parse(int argc, char **argv, struct up_options *o) {
     static const struct option options[] = {
-        {"nodes", required_argument, NULL, 'n'}, {"name", required_argument, NULL, 'N'},
-        {"dir", required_argument, NULL, 'd'},   {"manifests", required_argument, NULL, 'm'},
-        {"help", no_argument, NULL, 'h'},        {0},
+        {"nodes", required_argument, NULL, 'n'},
+        {"name", required_argument, NULL, 'N'},
+        {"dir", required_argument, NULL, 'd'},
+        {"manifests", required_argument, NULL, 'm'},
+        {"keep", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     int c;
 
@@ -67,6 +83,10 @@ static int parse(int argc, char **argv, struct up_options *o) {
             break;
         case 'm':
             o->manifests = optarg;
+            o->manifests_given = true;
+            break;
+        case 'k':
+            o->keep = true;
             break;
         case 'h':
             fputs(usage, stdout);
@@ -122,24 +142,39 @@ static int prepare_trust(const struct local_cluster *c, struct error *err) {
     return r;
 }
 
-static int start_nodes(const struct local_cluster *c, const struct local_tools *t, struct error *err) {
+static bool is_interrupted(void) {
+    sigset_t pending;
+
+    return sigpending(&pending) == 0 && (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 ||
+                                         sigismember(&pending, SIGHUP) == 1);
+}
+
+static int start_nodes(const struct local_cluster *c, const struct local_tools *t, struct attempt *a,
+                       struct error *err) {
     _cleanup_free_ char *gateway = xasprintf("%s.1/24", c->subnet);
 
     int r = netns_bridge_ensure(c->bridge, gateway, 0, err);
     for (size_t i = 0; i < c->n_nodes && r == 0; i++) {
         if (c->nodes[i].stopped)
             continue;
+        if (is_interrupted())
+            return error_set(err, -EINTR, "interrupted");
         _cleanup_close_ int running = local_node_pidfd(c, &c->nodes[i], t);
-        if (running < 0)
-            r = local_node_start(c, &c->nodes[i], t, err);
+        if (running >= 0)
+            continue;
+        if (a->since_usec == 0)
+            a->since_usec = now_realtime_usec();
+        r = local_node_start(c, &c->nodes[i], t, err);
+        a->started[i] = r == 0;
     }
     return r;
 }
 
 /* Loads the cluster that is there, or plans a new one. */
-static int load_or_plan(struct local_cluster *c, const struct up_options *o, struct error *err) {
+static int load_or_plan(struct local_cluster *c, const struct up_options *o, struct attempt *a, struct error *err) {
     _cleanup_free_ char *manifests = NULL;
     _cleanup_(error_clear) struct error none = ERROR_INIT;
+    bool made = access(o->manifests, F_OK) != 0;
 
     int r = mkdir_parents(o->manifests, 0755, err);
     if (r < 0)
@@ -156,15 +191,74 @@ static int load_or_plan(struct local_cluster *c, const struct up_options *o, str
                 err, -EEXIST,
                 "cluster \"%s\" exists with %zu node(s); to change their number: podium down, then podium up", c->name,
                 c->n_nodes);
+        if (o->manifests_given && strcmp(manifests, c->manifests) != 0)
+            return error_set(err, -EEXIST,
+                             "cluster \"%s\" exists and watches %s; to change that: podium down, then podium up",
+                             c->name, c->manifests);
         return 0;
     }
-    return local_cluster_plan(c, o->nodes, manifests, err);
+    a->fresh = true;
+    r = local_cluster_plan(c, o->nodes, manifests, err);
+    c->made_manifests = made;
+    if (r < 0) { /* nothing was recorded yet: nothing stays */
+        if (made)
+            (void) rmdir(manifests);
+        (void) rmdir(c->dir);
+    }
+    return r;
+}
+
+static int boot(struct local_cluster *c, const struct local_tools *t, struct up_options *o, struct attempt *a,
+                struct error *err) {
+    int r = local_scope_enter(c, err);
+
+    if (r == 0)
+        r = local_cluster_save(c, err);
+    if (r == 0)
+        r = prepare_trust(c, err);
+    if (r < 0)
+        return r;
+    printf("Cluster \"%s\": %zu node(s) in %s\n", c->name, c->n_nodes, c->dir);
+    (void) fflush(stdout);
+    r = start_nodes(c, t, a, err);
+    return r < 0 ? r : local_await_ready(c, t, a->since_usec, READY_TIMEOUT_USEC, progress, o, err);
+}
+
+/* A failed start leaves nothing of its own; what it was about is said before its journal goes. */
+static void undo(const struct local_cluster *c, const struct local_tools *t, const struct up_options *o,
+                 const struct attempt *a, int why) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    int r = 0;
+
+    if (why != -EINTR) {
+        _cleanup_free_ char *words = local_node_last_words(c, local_cluster_server(c), "podium-server.service");
+        if (*words)
+            fprintf(stderr, "--- last words of the control plane:\n%s\n---\n", words);
+    }
+    if (o->keep) {
+        fprintf(stderr, "Everything stays in %s; remove it with: podium down\n", c->dir);
+        return;
+    }
+    if (a->fresh) {
+        r = local_cluster_remove(c, t, &err);
+    } else {
+        for (size_t i = 0; i < c->n_nodes && r == 0; i++)
+            if (a->started[i])
+                r = local_node_stop(c, &c->nodes[i], t, 0, &err);
+    }
+    if (r < 0)
+        fprintf(stderr, "podium up: cannot undo all of it: %s\n", error_text(&err, r));
+    else
+        fputs(a->fresh ? "What was made has been removed (--keep leaves it for a look).\n"
+                       : "The nodes started by this have been stopped again (--keep leaves them for a look).\n",
+              stderr);
 }
 
 static int bring_up(struct up_options *o, struct error *err) {
     _cleanup_(local_cluster_freep) struct local_cluster *c = NULL;
     _cleanup_(local_tools_finish) struct local_tools tools = {0};
     _cleanup_free_ char *dir = NULL;
+    struct attempt a = {0};
 
     if (o->dir) {
         int r = mkdir_parents(o->dir, 0700, err);
@@ -179,19 +273,16 @@ static int bring_up(struct up_options *o, struct error *err) {
     if (r == 0)
         r = local_cluster_lock(c, true, err);
     if (r == 0)
-        r = load_or_plan(c, o, err);
-    if (r == 0)
-        r = local_cluster_save(c, err);
-    if (r == 0)
-        r = prepare_trust(c, err);
+        r = load_or_plan(c, o, &a, err);
     if (r < 0)
         return r;
-    printf("Cluster \"%s\": %zu node(s) in %s\n", c->name, c->n_nodes, c->dir);
-    r = start_nodes(c, &tools, err);
-    if (r == 0)
-        r = local_await_ready(c, &tools, READY_TIMEOUT_USEC, progress, o, err);
-    if (r < 0)
+    _cleanup_free_ bool *started = xcalloc(c->n_nodes, sizeof(*started));
+    a.started = started;
+    r = boot(c, &tools, o, &a, err);
+    if (r < 0) {
+        undo(c, &tools, o, &a, r);
         return r;
+    }
     printf("Ready. For kubectl:  export KUBECONFIG=%s/kubeconfig\n"
            "Manifests put into %s are applied.\n",
            c->dir, c->manifests);
@@ -201,6 +292,7 @@ static int bring_up(struct up_options *o, struct error *err) {
 int local_up_main(int argc, char **argv) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     struct up_options o;
+    sigset_t signals;
 
     int r = parse(argc, argv, &o);
     if (r != 0)
@@ -209,6 +301,12 @@ int local_up_main(int argc, char **argv) {
         fputs("podium up: needs root (nodes are containers)\n", stderr);
         return 1;
     }
+    /* Ctrl-C is looked at between steps, and what was made until then is undone */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    (void) sigprocmask(SIG_BLOCK, &signals, NULL);
     o.started_usec = now_monotonic_usec();
     r = bring_up(&o, &err);
     if (r < 0) {
