@@ -65,7 +65,7 @@ PKGS_scheduler := libsystemd
 PKGS_link := libsystemd gnutls
 PKGS_systemd := libsystemd
 PKGS_agent := libsystemd
-PKGS_images := libarchive gnutls liblzma libzstd zlib
+PKGS_images := libarchive gnutls libzstd zlib
 PKGS_cli := libsystemd gnutls libwslay libcurl
 PKGS_local := libsystemd
 PKGS_pki := gnutls
@@ -74,8 +74,8 @@ PKGS_cmd := libsystemd
 NOPC_LIBS_libm := -lm
 NOPC_LIBS_lmdb := -llmdb
 # Statically: only tar and three filters are used, while the shared library brings libxml2, ICU and libstdc++, half a
-# megabyte in each process that holds them.
-NOPC_LIBS_libarchive := -l:libarchive.a
+# megabyte in each process that holds them. What it needs in turn is named as installed with it, without headers.
+NOPC_LIBS_libarchive := -l:libarchive.a -l:libnettle.so.8 -l:liblzma.so.5 -l:liblz4.so.1 -l:libbz2.so.1.0 -l:libacl.so.1
 NOPC_LIBS_libwslay := -lwslay
 NOPC_HEADER_lmdb := lmdb.h
 NOPC_HEADER_libwslay := wslay/wslay.h
