@@ -6,7 +6,9 @@ bats_require_minimum_version 1.5.0
 
 setup() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-    BATON=${BATON:-$ROOT/build/baton}
+    BUILD=${BUILD:-build}
+    case $BUILD in /*) ;; *) BUILD=$ROOT/$BUILD ;; esac
+    BATON=${BATON:-$BUILD/baton}
     VIEW=$BATS_TEST_DIRNAME/baton-view
     [ "$(id -u)" = 0 ] || skip "needs root"
     [ -x /bin/busybox ] || skip "needs busybox-static"

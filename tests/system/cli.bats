@@ -248,7 +248,7 @@ a_pod() { p get pods -l app=web -o jsonpath='{.items[0].metadata.name}'; }
     run p help
     [ "$status" -eq 0 ]
     for v in $(p help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p'); do
-        case $v in up | down | server | agent | image | node) continue ;; esac
+        case $v in up | down | server | agent | image | node | help) continue ;; esac
         run p help "$v"
         [ "$status" -eq 0 ]
         [[ "$output" == "$v: "* ]]
