@@ -151,7 +151,8 @@ a_pod() { p get pods -l app=web -o jsonpath='{.items[0].metadata.name}'; }
 
 @test "exec -it has a terminal" {
     command -v script >/dev/null || skip "no script(1)"
-    run script -qec "timeout 20 $PODIUM exec -it $(a_pod) -- sh -c '[ -t 0 ] && [ -t 1 ] && echo a terminal; exit 4'" /dev/null
+    # an open standard input: at its end script(1) would type for us
+    run bash -c "sleep 3 | script -qec \"timeout 20 $PODIUM exec -it $(a_pod) -- sh -c '[ -t 0 ] && [ -t 1 ] && echo a terminal; exit 4'\" /dev/null; exit \${PIPESTATUS[1]}"
     [[ "$output" == *"a terminal"* ]]
     [ "$status" -eq 4 ]
 }
