@@ -117,13 +117,13 @@ static int on_node_ended(sd_event_source *s, int fd, uint32_t revents, void *use
 
 static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata) {
     struct waiter *w = userdata;
+    _cleanup_strbuf_ struct strbuf late = STRBUF_INIT;
 
-    sd_event_exit(w->loop,
-                  error_set(w->err, -ETIMEDOUT,
-                            "%s; look at: podium status, and journalctl --directory of "
-                            "the nodes under %s/nodes",
-                            w->client ? "not all nodes became ready in time" : "the API did not come up in time",
-                            w->cluster->dir));
+    for (size_t i = 0; i < w->cluster->n_nodes; i++)
+        if (!w->cluster->nodes[i].stopped && !hashmap_has(w->ready, w->cluster->nodes[i].name))
+            strbuf_addf(&late, " %s", w->cluster->nodes[i].name);
+    sd_event_exit(w->loop, w->client ? error_set(w->err, -ETIMEDOUT, "not ready in time:%s", strbuf_str(&late))
+                                     : error_set(w->err, -ETIMEDOUT, "the API did not come up in time"));
     return 0;
 }
 

@@ -194,8 +194,8 @@ int local_cluster_load(struct local_cluster *c, struct error *err) {
         return 0;
     if (err)
         error_clear(err);
-    return error_set(err, -EBADMSG, "%s is damaged (%s); remove what is left of the cluster with: podium down", path,
-                     wrong);
+    return error_set(err, -EBADMSG, "%s is damaged (%s); remove what is left of the cluster with: podium down --dir %s",
+                     path, wrong, c->dir);
 }
 
 /* "NAME-NODE", the runtime's id of a container of this node, tells the cluster's name. */

@@ -24,8 +24,7 @@ struct env {
 
 static void start(struct env *e) {
     e->informers = informer_set_new(e->loop, fake_client(e->fake));
-    assert_int_equal(
-        manifest_applier_new(e->loop, fake_client(e->fake), e->informers, e->dir, &e->applier, NULL), 0);
+    assert_int_equal(manifest_applier_new(e->loop, fake_client(e->fake), e->informers, e->dir, &e->applier, NULL), 0);
 }
 
 static void stop(struct env *e) {
@@ -242,14 +241,14 @@ static void a_namespace_and_what_is_in_it_may_come_together(void **state) {
         "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: band\n");
     await_problem(e, NULL);
     rest(e);
-    uint64_t ns = strtoull(json_str_or(json_path(fake_get(e->fake, fake_resource("namespaces"), "", "band"),
-                                                 "metadata", "resourceVersion"),
-                                       "0"),
-                           NULL, 10);
-    uint64_t config = strtoull(json_str_or(json_path(fake_get(e->fake, fake_resource("configmaps"), "band", "a"),
-                                                     "metadata", "resourceVersion"),
-                                           "0"),
-                               NULL, 10);
+    uint64_t ns = strtoull(
+        json_str_or(
+            json_path(fake_get(e->fake, fake_resource("namespaces"), "", "band"), "metadata", "resourceVersion"), "0"),
+        NULL, 10);
+    uint64_t config = strtoull(
+        json_str_or(
+            json_path(fake_get(e->fake, fake_resource("configmaps"), "band", "a"), "metadata", "resourceVersion"), "0"),
+        NULL, 10);
     assert_true(ns > 0 && config > ns);
 }
 

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "orchestrator/link/agent_private.h"
 #include "orchestrator/link/tls_pipe.h"
 #include "podium/base/fd.h"
 #include "tests/unit/link/link_fixture.c"
@@ -290,6 +291,42 @@ static void another_authority_is_not_accepted(void **state) {
     join_by_hash(*state, "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", false);
 }
 
+struct renewal {
+    const char *path;
+    struct strbuf before;
+};
+
+static bool certificate_changed(void *userdata) {
+    const struct renewal *r = userdata;
+    _cleanup_strbuf_ struct strbuf now = STRBUF_INIT;
+
+    return file_read(r->path, PKI_PEM_BYTES_MAX, &now, NULL) == 0 && now.len > 0 &&
+           strcmp(now.data, r->before.data) != 0;
+}
+
+static void a_certificate_is_renewed_without_a_token_or_a_break(void **state) {
+    struct env *e = *state;
+    struct node *n = &e->nodes[0];
+    _cleanup_free_ char *path = xasprintf("%s/n1/node.crt", e->dir);
+    struct renewal r = {.path = path, .before = STRBUF_INIT};
+
+    start_node(e, n, "n1", TOKEN);
+    await_told(e, n, "end;");
+    assert_int_equal(file_read(path, PKI_PEM_BYTES_MAX, &r.before, NULL), 0);
+    free(n->link->token);
+    n->link->token = xstrdup("used.up"); /* tokens expire, too */
+    assert_int_equal(agent_join_start(n->link, NULL), 0);
+    assert_true(fake_wait(e->loop, certificate_changed, &r));
+    fake_run_for(e->loop, 100 * USEC_PER_MSEC);
+    assert_int_equal(n->connected, 1);
+    assert_true(n->is_connected);
+    stop_node(n);
+    *n = (struct node){0};
+    start_node(e, n, "n1", NULL); /* the new one is good */
+    await_told(e, n, "end;");
+    strbuf_finish(&r.before);
+}
+
 /* --- zombies, silence, slowness --- */
 
 static void a_new_connection_of_a_node_replaces_the_old_one(void **state) {
@@ -437,7 +474,7 @@ static void who_calls_too_often_is_slowed_down_not_cut_off(void **state) {
     _cleanup_free_ char *uid =
         xstrdup(json_str(json_path(fake_get(e->fake, fake_resource("pods"), "default", "web"), "metadata", "uid")));
     uint64_t from = now_monotonic_usec();
-    for (unsigned i = 0; i < LINK_CALLS_BURST + 5 * LINK_CALLS_PER_SEC; i++)
+    for (unsigned i = 0; i < LINK_CALLS_BURST + 14 * LINK_CALLS_PER_SEC; i++)
         agent_link_pod_finished(n->link, "default", "other", uid);
     agent_link_pod_status(n->link, "default", "web", uid, status);
     assert_true(fake_wait(e->loop, pod_is_running, NULL));
@@ -589,6 +626,7 @@ int main(void) {
         T(who_does_not_register_is_pushed_out_by_who_does),
         T(a_node_joins_by_the_hash_of_the_authority),
         T(another_authority_is_not_accepted),
+        T(a_certificate_is_renewed_without_a_token_or_a_break),
         T(a_new_connection_of_a_node_replaces_the_old_one),
         T(a_silent_node_is_hung_up_on),
         T(a_stop_of_our_own_is_nobodys_silence),
