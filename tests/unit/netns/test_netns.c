@@ -38,7 +38,7 @@ static void in_own_namespace(void (*body)(void)) {
 
     assert_true(pid >= 0);
     if (pid == 0) {
-        if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0)
             _exit(77);
         alarm(60);
         body();
