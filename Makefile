@@ -77,6 +77,7 @@ NOPC_LIBS_lmdb := -llmdb
 # megabyte in each process that holds them. What it needs in turn is named as installed with it, without headers.
 NOPC_LIBS_libarchive := -l:libarchive.a -l:libnettle.so.8 -l:liblzma.so.5 -l:liblz4.so.1 -l:libbz2.so.1.0 -l:libacl.so.1
 NOPC_LIBS_libwslay := -lwslay
+NOPC_HEADER_libarchive := archive.h
 NOPC_HEADER_lmdb := lmdb.h
 NOPC_HEADER_libwslay := wslay/wslay.h
 has_header = $(shell echo '\#include <$(1)>' | $(CC) $(CPPFLAGS) -E -x c -o /dev/null - 2>/dev/null && echo yes)
