@@ -58,6 +58,7 @@ cluster_teardown() {
 # When a test fails: what the cluster looked like. Call it from teardown().
 cluster_report() {
     [ -z "${BATS_TEST_COMPLETED:-}" ] && [ -z "${BATS_TEST_SKIPPED:-}" ] || return 0
+    [ -e "$KUBECONFIG" ] || return 0
     kube get pods -A -o wide 2>&1 || true
     kube get events -A --sort-by=.metadata.creationTimestamp 2>&1 | tail -n 12 || true
     for n in 1 2; do
@@ -145,6 +146,7 @@ api() {
 # All that a cluster could leave behind, one line each. What belongs to other clusters on this machine (their bridges,
 # cgroups and processes carry their names) is not listed, since they come and go as they like.
 host_state() {
+    command_line() { { tr '\0' ' ' <"$1/cmdline"; } 2>/dev/null; }
     local p cg m
     for p in /proc/[0-9]*; do
         cg=$(cat "$p/cgroup" 2>/dev/null) || continue
@@ -152,12 +154,13 @@ host_state() {
         *podium-local-"$CLUSTER"* | *baton-t*) ;;
         *podium-local-*) continue ;;
         esac
-        case "$cg $(readlink "$p/exe" 2>/dev/null) $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null)" in
+        case "$cg $(readlink "$p/exe" 2>/dev/null) $(command_line "$p")" in
         *podium-local-*) echo "process ${p#/proc/} in a cluster's cgroup" ;;
-        *" $BIN/podium"* | *" $BIN/baton"*) echo "process ${p#/proc/} $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null)" ;;
+        *" $BIN/podium"* | *" $BIN/baton"*) echo "process ${p#/proc/} $(command_line "$p")" ;;
         esac
     done
-    awk '{ print "mount", $4, $5, $6 }' /proc/self/mountinfo
+    # what others mount below /tmp is theirs
+    awk -v t="$T" -v b="$BIN" '$5 !~ "^/tmp/" || index($5, t) || index($5, b) { print "mount", $4, $5, $6 }' /proc/self/mountinfo
     for m in /sys/class/net/*; do
         p=$(basename "$(readlink "$m/master" 2>/dev/null)")
         case ${m##*/}/$p in
@@ -177,7 +180,9 @@ host_state() {
         echo "sysctl $p $(cat /proc/sys/$p 2>/dev/null)"
     done
     find /etc -xdev -printf 'file %p %T@ %s %m\n' 2>/dev/null
-    find /run /var/lib /dev/shm -xdev -maxdepth 2 -printf 'file %p\n' 2>/dev/null
+    find /run /var/lib /dev/shm -xdev -maxdepth 1 -printf 'file %p\n' 2>/dev/null
+    find /run /var/lib -xdev -mindepth 2 -maxdepth 3 \( -path '*podium*' -o -path '/run/netns/*' \
+        -o -path '/run/dbus/*' -o -path "*$CLUSTER*" \) -printf 'file %p\n' 2>/dev/null
     find /tmp /var/tmp -maxdepth 1 \( -name "*$CLUSTER*" -o -name 'systemd-*' \) -printf 'file %p\n'
 }
 
