@@ -9,18 +9,7 @@
 
 #include "orchestrator/object/apply_patch.h"
 #include "orchestrator/object/patch.h"
-
-/* JSON in which ' stands for ". */
-static struct json *parse(const char *text) {
-    _cleanup_free_ char *copy = strdup(text);
-    for (char *p = copy; *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    struct json *v = NULL;
-    if (json_parse(copy, strlen(copy), NULL, &v, NULL) < 0)
-        fail_msg("bad JSON: %s", text);
-    return v;
-}
+#include "tests/unit/object/quoted_json.h"
 
 /* patch NULL: only the result counts. */
 struct apply_case {
@@ -29,13 +18,13 @@ struct apply_case {
 
 static void check(const char *type, const struct apply_case *c) {
     const struct type_info *t = type ? type_by_name(type) : NULL;
-    _cleanup_json_ struct json *last = parse(c->last), *live = parse(c->live), *wanted = parse(c->wanted),
-                               *expected = parse(c->result), *got = NULL;
+    _cleanup_json_ struct json *last = quoted_json(c->last), *live = quoted_json(c->live),
+                               *wanted = quoted_json(c->wanted), *expected = quoted_json(c->result), *got = NULL;
     _cleanup_json_ struct json *patch = apply_patch(t, json_is_null(last) ? NULL : last, live, wanted);
     _cleanup_free_ char *text = json_to_text(patch);
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     if (c->patch) {
-        _cleanup_json_ struct json *p = parse(c->patch);
+        _cleanup_json_ struct json *p = quoted_json(c->patch);
         if (!json_equal(p, patch))
             fail_msg("wanted %s\n patch is %s\n not %s", c->wanted, text, c->patch);
     }
@@ -132,7 +121,7 @@ static void custom_resources_get_merge_patches(void **state) {
 }
 
 static void the_annotation_records_what_was_applied(void **state) {
-    _cleanup_json_ struct json *doc = parse("{'kind':'Pod','metadata':{'name':'x'}}");
+    _cleanup_json_ struct json *doc = quoted_json("{'kind':'Pod','metadata':{'name':'x'}}");
     _cleanup_json_ struct json *once = apply_annotated(doc), *twice = apply_annotated(once);
     _cleanup_json_ struct json *last = apply_last_applied(twice), *none = apply_last_applied(doc);
     assert_string_equal(json_str(json_path(once, "metadata", "annotations", APPLY_LAST_APPLIED)),

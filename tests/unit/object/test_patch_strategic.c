@@ -8,18 +8,7 @@
 #include <cmocka.h>
 
 #include "orchestrator/object/patch.h"
-
-/* JSON in which ' stands for ", to keep the cases readable. */
-static struct json *parse(const char *text) {
-    _cleanup_free_ char *copy = strdup(text);
-    for (char *p = copy; *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    struct json *v = NULL;
-    if (json_parse(copy, strlen(copy), NULL, &v, NULL) < 0)
-        fail_msg("bad JSON: %s", text);
-    return v;
-}
+#include "tests/unit/object/quoted_json.h"
 
 struct merge_case {
     const char *doc, *patch, *result; /* NULL: -EINVAL */
@@ -29,8 +18,9 @@ static void check(const char *type, const struct merge_case *cases, size_t n) {
     const struct type_info *t = type_by_name(type);
     assert_non_null(t);
     for (size_t i = 0; i < n; i++) {
-        _cleanup_json_ struct json *doc = parse(cases[i].doc), *before = parse(cases[i].doc),
-                                   *patch = parse(cases[i].patch), *patch_before = parse(cases[i].patch), *got = NULL;
+        _cleanup_json_ struct json *doc = quoted_json(cases[i].doc), *before = quoted_json(cases[i].doc),
+                                   *patch = quoted_json(cases[i].patch), *patch_before = quoted_json(cases[i].patch),
+                                   *got = NULL;
         _cleanup_(error_clear) struct error err = ERROR_INIT;
         int r = patch_strategic(t, doc, patch, &got, &err);
         assert_true(json_equal(doc, before));
@@ -42,7 +32,7 @@ static void check(const char *type, const struct merge_case *cases, size_t n) {
         }
         if (r < 0)
             fail_msg("%s: %s", cases[i].patch, err.text);
-        _cleanup_json_ struct json *expected = parse(cases[i].result);
+        _cleanup_json_ struct json *expected = quoted_json(cases[i].result);
         if (!json_equal(got, expected)) {
             _cleanup_free_ char *text = json_to_text(got);
             fail_msg("%s\n gives %s\n not %s", cases[i].patch, text, cases[i].result);
@@ -194,8 +184,9 @@ static void set_element_order_is_kept(void **state) {
 }
 
 static void without_a_type_lists_are_replaced(void **state) {
-    _cleanup_json_ struct json *doc = parse("{'a':[1,2],'m':{'x':1}}"), *patch = parse("{'a':[3],'m':{'y':2}}"),
-                               *expected = parse("{'a':[3],'m':{'x':1,'y':2}}"), *got = NULL;
+    _cleanup_json_ struct json *doc = quoted_json("{'a':[1,2],'m':{'x':1}}"),
+                               *patch = quoted_json("{'a':[3],'m':{'y':2}}"),
+                               *expected = quoted_json("{'a':[3],'m':{'x':1,'y':2}}"), *got = NULL;
     assert_int_equal(patch_strategic(NULL, doc, patch, &got, NULL), 0);
     assert_true(json_equal(got, expected));
 }

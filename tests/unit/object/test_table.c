@@ -10,18 +10,7 @@
 #include "orchestrator/object/table.h"
 #include "orchestrator/object/timestamp.h"
 #include "podium/base/alloc.h"
-
-/* JSON in which ' stands for ". */
-static struct json *parse(const char *text) {
-    _cleanup_free_ char *copy = strdup(text);
-    for (char *p = copy; *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    struct json *v = NULL;
-    if (json_parse(copy, strlen(copy), NULL, &v, NULL) < 0)
-        fail_msg("bad JSON: %s", text);
-    return v;
-}
+#include "tests/unit/object/quoted_json.h"
 
 /* All objects of these tests are looked at on 2026-01-02 at noon. */
 static uint64_t noon(void) {
@@ -35,7 +24,7 @@ static uint64_t noon(void) {
 static void check_cells(const char *api_version, const char *kind, const char *object, const char *cells) {
     const struct resource *r = resource_by_api_version(api_version, kind);
     assert_non_null(r);
-    _cleanup_json_ struct json *o = parse(object), *expected = parse(cells), *columns = table_columns(r);
+    _cleanup_json_ struct json *o = quoted_json(object), *expected = quoted_json(cells), *columns = table_columns(r);
     _cleanup_json_ struct json *row = table_row(r, o, TABLE_INCLUDE_NONE, noon());
     _cleanup_free_ char *got = json_to_text(json_get(row, "cells")), *want = json_to_text(expected);
     assert_string_equal(got, want);
@@ -201,7 +190,7 @@ static void cluster_things(void **state) {
 static void every_kind_has_a_row_even_when_nothing_is_set(void **state) {
     size_t n;
     const struct resource *all = resources_all(&n);
-    _cleanup_json_ struct json *empty = parse("{'metadata':{'name':'x'}}");
+    _cleanup_json_ struct json *empty = quoted_json("{'metadata':{'name':'x'}}");
     for (size_t i = 0; i < n; i++) {
         _cleanup_json_ struct json *columns = table_columns(&all[i]);
         _cleanup_json_ struct json *row = table_row(&all[i], empty, TABLE_INCLUDE_METADATA, noon());
@@ -219,7 +208,7 @@ static void every_kind_has_a_row_even_when_nothing_is_set(void **state) {
 
 static void rows_carry_what_was_asked_for(void **state) {
     const struct resource *r = resource_by_api_version("v1", "Pod");
-    _cleanup_json_ struct json *o = parse("{'kind':'Pod'," META "},'status':{'phase':'Succeeded'}}");
+    _cleanup_json_ struct json *o = quoted_json("{'kind':'Pod'," META "},'status':{'phase':'Succeeded'}}");
     _cleanup_json_ struct json *full = table_row(r, o, TABLE_INCLUDE_OBJECT, noon());
     _cleanup_json_ struct json *none = table_row(r, o, TABLE_INCLUDE_NONE, noon());
     assert_true(json_equal(json_get(full, "object"), o));
