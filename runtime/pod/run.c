@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
@@ -24,20 +25,43 @@ static void make_id(char out[POD_CONTAINER_ID_SIZE]) {
         (void) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
-/* A restarted container begins with an empty writable layer. */
+/* A restarted container begins with an empty writable layer. Removing what its predecessor wrote takes longer than all
+ * the rest of a start: it is put aside, and removed when the container runs. */
+static int put_aside(const char *dir, struct error *err) {
+    _cleanup_free_ char *old = xasprintf("%s.old", dir);
+
+    if (rename(dir, old) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != ENOTEMPTY && errno != EEXIST)
+        return error_set_errno(err, -errno, "cannot put %s aside", dir);
+    return rm_tree(dir, err); /* the last one was not removed: a supervisor that died in between */
+}
+
 static int fresh_overlay(const struct overlay_root *overlay, struct error *err) {
     const char *dirs[] = {overlay ? overlay->upper : NULL, overlay ? overlay->work : NULL};
 
     for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
         if (!dirs[i])
             continue;
-        int r = rm_tree(dirs[i], err);
+        int r = put_aside(dirs[i], err);
         if (r == 0)
             r = mkdir_parents(dirs[i], 0755, err);
         if (r < 0)
             return r;
     }
     return 0;
+}
+
+static void remove_old_overlay(const struct overlay_root *overlay) {
+    const char *dirs[] = {overlay ? overlay->upper : NULL, overlay ? overlay->work : NULL};
+
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+        _cleanup_free_ char *old = dirs[i] ? xasprintf("%s.old", dirs[i]) : NULL;
+        _cleanup_(error_clear) struct error err = ERROR_INIT;
+        int r = old ? rm_tree(old, &err) : 0;
+        if (r < 0)
+            log_warning("%s", error_text(&err, r));
+    }
 }
 
 static int make_cgroup(struct pod_run *run, const struct spec *spec, struct error *err) {
@@ -219,6 +243,7 @@ void pod_run_start(struct pod_run *run) {
     } else {
         post_start(run);
     }
+    remove_old_overlay(l.overlay);
     pod_launch_finish(&l);
     (void) malloc_trim(0); /* the configuration was much larger than what stays */
 }
