@@ -4,14 +4,14 @@
 
 setup_file() {
     [ "$(id -u)" -eq 0 ] || skip "needs root"
-    export PODIUM="$PWD/${BUILD:-build}/podium" T="$BATS_FILE_TMPDIR" NO_COLOR=1
+    export CLUSTER="cli$$" PODIUM="$PWD/${BUILD:-build}/podium" T="$BATS_FILE_TMPDIR" NO_COLOR=1
     export KUBECONFIG="$T/cluster/kubeconfig" HOME="$T"
     mkdir "$T/manifests"
-    "$PODIUM" up --name clitest --dir "$T/cluster" --manifests "$T/manifests" >"$T/up" 2>&1 3>&- || {
+    "$PODIUM" up --name "$CLUSTER" --dir "$T/cluster" --manifests "$T/manifests" >"$T/up" 2>&1 3>&- || {
         cat "$T/up" >&2
         return 1
     }
-    make_image "$T/box.tar" && "$PODIUM" image import "$T/box.tar" --dir "$T/cluster" --cluster clitest --quiet >&2
+    make_image "$T/box.tar" && "$PODIUM" image import "$T/box.tar" --dir "$T/cluster" --cluster "$CLUSTER" --quiet >&2
     cat >"$T/web.yaml" <<'YAML'
 apiVersion: v1
 kind: ConfigMap
@@ -36,7 +36,7 @@ YAML
 }
 
 teardown_file() {
-    [ ! -e "$T/cluster" ] || "$PODIUM" down --name clitest --dir "$T/cluster" >&2
+    [ ! -e "$T/cluster" ] || "$PODIUM" down --name "$CLUSTER" --dir "$T/cluster" >&2
 }
 
 # an image of busybox alone, as a docker archive
