@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* `podium agent`: the node agent, wired: system bus, units, agent, link. */
+#include <arpa/inet.h>
 #include <getopt.h>
 #include <signal.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "orchestrator/cmd/agent_streams.h"
 #include "orchestrator/cmd/verbs.h"
 #include "orchestrator/link/agent_link.h"
+#include "orchestrator/object/validation.h"
 #include "orchestrator/systemd/units.h"
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
@@ -97,6 +99,27 @@ static int parse(int argc, char **argv, struct agent_settings *s) {
         return 3;
     }
     return 0;
+}
+
+static bool check(const struct agent_settings *s) {
+    unsigned char address[16];
+    const char *wrong = name_is_dns1123_subdomain(s->node_name ? s->node_name : "");
+
+    if (wrong) {
+        fprintf(stderr, "podium agent: \"%s\" is no node name: %s; give one with --node-name\n",
+                s->node_name ? s->node_name : "", wrong);
+        return false;
+    }
+    if (s->node_address && inet_pton(AF_INET, s->node_address, address) != 1 &&
+        inet_pton(AF_INET6, s->node_address, address) != 1) {
+        fprintf(stderr, "podium agent: --node-address wants an IP address, not \"%s\"\n", s->node_address);
+        return false;
+    }
+    if (*s->state_dir != '/' || *s->run_dir != '/') {
+        fputs("podium agent: --state-dir and --run-dir want paths from the root\n", stderr);
+        return false;
+    }
+    return true;
 }
 
 /* --- link → agent --- */
@@ -304,8 +327,13 @@ int agent_main(int argc, char **argv) {
     int r = parse(argc, argv, &p.settings);
     if (r != 0)
         return r - 1;
-    if (!p.settings.node_name && uname(&u) == 0)
+    if (!p.settings.node_name && uname(&u) == 0) {
         p.settings.node_name = p.host_name = xstrdup(u.nodename);
+        for (char *c = p.host_name; *c; c++) /* as kubelet does: names of objects have small letters only */
+            *c = *c >= 'A' && *c <= 'Z' ? (char) (*c - 'A' + 'a') : *c;
+    }
+    if (!check(&p.settings))
+        return 2;
     r = start(&p, &err);
     if (r < 0) {
         log_errno(r, "podium agent: %s", error_text(&err, r));
