@@ -149,6 +149,15 @@ a_pod() { p get pods -l app=web -o jsonpath='{.items[0].metadata.name}'; }
     [ "$output" = 'Error from server (NotFound): pods "absent" not found' ]
 }
 
+@test "exec: the exit code arrives though the command leaves its input unread" {
+    local pod i
+    pod=$(a_pod)
+    for i in $(seq 20); do
+        run bash -c "echo unread | timeout 20 $PODIUM exec -i $pod -- sh -c 'exit 4'"
+        [ "$status" -eq 4 ]
+    done
+}
+
 @test "exec -it has a terminal" {
     command -v script >/dev/null || skip "no script(1)"
     # an open standard input: at its end script(1) would type for us

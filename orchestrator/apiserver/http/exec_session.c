@@ -13,6 +13,7 @@
 #include "podium/base/strbuf.h"
 
 #define MESSAGE_BYTES_MAX (1024u * 1024u)
+#define DRAIN_USEC        (5ull * 1000000ull) /* a client that has got our close frame hangs up long before */
 
 enum { CHANNEL_STDIN = 0, CHANNEL_STDOUT = 1, CHANNEL_STDERR = 2, CHANNEL_STATUS = 3, CHANNEL_RESIZE = 4 };
 #define CHANNEL_CLOSE 255 /* v5: the next byte names the channel that has ended */
@@ -23,13 +24,14 @@ struct exec_session {
     struct api_stream *request;
     struct MHD_UpgradeResponseHandle *urh;
     int sock;
-    sd_event_source *io;
+    sd_event_source *io, *deadline;
     wslay_event_context_ptr ws;
     struct node_stream *stream; /* NULL before it is open and after its end */
     struct strbuf extra;
     size_t untaken;     /* bytes of stdin the node has not taken yet */
     size_t queued_data; /* bytes in the WebSocket's queue the node wants credit for */
     bool stdin_ended, stream_ended, closing, broken;
+    bool draining; /* all is said: what the client still sends is read and dropped until it hangs up */
 };
 
 static const struct node_ops *ops_of(const struct exec_session *x) {
@@ -41,6 +43,7 @@ static void session_free(struct exec_session *x) {
     if (x->stream)
         ops_of(x)->cancel(x->stream);
     (void) sd_event_source_disable_unref(x->io);
+    (void) sd_event_source_disable_unref(x->deadline);
     if (x->ws)
         wslay_event_context_free(x->ws);
     (void) MHD_upgrade_action(x->urh, MHD_UPGRADE_ACTION_CLOSE);
@@ -143,17 +146,46 @@ static void give_credit(struct exec_session *x) {
         ops_of(x)->resume(x->stream, sent);
 }
 
-/* False: the session is over and gone. */
-static bool settle(struct exec_session *x) {
-    bool send = wslay_event_want_write(x->ws), receive = wslay_event_want_read(x->ws);
-    if (x->broken || (!send && (x->closing || !receive))) {
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
+    session_free(userdata);
+    return 0;
+}
+
+/* Closing a socket with unread bytes in it resets the connection, and the client loses what it was told last: its exit
+ * status. So our side ends, and the client's is read to its end. */
+static void start_draining(struct exec_session *x) {
+    x->draining = true;
+    (void) shutdown(x->sock, SHUT_WR);
+    (void) sd_event_source_set_io_events(x->io, EPOLLIN);
+    if (sd_event_add_time_relative(x->request->api->node_loop, &x->deadline, CLOCK_MONOTONIC, DRAIN_USEC,
+                                   DRAIN_USEC / 4, on_deadline, x) < 0)
         session_free(x);
-        return false;
+}
+
+static void drain(struct exec_session *x) {
+    char dropped[16384];
+    ssize_t n;
+
+    do
+        n = recv(x->sock, dropped, sizeof(dropped), MSG_DONTWAIT);
+    while (n > 0 || (n < 0 && errno == EINTR));
+    if (n == 0 || errno != EAGAIN)
+        session_free(x);
+}
+
+/* Decides how it goes on after a round of input and output; x may be gone afterwards. */
+static void settle(struct exec_session *x) {
+    bool send = wslay_event_want_write(x->ws), receive = wslay_event_want_read(x->ws);
+
+    if (x->broken) {
+        session_free(x);
+    } else if (!send && (x->closing || !receive)) {
+        start_draining(x);
+    } else {
+        bool full = x->untaken >= NODE_STREAM_WINDOW;
+        (void) sd_event_source_set_io_events(x->io, (receive && !full ? (uint32_t) EPOLLIN : 0) |
+                                                        (send ? (uint32_t) EPOLLOUT : 0));
     }
-    bool full = x->untaken >= NODE_STREAM_WINDOW;
-    (void) sd_event_source_set_io_events(x->io, (receive && !full ? (uint32_t) EPOLLIN : 0) |
-                                                    (send ? (uint32_t) EPOLLOUT : 0));
-    return true;
 }
 
 static void transfer(struct exec_session *x) {
@@ -170,11 +202,15 @@ static void transfer(struct exec_session *x) {
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata) {
     struct exec_session *x = userdata;
+    if (x->draining) {
+        drain(x);
+        return 0;
+    }
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && wslay_event_want_read(x->ws) && wslay_event_recv(x->ws) < 0)
         x->broken = true;
     if (!x->broken)
         transfer(x);
-    (void) settle(x);
+    settle(x);
     return 0;
 }
 
