@@ -351,7 +351,7 @@ static int fill_small_disk(const char *path) {
     char name[32], *filler = xmalloc(2301);
     int n = 0, r = 0;
 
-    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("tmpfs", path, "tmpfs", 0, "size=8m") < 0)
         return 77;
     f.options.path = f.path;
