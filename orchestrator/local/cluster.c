@@ -120,7 +120,10 @@ const struct local_node *local_cluster_server(const struct local_cluster *c) {
 }
 
 static void copy_text(char *to, size_t size, const char *from) {
-    snprintf(to, size, "%s", from);
+    size_t n = strnlen(from, size - 1);
+
+    memcpy(to, from, n);
+    to[n] = 0;
 }
 
 static void replace_text(char **text, const char *with) {
