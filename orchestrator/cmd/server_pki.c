@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "orchestrator/local/kubeconfig.h"
 #include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
@@ -11,14 +12,16 @@
 #include "podium/base/path.h"
 #include "podium/netns.h"
 
-#define SERVER_NAME    "server"
-#define RENEW_MIN_USEC (60 * USEC_PER_SEC)
-#define RENEW_ACCURACY (10 * USEC_PER_SEC)
+#define ADMIN_LIFETIME_SEC (7ull * 24 * 3600)
+#define SERVER_NAME        "server"
+#define RENEW_MIN_USEC     (60 * USEC_PER_SEC)
+#define RENEW_ACCURACY     (10 * USEC_PER_SEC)
 
 struct server_pki {
     sd_event *loop;
     sd_event_source *timer;
     char *dir, *ca, *cert, *key;
+    char *kubeconfig, *url; /* the administrator's */
     char **dns, **ips;
     void (*renewed)(void *userdata);
     void *userdata;
@@ -62,11 +65,27 @@ static void collect_names(struct server_pki *p, const struct server_options *o) 
         strv_push(&p->ips, service);
 }
 
+static char *api_url(const struct server_options *o) {
+    char address[NETNS_ADDRESS_SIZE] = "127.0.0.1";
+
+    if (o->advertise_address)
+        snprintf(address, sizeof(address), "%s", o->advertise_address);
+    else if (netns_source_address(NULL, address, NULL) < 0)
+        snprintf(address, sizeof(address), "127.0.0.1");
+    bool v6 = strchr(address, ':') != NULL;
+    return xasprintf("https://%s%s%s:%d", v6 ? "[" : "", address, v6 ? "]" : "", o->port);
+}
+
 static int ensure(struct server_pki *p, struct error *err) {
     const struct pki_request request = {
         .common_name = "podium-server", .dns_names = p->dns, .ip_addresses = p->ips, .server = true};
 
     return pki_ensure(p->dir, p->dir, SERVER_NAME, &request, err);
+}
+
+/* For `podium kubeconfig` on this host; written anew with every renewal, so its certificate can be short-lived, too. */
+static int write_kubeconfig(const struct server_pki *p, struct error *err) {
+    return kubeconfig_write(p->kubeconfig, p->dir, "podium", p->url, ADMIN_LIFETIME_SEC, err);
 }
 
 static int arm(struct server_pki *p, uint64_t usec, struct error *err);
@@ -80,6 +99,8 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         log_errno(r, "cannot renew the server's certificate: %s", error_text(&err, r));
     else if (r == 1)
         p->renewed(p->userdata);
+    if (r >= 0 && (r = write_kubeconfig(p, &err)) < 0)
+        log_errno(r, "cannot renew the administrator's kubeconfig: %s", error_text(&err, r));
     (void) arm(p, pki_renew_in_sec(p->cert) * USEC_PER_SEC, NULL);
     return 0;
 }
@@ -104,9 +125,13 @@ int server_pki_new(sd_event *loop, const struct server_options *o, void (*renewe
     p->cert = path_join(p->dir, SERVER_NAME ".crt");
     p->key = path_join(p->dir, SERVER_NAME ".key");
     collect_names(p, o);
+    p->kubeconfig = path_join(o->data_dir, "admin.kubeconfig");
+    p->url = api_url(o);
     int r = pki_ca_ensure(p->dir, "podium-ca", err);
     if (r >= 0)
         r = ensure(p, err);
+    if (r >= 0)
+        r = write_kubeconfig(p, err);
     if (r >= 0)
         r = arm(p, pki_renew_in_sec(p->cert) * USEC_PER_SEC, err);
     if (r < 0) {
@@ -125,6 +150,8 @@ void server_pki_free(struct server_pki *p) {
     free(p->ca);
     free(p->cert);
     free(p->key);
+    free(p->kubeconfig);
+    free(p->url);
     strv_free(p->dns);
     strv_free(p->ips);
     free(p);

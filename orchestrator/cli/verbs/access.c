@@ -10,11 +10,12 @@
 #include "podium/base/base64.h"
 #include "podium/base/fd.h"
 
-#define TOKEN_FILE      "/etc/podium/token"
-#define CA_FILE         "/var/lib/podium/server/pki/ca.crt"
-#define LINK_PORT       "6444"
-#define TOKEN_BYTES_MAX 4096
-#define PEM_BYTES_MAX   (1024u * 1024u)
+#define TOKEN_FILE       "/etc/podium/token"
+#define CA_FILE          "/var/lib/podium/server/pki/ca.crt"
+#define ADMIN_KUBECONFIG "/var/lib/podium/server/admin.kubeconfig" /* kept fresh by the server */
+#define LINK_PORT        "6444"
+#define TOKEN_BYTES_MAX  4096
+#define PEM_BYTES_MAX    (1024u * 1024u)
 
 const struct flag flags_kubeconfig[] = {
     {"output", 'o', FLAG_VALUE, NULL, "FILE", "write it there, readable by its owner only (default: print it)"},
@@ -75,11 +76,15 @@ int cli_verb_kubeconfig(struct cli *c) {
     const char *path = args_str(&c->args, "output");
     if (cli_connect(c) != 0)
         return 1;
+    if (!c->connection.kube.context && access(ADMIN_KUBECONFIG, R_OK) == 0) {
+        int loaded = kubeconfig_load(ADMIN_KUBECONFIG, NULL, &c->connection.kube, &err);
+        if (loaded < 0)
+            return cli_fail("%s", error_text(&err, loaded));
+    }
     if (!c->connection.kube.context)
         return cli_fail("this host's server is reached by its root-only socket %s, which has no kubeconfig.\n"
-                        "A kubeconfig needs a client certificate signed by the server's authority: its key is in the "
-                        "folder pki of the server's --data-dir (/var/lib/podium/server). A server that has written one "
-                        "says where in its journal: journalctl -u podium-server | grep kubeconfig",
+                        "The server keeps an administrator's in its --data-dir: admin.kubeconfig; name it with "
+                        "--kubeconfig",
                         c->connection.source);
     doc = flattened(&c->connection.kube);
     yaml_write(doc, &out);
