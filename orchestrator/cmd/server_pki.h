@@ -9,7 +9,8 @@
 
 struct server_pki;
 
-/* Makes what is missing below <data_dir>/pki, and an administrator's <data_dir>/admin.kubeconfig (0600). renewed is called after the certificate was replaced. */
+/* Makes what is missing below <data_dir>/pki, and an administrator's <data_dir>/admin.kubeconfig (0600). renewed is
+ * called after the certificate was replaced. */
 int server_pki_new(sd_event *loop, const struct server_options *options, void (*renewed)(void *userdata),
                    void *userdata, struct server_pki **ret, struct error *err) _must_check_;
 void server_pki_free(struct server_pki *p);
