@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* JSON text to trees: yajl gives the tokens, the stack of open containers is ours. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yajl/yajl_parse.h>
@@ -20,7 +21,7 @@ struct reader {
     size_t counted; /* bytes whose newlines are in `line` */
     size_t line_start;
     unsigned line;
-    bool too_deep;
+    bool too_deep, out_of_range;
 };
 
 static void position(struct reader *r, struct json *v, size_t length) {
@@ -94,7 +95,12 @@ static int on_number(void *ctx, const char *s, size_t n) {
         if (errno == 0 && *end == 0)
             return scalar(ctx, json_int(i), n);
     }
-    return scalar(ctx, json_double(strtod(text, NULL)), n);
+    double d = strtod(text, NULL);
+    if (!isfinite(d)) {
+        ((struct reader *) ctx)->out_of_range = true;
+        return 0;
+    }
+    return scalar(ctx, json_double(d), n);
 }
 
 static int on_string(void *ctx, const unsigned char *s, size_t n) {
@@ -149,6 +155,9 @@ static const yajl_callbacks callbacks = {
 static int syntax_error(struct reader *r, const unsigned char *p, size_t n, struct error *err) {
     if (r->too_deep)
         return error_set(err, -ELOOP, "line %u: nested deeper than %u levels", r->line, r->depth_max);
+
+    if (r->out_of_range)
+        return error_set(err, -EINVAL, "line %u: a number is too large for any number type", r->line);
 
     size_t at = yajl_get_bytes_consumed(r->yajl);
     unsigned line = 1;

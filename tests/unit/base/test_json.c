@@ -41,7 +41,8 @@ static void round_trip(void **state) {
 }
 
 static void bad_input_is_refused_with_position(void **state) {
-    static const char *const texts[] = {"", "{", "{\"a\":}", "[1,]", "nul", "{} {}", "\"\xff\"", "{\"a\" 1}", "[1"};
+    static const char *const texts[] = {"",      "{",        "{\"a\":}",  "[1,]", "nul",
+                                        "{} {}", "\"\xff\"", "{\"a\" 1}", "[1",   "[1e400]"};
 
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct json *v = NULL;
