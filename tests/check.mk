@@ -48,7 +48,8 @@ $(foreach s,$(FUZZ_SRCS),$(eval $(call fuzz_rules,$(s))))
 # --- installation ------------------------------------------------------------------------------------------------------
 BINDIR := $(PREFIX)/bin
 UNITDIR := $(PREFIX)/lib/systemd/system
-DBUSDIR := $(PREFIX)/share/dbus-1/system.d
+# the system bus reads policies below /usr and /etc, not below /usr/local
+DBUSDIR := $(if $(filter /usr,$(PREFIX)),/usr/share,/etc)/dbus-1/system.d
 MANDIR := $(PREFIX)/share/man/man8
 INSTALLED_UNITS := $(filter-out %/podium-node.target,$(UNIT_FILES))
 MAN_PAGES := $(sort $(wildcard manifests/man/*.8))
