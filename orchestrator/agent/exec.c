@@ -19,6 +19,7 @@ struct stream {
     struct agent_exec *exec;
     enum agent_exec_stream number;
     int fd;
+    bool hung_up; /* a terminal said so once */
     sd_event_source *source;
 };
 
@@ -83,7 +84,13 @@ static int on_output(sd_event_source *source, int fd, uint32_t revents, void *us
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    if (n <= 0) /* a terminal whose other side is closed gives EIO */
+    if (n < 0 && errno == EIO && !s->hung_up) {
+        /* A terminal whose other side is closed. The kernel looks for bytes before it looks for the hang-up: what was
+         * written in between is still there. The hang-up stays readable, so we come here again. */
+        s->hung_up = true;
+        return 0;
+    }
+    if (n <= 0)
         close_output(s);
     else
         s->exec->callbacks->data(s->exec->userdata, s->number, chunk, (size_t) n);
