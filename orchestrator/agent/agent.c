@@ -9,6 +9,7 @@
 
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/security.h"
+#include "orchestrator/agent/services/table.h"
 #include "orchestrator/agent/status.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
@@ -458,6 +459,9 @@ int agent_new(sd_event *loop, const struct agent_options *options, struct agent 
     agent->pods = hashmap_new(pod_free);
     agent->by_unit = hashmap_new(NULL);
     agent->objects = hashmap_new((void (*)(void *)) json_unref);
+    agent->service_table = service_table_new(loop);
+    if (!agent->service_table)
+        return error_set(err, -EIO, "cannot use the event loop");
     list_init(&agent->work);
     list_init(&agent->logs);
     take_options(agent, options);
@@ -478,6 +482,7 @@ void agent_free(struct agent *agent) {
     hashmap_free(agent->by_unit);
     hashmap_free(agent->pods);
     hashmap_free(agent->objects);
+    service_table_free(agent->service_table);
     hashmap_free(agent->stale);
     sd_event_source_disable_unref(agent->defer);
     sd_event_source_disable_unref(agent->inotify);

@@ -5,6 +5,7 @@
 
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/resources.h"
+#include "orchestrator/agent/services/table.h"
 #include "orchestrator/agent/status.h"
 #include "orchestrator/agent/volumes.h"
 #include "orchestrator/object/timestamp.h"
@@ -25,6 +26,7 @@ void agent_sync_begin(struct agent *agent) {
     it = (struct hashmap_iter){0};
     while (hashmap_next(agent->objects, &it))
         hashmap_put(agent->stale, it.key, agent);
+    service_table_sync_begin(agent->service_table);
 }
 
 /* Writable layers and emptyDirs of pods that are gone. */
@@ -66,6 +68,7 @@ void agent_sync_end(struct agent *agent) {
     while (hashmap_next(agent->stale, &it))
         (void) hashmap_remove(agent->objects, it.key);
     hashmap_free(steal(&agent->stale));
+    service_table_sync_end(agent->service_table);
     it = (struct hashmap_iter){0};
     while (hashmap_next(agent->pods, &it)) {
         struct agent_pod *pod = it.value;
@@ -189,7 +192,16 @@ static char *key_of(const struct json *object) {
                       pod_meta(object, "name"));
 }
 
+static bool is_of_services(const char *kind) {
+    return strcmp(kind, "Service") == 0 || strcmp(kind, "EndpointSlice") == 0;
+}
+
 void agent_apply_object(struct agent *agent, const struct json *object) {
+    if (is_of_services(json_str_or(json_get(object, "kind"), ""))) {
+        if (service_table_apply(agent->service_table, object) < 0)
+            log_warning("an unusable %s was pushed", json_str(json_get(object, "kind")));
+        return;
+    }
     _cleanup_free_ char *key = key_of(object);
     const struct json *before = hashmap_get(agent->objects, key);
     bool same = before && json_equal(json_get(before, "data"), json_get(object, "data")) &&
@@ -203,6 +215,10 @@ void agent_apply_object(struct agent *agent, const struct json *object) {
 }
 
 void agent_remove_object(struct agent *agent, const char *kind, const char *namespace, const char *name) {
+    if (is_of_services(kind)) {
+        service_table_remove(agent->service_table, kind, namespace, name);
+        return;
+    }
     _cleanup_free_ char *key = object_key(kind, namespace, name);
 
     (void) hashmap_remove(agent->objects, key);

@@ -68,10 +68,11 @@ struct agent {
     struct unit_manager *units;
     struct image_store *images;
 
-    struct hashmap *pods;    /* uid → struct agent_pod */
-    struct hashmap *by_unit; /* unit name → struct agent_pod, borrowed */
-    struct hashmap *objects; /* object_key() → struct json */
-    struct hashmap *stale;   /* keys of objects not named in the sync going on; NULL outside a sync */
+    struct hashmap *pods;                /* uid → struct agent_pod */
+    struct hashmap *by_unit;             /* unit name → struct agent_pod, borrowed */
+    struct hashmap *objects;             /* object_key() → struct json */
+    struct service_table *service_table; /* services/table.h */
+    struct hashmap *stale;               /* keys of objects not named in the sync going on; NULL outside a sync */
     bool units_known, synced;
 
     struct list work;

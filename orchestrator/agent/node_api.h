@@ -38,7 +38,8 @@ void agent_sync_end(struct agent *agent);
 int agent_apply_pod(struct agent *agent, const struct json *pod, struct error *err) _must_check_;
 /* The pod is gone from the store: stop (grace of its spec, or of its deletion) and clean up, tell nothing. */
 void agent_remove_pod(struct agent *agent, const char *uid);
-/* ConfigMaps and Secrets that pods of this node refer to; kind is in the document. */
+/* ConfigMaps and Secrets that pods of this node refer to, and the Services and EndpointSlices of the cluster; kind is in
+ * the document. */
 void agent_apply_object(struct agent *agent, const struct json *object);
 void agent_remove_object(struct agent *agent, const char *kind, const char *namespace, const char *name);
 /* {"podCIDR":"10.244.1.0/24","clusterCIDR":"10.244.0.0/16","serviceCIDR":"10.96.0.0/12",

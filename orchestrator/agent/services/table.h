@@ -6,7 +6,9 @@
  *
  * What it is. A table of immutable struct service, rebuilt per service when its Service or one of its slices changed.
  * Slices are found by the label kubernetes.io/service-name. A slice without its Service, or a Service without slices,
- * is kept and waits for the other. Documents may come in any order.
+ * is kept and waits for the other: a Service without slices is a service without backends, a slice alone is nothing
+ * yet. Documents may come in any order. An address that is in several slices is one backend: ready if one says so, with
+ * the first port given for each of the service's ports (found by name and protocol).
  *
  * Listeners are told of each rebuilt service, and once more when all changes that came in one turn of the loop were
  * told, so that the data path commits one transaction for many changes.
@@ -70,6 +72,7 @@ struct service_listener {
     void *userdata;
 };
 
+/* NULL when the loop cannot be used. */
 struct service_table *service_table_new(sd_event *loop);
 void service_table_free(struct service_table *table);
 DEFINE_CLEANUP(struct service_table *, service_table_free)
@@ -79,6 +82,12 @@ void service_table_listen(struct service_table *table, const struct service_list
 /* A Service or EndpointSlice; other kinds and unusable documents are ignored (-EINVAL). */
 int service_table_apply(struct service_table *table, const struct json *object);
 void service_table_remove(struct service_table *table, const char *kind, const char *namespace, const char *name);
+/* A full resync, as agent_sync_begin() and agent_sync_end(): what is not applied in between goes at the end. The end is
+ * followed by settled() in any case. */
+void service_table_sync_begin(struct service_table *table);
+void service_table_sync_end(struct service_table *table);
+/* Since the first sync ended; before, the table may be incomplete. */
+bool service_table_synced(const struct service_table *table);
 
 const struct service *service_table_get(const struct service_table *table, const char *namespace, const char *name);
 /* The service with this cluster address, for reverse look-ups; NULL: none. */
