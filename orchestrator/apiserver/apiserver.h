@@ -28,6 +28,7 @@
 #include "podium/base/error.h"
 
 struct apiserver;
+struct json;
 struct node_ops;
 
 #define APISERVER_DEFAULT_PORT 6443
@@ -37,6 +38,7 @@ struct api_user {
     char *name;
     char *uid;
     char **groups;
+    struct json *extra; /* object of arrays of strings, e.g. authentication.kubernetes.io/pod-name; NULL: none */
 };
 void api_user_finish(struct api_user *u);
 
@@ -56,6 +58,8 @@ struct apiserver_options {
     const char *unix_socket; /* path, made with mode 0600; peers of uid 0 (or our own) are system:masters; NULL: none */
     const struct api_token_authenticator *authenticators;
     size_t n_authenticators;
+    const char *account_key_file; /* private key for tokens of service accounts; NULL: there are none */
+    const char *account_issuer;   /* NULL: "https://kubernetes.default.svc.cluster.local" */
     const char *service_cidr;    /* IPv4 range of ClusterIPs; NULL: "10.96.0.0/16" */
     const char *version;         /* Podium's version for gitVersion "v1.32.0+podium-<version>"; NULL: "dev" */
     unsigned worker_threads;     /* 0: number of processors, at most 4 */

@@ -16,6 +16,7 @@ void api_user_finish(struct api_user *u) {
     free(u->name);
     free(u->uid);
     strv_free(u->groups);
+    json_unref(u->extra);
     *u = (struct api_user){0};
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "orchestrator/apiserver/authn/openid.h"
 #include "orchestrator/apiserver/authz/authorize.h"
 #include "orchestrator/apiserver/discovery.h"
 #include "orchestrator/apiserver/health.h"
@@ -22,6 +23,8 @@ static const struct route routes[] = {
     {"/", MATCH_EXACT, PERMIT_PATH, "GET HEAD", discovery_paths},
     {"/api", MATCH_EXACT, PERMIT_PATH, "GET HEAD", discovery_core},
     {"/apis", MATCH_EXACT, PERMIT_PATH, "GET HEAD", discovery_groups},
+    {"/.well-known/openid-configuration", MATCH_EXACT, PERMIT_PATH, "GET HEAD", openid_configuration_serve},
+    {"/openid/v1/jwks", MATCH_EXACT, PERMIT_PATH, "GET HEAD", openid_keys_serve},
     {"/openapi/v2", MATCH_EXACT, PERMIT_PATH, "GET HEAD", openapi_v2_serve},
     {"/openapi/v3", MATCH_TREE, PERMIT_PATH, "GET HEAD", openapi_v3_serve},
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/apiserver/server.h"
 
+#include "orchestrator/apiserver/authn/account_tokens.h"
 #include "orchestrator/apiserver/authz/authorize.h"
 #include "orchestrator/apiserver/bootstrap.h"
 #include "orchestrator/apiserver/http/http_server.h"
@@ -50,6 +51,8 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
     api->rbac = rbac_new(api->store);
     api->openapi = openapi_cache_new(api->version);
     r = service_pool_new(api->store, options->service_cidr ? options->service_cidr : SERVICE_CIDR, &api->services, err);
+    if (r >= 0 && options->account_key_file)
+        r = account_tokens_new(api->store, options->account_key_file, options->account_issuer, &api->accounts, err);
     if (r >= 0)
         r = bootstrap_objects(api, err);
     if (r < 0) {
@@ -92,6 +95,7 @@ void apiserver_free(struct apiserver *api) {
     (void) sd_event_unref(api->node_loop);
     (void) pthread_mutex_destroy(&api->logs_lock);
     rbac_free(api->rbac);
+    account_tokens_free(api->accounts);
     service_pool_free(api->services);
     openapi_cache_free(api->openapi);
     free(api->authenticators);

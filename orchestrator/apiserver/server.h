@@ -9,6 +9,7 @@
 #include "orchestrator/apiserver/apiserver.h"
 #include "podium/base/list.h"
 
+struct account_tokens;
 struct rbac;
 struct service_pool;
 struct openapi_cache;
@@ -30,6 +31,7 @@ struct apiserver {
     struct list exec_sessions; /* http/exec_session.c; the loop's thread only */
     unsigned bookmark_seconds, toleration_seconds;
     struct rbac *rbac;
+    struct account_tokens *accounts; /* NULL: no tokens of service accounts */
     struct service_pool *services;
     struct openapi_cache *openapi;
     struct http_server *http;

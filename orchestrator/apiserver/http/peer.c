@@ -6,9 +6,11 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "orchestrator/apiserver/authn/account_tokens.h"
 #include "orchestrator/apiserver/http/internal.h"
 #include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
+#include "podium/base/clock.h"
 
 #define KEEPALIVE_IDLE_SECONDS     30
 #define KEEPALIVE_INTERVAL_SECONDS 10
@@ -101,7 +103,9 @@ static int identify_token(const struct apiserver *api, const char *token, struct
         if (r != 0)
             return r;
     }
-    return 0;
+    if (!api->accounts)
+        return 0;
+    return account_tokens_authenticate(api->accounts, token, NULL, now_realtime_usec(), ret, NULL);
 }
 
 static void add_authenticated(struct api_user *u) {

@@ -2,12 +2,14 @@
 /* Questions about users and permissions: answered in the POST, never stored. */
 #include <string.h>
 
+#include "orchestrator/apiserver/authn/account_tokens.h"
 #include "orchestrator/apiserver/authz/authorize.h"
 #include "orchestrator/apiserver/body.h"
 #include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/apiserver/subresources/subresources.h"
 #include "podium/base/alloc.h"
+#include "podium/base/clock.h"
 
 static bool read_review(struct api_request *req) {
     return body_decode(req, resource_api_version(req->resource), req->resource->kind);
@@ -21,16 +23,52 @@ static enum api_progress answer(struct api_request *req, struct json *status) {
     return api_reply_object(req, 201, o);
 }
 
+static struct json *user_info(const struct api_user *user) {
+    struct json *u = json_object();
+    json_set(&u, "username", json_string(user->name));
+    if (user->uid)
+        json_set(&u, "uid", json_string(user->uid));
+    for (char **g = user->groups; g && *g; g++)
+        json_append(json_edit(&u, "groups"), json_string(*g));
+    if (user->extra)
+        json_set(&u, "extra", json_ref(user->extra));
+    return u;
+}
+
 enum api_progress self_review_serve(struct api_request *req) {
     if (!read_review(req))
         return API_DONE;
-    struct json *u = json_object(), *status = json_object();
-    json_set(&u, "username", json_string(req->user->name));
-    if (req->user->uid)
-        json_set(&u, "uid", json_string(req->user->uid));
-    for (char **g = req->user->groups; g && *g; g++)
-        json_append(json_edit(&u, "groups"), json_string(*g));
-    json_set(&status, "userInfo", u);
+    struct json *status = json_object();
+    json_set(&status, "userInfo", user_info(req->user));
+    return answer(req, status);
+}
+
+/* Only tokens of service accounts are known to others than the server itself. */
+enum api_progress token_review_serve(struct api_request *req) {
+    if (!read_review(req))
+        return API_DONE;
+    _cleanup_(api_user_finish) struct api_user user = {0};
+    const char *token = json_str_or(json_path(req->input, "spec", "token"), "");
+    struct json *status = json_object(), *audiences = NULL;
+    if (!*token) {
+        json_unref(status);
+        return api_bad_request(req, "token is required for TokenReview in authentication");
+    }
+    int r = !req->api->accounts
+                ? 0
+                : account_tokens_authenticate(req->api->accounts, token, json_path(req->input, "spec", "audiences"),
+                                              now_realtime_usec(), &user, &audiences);
+    if (r > 0) {
+        json_set(&status, "authenticated", json_bool(true));
+        json_set(&status, "user", user_info(&user));
+        json_set(&status, "audiences", audiences);
+    } else {
+        json_set(&status, "user", json_object());
+        json_set(&status, "error",
+                 json_string(r < 0 ? "[invalid bearer token, service account token is expired, of another audience, or "
+                                     "of an account or object that is gone]"
+                                   : "invalid bearer token"));
+    }
     return answer(req, status);
 }
 

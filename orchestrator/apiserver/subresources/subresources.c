@@ -12,7 +12,7 @@ static const struct {
 } subresources[] = {
     {"*", "scale", scale_serve},         {"pods", "binding", binding_serve}, {"pods", "eviction", eviction_serve},
     {"pods", "log", logs_serve},         {"pods", "exec", exec_serve},       {"pods", "attach", attach_serve},
-    {"pods", "portforward", not_served}, {"*", "proxy", not_served},         {"serviceaccounts", "token", not_served},
+    {"pods", "portforward", not_served}, {"*", "proxy", not_served},         {"serviceaccounts", "token", token_request_serve},
 };
 
 static const struct {
@@ -25,7 +25,7 @@ static const struct {
     {"subjectaccessreviews", access_review_serve},
     {"localsubjectaccessreviews", access_review_serve},
     {"selfsubjectrulesreviews", rules_review_serve},
-    {"tokenreviews", not_served},
+    {"tokenreviews", token_review_serve},
 };
 
 api_step_fn subresource_handler(const struct api_request *req) {

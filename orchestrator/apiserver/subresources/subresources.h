@@ -21,6 +21,8 @@ enum api_progress attach_serve(struct api_request *req);
 enum api_progress self_review_serve(struct api_request *req);
 enum api_progress access_review_serve(struct api_request *req);
 enum api_progress rules_review_serve(struct api_request *req);
+enum api_progress token_request_serve(struct api_request *req);
+enum api_progress token_review_serve(struct api_request *req);
 enum api_progress not_served(struct api_request *req);
 
 #endif
