@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 
 #include "orchestrator/store/backend.h"
+#include "orchestrator/store/lmdb/lmdb_backend.h"
 #include "orchestrator/store/lmdb/row.h"
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
@@ -388,10 +389,9 @@ static int open_env(struct lmdb_backend *b, const struct store_options *options,
     return open_rows(b, err);
 }
 
-int store_open_lmdb(const struct store_options *options, struct store **ret, struct error *err) {
+int lmdb_backend_open(const struct store_options *options, struct store_backend **ret, struct error *err) {
     struct lmdb_backend *b = xnew0(struct lmdb_backend);
 
-    *ret = NULL;
     b->base.ops = &lmdb_ops;
     b->path = xstrdup(options->path);
     b->folder = -EBADF;
@@ -402,5 +402,14 @@ int store_open_lmdb(const struct store_options *options, struct store **ret, str
         lmdb_close(&b->base);
         return r;
     }
-    return store_open_backend(&b->base, options, ret, err);
+    *ret = &b->base;
+    return 0;
+}
+
+int store_open_lmdb(const struct store_options *options, struct store **ret, struct error *err) {
+    struct store_backend *b = NULL;
+
+    *ret = NULL;
+    int r = lmdb_backend_open(options, &b, err);
+    return r < 0 ? r : store_open_backend(b, options, ret, err);
 }
