@@ -44,7 +44,11 @@
  * topmost first], upper, work}. upper and work are emptied before each start: a restarted container begins anew
  *   restartPolicy                "Always" in initContainers: a sidecar. Absent elsewhere
  *   stopSignal                   signal number, default 15
- *   postStart, preStop           optional {exec: [args]} or {sleepSeconds: n}
+ *   postStart, preStop           optional {exec: [args]}, {sleepSeconds: n} or {http: true}: the agent is asked to run
+ * it (event "hook"). preStop is part of the grace; when it leaves less than two seconds of it, or nothing, the program
+ * still has two seconds from the stop signal to SIGKILL startupProbe                 boolean: not started before the
+ * agent says so (op "started") terminationMessageFile       optional path on the host: made anew (empty, 0666) before
+ * each run, its first bytes (at most 4096, and 12288 shared by all containers) become the message of the termination
  *
  * --- state.json, and the event "state" ---
  *
@@ -58,11 +62,12 @@
  *   containers                   array in the order of pod.json, init containers first:
  *     name; init, sidecar        string; booleans
  *     state                      "waiting" | "running" | "terminated"
- *     reason, message            waiting: PodInitializing, ContainerCreating, CrashLoopBackOff;
+ *     reason, message            waiting: PodInitializing, ContainerCreating, CrashLoopBackOff, RunContainerError;
  *                                terminated: Completed, Error, OOMKilled, StartError (exit code 128)
  *     containerID                64 hex digits, new at every start; "" before the first
  *     pid                        running only
- *     started                    boolean: the postStart hook, if any, is done
+ *     started                    boolean: the postStart hook, if any, is done, and the startup probe succeeded
+ *     postStartDone              boolean: running, and the postStart hook, if any, is done
  *     startedAt, finishedAt      startedAt is taken before the process starts: its first output is never earlier
  *     exitCode, signal           terminated only; exitCode is 128+signal when a signal ended it
  *     restartCount               integer
@@ -78,13 +83,22 @@
  *   {"event":"state", …}                               the whole state, after every change
  *   {"event":"exec-started","id":…}                    one descriptor (the terminal's master) when tty was asked
  *   {"event":"exec-exit","id":…,"exitCode":n,"signal":n}   or with "error": "…" when it could not start
+ *   {"event":"hook","container":…,"containerID":…,"hook":"postStart"|"preStop"}   run this hook and answer with
+ *                                                      "hook-done". Said again to each new peer until answered, so a
+ *                                                      hook may run twice. postStart waits for a peer; preStop until
+ *                                                      the grace is used up
+ *   {"event":"hook-failed","container":…,"containerID":…,"hook":…,"message":…}   whoever ran it; postStart: the
+ *                                                      container is being ended
  *   {"event":"error","op":…,"message":…}               a message was not understood
  *
  * To the supervisor:
  *   {"op":"network"}                                   the veth is there: start containers. Repeating is harmless
  *   {"op":"stop","gracePeriodSeconds":n}               ends the pod; a later, shorter period shortens it. n 0: at once
  *   {"op":"restart","container":…,"reason":…,"message":…,"gracePeriodSeconds":n}   ends this container by its stop
- *                                                      signal; its restart policy decides what follows (liveness)
+ *                                                      signal (liveness). It is restarted, unless the restart policy
+ *                                                      is Never, also when its exit code is 0
+ *   {"op":"started","container":…,"containerID":…}     the startup probe of this run succeeded
+ *   {"op":"hook-done","container":…,"containerID":…,"hook":…,"error":…}   error: absent when it succeeded
  *   {"op":"exec","id":…,"container":…,"args":[…],"tty":bool,"stdin":bool,"stdout":bool,"stderr":bool,
  *    "env":["A=b"],"rows":n,"columns":n}               descriptors with it: one for each true among stdin, stdout,
  *                                                      stderr, in this order; none with tty. id: the peer's choice

@@ -39,6 +39,7 @@ static void parse_hook(const struct json *hook, struct pod_hook *ret) {
     ret->sleep_seconds = (int) json_int_or(json_get(hook, "sleepSeconds"), -1);
     if (json_len(json_get(hook, "exec")) > 0)
         ret->args = dup_strings(json_get(hook, "exec"));
+    ret->http = json_bool_or(json_get(hook, "http"), false);
 }
 
 static int parse_container(const struct json *doc, bool init, const char *list, size_t i,
@@ -55,6 +56,10 @@ static int parse_container(const struct json *doc, bool init, const char *list, 
         return error_set(err, -EINVAL, "%s[%zu].stopSignal: no such signal", list, i);
     parse_hook(json_get(doc, "postStart"), &ret->post_start);
     parse_hook(json_get(doc, "preStop"), &ret->pre_stop);
+    ret->startup_probe = json_bool_or(json_get(doc, "startupProbe"), false);
+    ret->termination_file = dup_string(json_get(doc, "terminationMessageFile"));
+    if (ret->termination_file && ret->termination_file[0] != '/')
+        return error_set(err, -EINVAL, "%s[%zu].terminationMessageFile: not absolute", list, i);
     if (!json_is_object(json_get(doc, "config")))
         return error_set(err, -EINVAL, "%s[%zu].config: missing", list, i);
     return 0;
@@ -146,6 +151,7 @@ static void container_config_finish(struct pod_container_config *c) {
     free(c->name);
     strv_free(c->post_start.args);
     strv_free(c->pre_stop.args);
+    free(c->termination_file);
 }
 
 void pod_config_free(struct pod_config *c) {

@@ -21,6 +21,7 @@ enum pod_restart { POD_RESTART_ALWAYS, POD_RESTART_ON_FAILURE, POD_RESTART_NEVER
 struct pod_hook {
     char **args;       /* NULL: none */
     int sleep_seconds; /* -1: none */
+    bool http;         /* the agent runs it */
 };
 
 struct pod_container_config {
@@ -28,6 +29,8 @@ struct pod_container_config {
     bool init, sidecar; /* a sidecar is an init container, too */
     int stop_signal;
     struct pod_hook post_start, pre_stop;
+    bool startup_probe;     /* started only when the agent says so */
+    char *termination_file; /* on the host, bound into the container; NULL: none */
 };
 
 struct pod_tmpfs {

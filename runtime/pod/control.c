@@ -142,7 +142,66 @@ static int op_restart(struct pod_peer *peer, struct request *q, struct error *er
         return error_set(err, -ESRCH, "no such container, or it is not running");
     free(run->end_reason);
     run->end_reason = message ? xstrdup(message) : NULL;
+    run->container->restart_asked = true;
     pod_run_end(run, now_monotonic_usec() + (uint64_t) grace_of(peer->pod, q->doc) * USEC_PER_SEC);
+    return 0;
+}
+
+static int op_started(struct pod_peer *peer, struct request *q, struct error *err) {
+    struct pod_run *run = find_run(peer->pod, json_str(json_get(q->doc, "container")));
+
+    if (!run)
+        return error_set(err, -ESRCH, "no such container");
+    /* a word about an earlier run is late, not wrong */
+    if (run->container->state != POD_RUNNING || run->container->probed ||
+        strcmp(json_str_or(json_get(q->doc, "containerID"), ""), run->container->id) != 0)
+        return 0;
+    pod_container_probed(run->container);
+    peer->pod->changed = true;
+    return 0;
+}
+
+static const char *hook_name(enum pod_exec_kind kind) {
+    return kind == POD_EXEC_POST_START ? "postStart" : "preStop";
+}
+
+static struct json *hook_event(const struct pod_run *run, const char *event, enum pod_exec_kind kind) {
+    struct json *o = json_object();
+
+    json_set(&o, "event", json_string(event));
+    json_set(&o, "container", json_string(run->container->config->name));
+    json_set(&o, "containerID", json_string(run->container->id));
+    json_set(&o, "hook", json_string(hook_name(kind)));
+    return o;
+}
+
+void pod_control_ask_hook(struct pod_run *run) {
+    struct pod_peer *peer;
+
+    list_foreach(peer, &run->pod->peers, link) pod_peer_send(peer, hook_event(run, "hook", run->hook_asked), -1);
+}
+
+void pod_control_hook_failed(struct pod_run *run, enum pod_exec_kind kind, const char *message) {
+    struct pod_peer *peer;
+
+    list_foreach(peer, &run->pod->peers, link) {
+        struct json *o = hook_event(run, "hook-failed", kind);
+        json_set(&o, "message", json_string(message));
+        pod_peer_send(peer, o, -1);
+    }
+}
+
+static int op_hook_done(struct pod_peer *peer, struct request *q, struct error *err) {
+    struct pod_run *run = find_run(peer->pod, json_str(json_get(q->doc, "container")));
+
+    if (!run)
+        return error_set(err, -ESRCH, "no such container");
+    enum pod_exec_kind kind = run->hook_asked;
+    if (kind == POD_EXEC_PEER || strcmp(json_str_or(json_get(q->doc, "hook"), ""), hook_name(kind)) != 0 ||
+        strcmp(json_str_or(json_get(q->doc, "containerID"), ""), run->container->id) != 0)
+        return 0;
+    run->hook_asked = POD_EXEC_PEER;
+    pod_run_hook_done(run, kind, json_str(json_get(q->doc, "error")));
     return 0;
 }
 
@@ -215,7 +274,8 @@ static const struct {
     const char *name;
     int (*fn)(struct pod_peer *peer, struct request *q, struct error *err);
 } ops[] = {
-    {"network", op_network}, {"stop", op_stop}, {"restart", op_restart}, {"exec", op_exec}, {"exec-kill", op_exec_kill},
+    {"network", op_network},     {"stop", op_stop},       {"restart", op_restart},     {"exec", op_exec},
+    {"exec-kill", op_exec_kill}, {"started", op_started}, {"hook-done", op_hook_done},
 };
 
 static void handle(struct pod_peer *peer, const char *text, size_t n, struct request *q) {
@@ -309,6 +369,9 @@ static void on_listen(void *userdata, uint32_t events) {
     struct json *state = pod_record_make(&pod->model, &pod->record);
     json_set(&state, "event", json_string("state"));
     pod_peer_send(peer, state, -1);
+    for (size_t i = 0; i < pod->model.n; i++)
+        if (pod->runs[i].hook_asked != POD_EXEC_PEER)
+            pod_peer_send(peer, hook_event(&pod->runs[i], "hook", pod->runs[i].hook_asked), -1);
 }
 
 int pod_control_open(struct pod *pod, struct error *err) {

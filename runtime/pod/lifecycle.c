@@ -28,9 +28,9 @@ bool pod_restarts(enum pod_restart policy, const struct pod_container *c, int ex
         return true;
     switch (policy) {
     case POD_RESTART_ALWAYS:
-        return !c->config->init || exit_code != 0;
+        return !c->config->init || exit_code != 0 || c->restart_asked;
     case POD_RESTART_ON_FAILURE:
-        return exit_code != 0;
+        return exit_code != 0 || c->restart_asked;
     case POD_RESTART_NEVER:
         return false;
     }
@@ -46,12 +46,26 @@ void pod_container_began(struct pod_container *c, const char *id, pid_t pid, uin
         c->restart_count++;
     }
     c->state = POD_RUNNING;
-    c->restart_pending = false;
-    c->started = false;
+    c->restart_pending = c->restart_asked = false;
+    c->hooked = c->probed = c->started = false;
     c->pid = pid;
     c->started_mono = now;
     c->started_at = now_real;
     strncpy(c->id, id, sizeof(c->id) - 1);
+}
+
+static void note_started(struct pod_container *c) {
+    c->started = c->hooked && (c->probed || !c->config->startup_probe);
+}
+
+void pod_container_hooked(struct pod_container *c) {
+    c->hooked = true;
+    note_started(c);
+}
+
+void pod_container_probed(struct pod_container *c) {
+    c->probed = true;
+    note_started(c);
 }
 
 void pod_container_ended(struct pod_model *m, struct pod_container *c, int exit_code, int signal, const char *reason,
@@ -68,7 +82,7 @@ void pod_container_ended(struct pod_model *m, struct pod_container *c, int exit_
     memcpy(c->ended.id, c->id, sizeof(c->id));
     c->state = POD_TERMINATED;
     c->pid = 0;
-    c->started = false;
+    c->hooked = c->probed = c->started = false;
     c->restart_pending = !m->stopping && pod_restarts(m->config->restart, c, exit_code);
     if (!c->restart_pending)
         return;

@@ -36,7 +36,10 @@ struct pod_container {
     enum pod_state state;
     char id[POD_CONTAINER_ID_SIZE]; /* of the run that is or was; "" before the first */
     pid_t pid;                      /* running only */
-    bool started;                   /* running, and its postStart hook is done */
+    bool hooked;                    /* running, and its postStart hook is done */
+    bool probed;                    /* running, and its startup probe succeeded */
+    bool started;                   /* both, as far as it has them */
+    bool restart_asked;             /* it is being ended in order to be restarted, whatever its exit code */
     uint64_t started_at;            /* real time */
     uint64_t started_mono;          /* monotonic */
     struct pod_termination ended;   /* state terminated */
@@ -65,6 +68,9 @@ void pod_model_finish(struct pod_model *model);
 bool pod_restarts(enum pod_restart policy, const struct pod_container *c, int exit_code);
 /* A run begins: state running, restart count and last termination move on. */
 void pod_container_began(struct pod_container *c, const char *id, pid_t pid, uint64_t now, uint64_t now_real);
+/* A step of the container's start is done. */
+void pod_container_hooked(struct pod_container *c);
+void pod_container_probed(struct pod_container *c);
 /* A run ended; takes message. Decides on restart and back-off (none when the pod is stopping). */
 void pod_container_ended(struct pod_model *m, struct pod_container *c, int exit_code, int signal, const char *reason,
                          char *take_message, uint64_t now, uint64_t now_real);

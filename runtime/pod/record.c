@@ -45,17 +45,33 @@ static void put_waiting(const struct pod_model *m, const struct pod_container *c
 
 /* Ended, and due again at once: between two runs, not in back-off. */
 static void put_between(const struct pod_container *c, struct json **o) {
+    bool unstartable = strcmp(c->ended.reason, "StartError") == 0;
+
     json_set(o, "state", json_string("waiting"));
-    json_set(o, "reason", json_string("ContainerCreating"));
+    json_set(o, "reason", json_string(unstartable ? "RunContainerError" : "ContainerCreating"));
+    if (unstartable && c->ended.message)
+        json_set(o, "message", json_string(c->ended.message));
     put_last(o, &c->ended);
 }
 
-static void put_backoff(const struct pod_container *c, struct json **o) {
+/* As Go writes a time.Duration of whole seconds. */
+static void format_duration(unsigned seconds, char *out, size_t n) {
+    if (seconds >= 60)
+        (void) snprintf(out, n, "%um%us", seconds / 60, seconds % 60);
+    else
+        (void) snprintf(out, n, "%us", seconds);
+}
+
+static void put_backoff(const struct pod_model *m, const struct pod_container *c, struct json **o) {
+    char text[32];
+
     json_set(o, "state", json_string("waiting"));
     json_set(o, "reason", json_string("CrashLoopBackOff"));
     uint64_t wait = c->retry_at_real > c->ended.finished_at ? c->retry_at_real - c->ended.finished_at : 0;
+    format_duration((unsigned) (wait / 1000000), text, sizeof(text));
     json_set(o, "message",
-             json_stringf("back-off %us restarting failed container=%s", (unsigned) (wait / 1000000), c->config->name));
+             json_stringf("back-off %s restarting failed container=%s pod=%s_%s(%s)", text, c->config->name,
+                          m->config->name, m->config->namespace, m->config->uid));
     json_set(o, "retryAt", json_int((int64_t) c->retry_at_real));
     put_last(o, &c->ended);
 }
@@ -69,12 +85,13 @@ static struct json *container_doc(const struct pod_model *m, const struct pod_co
     json_set(&o, "restartCount", json_int(c->restart_count));
     json_set(&o, "containerID", json_string(c->id));
     json_set(&o, "started", json_bool(c->started));
+    json_set(&o, "postStartDone", json_bool(c->hooked));
     if (c->state == POD_WAITING) {
         put_waiting(m, c, &o);
     } else if (c->state == POD_TERMINATED && c->restart_pending && c->retry_at_real <= c->ended.finished_at) {
         put_between(c, &o);
     } else if (c->state == POD_TERMINATED && c->restart_pending) {
-        put_backoff(c, &o);
+        put_backoff(m, c, &o);
     } else if (c->state == POD_TERMINATED) {
         json_set(&o, "state", json_string("terminated"));
         put_termination(&o, &c->ended);

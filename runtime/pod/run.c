@@ -13,9 +13,13 @@
 #include "podium/base/random.h"
 #include "runtime/pod/output.h"
 #include "runtime/pod/supervisor.h"
+#include "runtime/pod/termination.h"
 
-#define START_ERROR_CODE      128  /* what containerd reports when a container could not be started */
-#define LEFTOVER_TIMEOUT_MSEC 2000 /* for processes just killed to be gone */
+#define TERMINATION_BYTES_MAX 4096               /* of one container's message */
+#define TERMINATION_BYTES_POD 12288              /* of all of a pod's: MaxPodTerminationMessageLogLength */
+#define START_ERROR_CODE      128                /* what containerd reports when a container could not be started */
+#define SHUTDOWN_WINDOW_USEC  (2 * USEC_PER_SEC) /* between the stop signal and SIGKILL after a long preStop hook */
+#define LEFTOVER_TIMEOUT_MSEC 2000               /* for processes just killed to be gone */
 
 static void make_id(char out[POD_CONTAINER_ID_SIZE]) {
     unsigned char bytes[(POD_CONTAINER_ID_SIZE - 1) / 2];
@@ -120,6 +124,16 @@ static bool was_out_of_memory(struct pod_run *run, const struct container_status
            (events.oom_kill > 0 || events.oom_group_kill > 0);
 }
 
+/* What the container wrote for us, else why it was asked to end. */
+static char *last_words(struct pod_run *run) {
+    const char *path = run->container->config->termination_file;
+    size_t share = TERMINATION_BYTES_POD / run->pod->model.n;
+    char *text =
+        path ? termination_file_read(path, share < TERMINATION_BYTES_MAX ? share : TERMINATION_BYTES_MAX) : NULL;
+
+    return text ? text : steal(&run->end_reason);
+}
+
 static void on_ended(void *userdata, uint32_t events) {
     struct pod_run *run = userdata;
     struct pod *pod = run->pod;
@@ -137,10 +151,11 @@ static void on_ended(void *userdata, uint32_t events) {
     container_process_finish(&run->process);
     run->process = (struct container_process) CONTAINER_PROCESS_INIT;
     drop_cgroup(run);
-    run->told = false;
+    run->told = run->in_pre_stop = false;
+    run->hook_asked = POD_EXEC_PEER;
     run->kill_at = run->hook_until = 0;
-    pod_container_ended(&pod->model, run->container, code, status.signal, reason, steal(&run->end_reason),
-                        now_monotonic_usec(), now_realtime_usec());
+    pod_container_ended(&pod->model, run->container, code, status.signal, reason, last_words(run), now_monotonic_usec(),
+                        now_realtime_usec());
     pod->changed = true;
 }
 
@@ -172,7 +187,10 @@ static int launch(struct pod_run *run, const struct pod_launch *l, struct error 
 
     if (output < 0)
         return output;
-    int r = fresh_overlay(l->overlay, err);
+    const char *words = run->container->config->termination_file;
+    int r = words ? termination_file_make(words, err) : 0;
+    if (r == 0)
+        r = fresh_overlay(l->overlay, err);
     if (r == 0)
         r = make_mount_point(pod, l->spec, err);
     if (r == 0)
@@ -216,8 +234,11 @@ static void post_start(struct pod_run *run) {
             pod_run_hook_done(run, POD_EXEC_POST_START, error_text(&err, r));
     } else if (hook->sleep_seconds >= 0) {
         run->hook_until = now_monotonic_usec() + (uint64_t) hook->sleep_seconds * USEC_PER_SEC;
+    } else if (hook->http) {
+        run->hook_asked = POD_EXEC_POST_START;
+        pod_control_ask_hook(run);
     } else {
-        run->container->started = true;
+        pod_container_hooked(run->container);
     }
 }
 
@@ -260,16 +281,25 @@ void pod_run_hook_done(struct pod_run *run, enum pod_exec_kind kind, const char 
     case POD_EXEC_POST_START:
         if (error) {
             log_warning("container %s: postStart hook failed: %s", run->container->config->name, error);
+            pod_control_hook_failed(run, kind, error);
             free(run->end_reason);
             run->end_reason = xasprintf("postStart hook failed: %s", error);
             pod_run_end(run, now_monotonic_usec() + (uint64_t) pod->config->grace_seconds * USEC_PER_SEC);
         } else {
-            run->container->started = true;
+            pod_container_hooked(run->container);
         }
         break;
     case POD_EXEC_PRE_STOP:
-        if (error)
+        if (!run->in_pre_stop) /* it took too long: the stop signal did not wait for it */
+            break;
+        run->in_pre_stop = false;
+        if (error) {
             log_warning("container %s: preStop hook failed: %s", run->container->config->name, error);
+            pod_control_hook_failed(run, kind, error);
+        }
+        /* the hook used up some of the grace: a moment for the program itself is left in any case */
+        if (run->kill_at < now_monotonic_usec() + SHUTDOWN_WINDOW_USEC && !(pod->model.stopping && pod->stop_at_once))
+            run->kill_at = now_monotonic_usec() + SHUTDOWN_WINDOW_USEC;
         (void) kill(run->process.pid, run->container->config->stop_signal);
         break;
     }
@@ -289,8 +319,14 @@ void pod_run_timers(struct pod_run *run, uint64_t now) {
         run->hook_until = 0;
         pod_run_hook_done(run, run->told ? POD_EXEC_PRE_STOP : POD_EXEC_POST_START, NULL);
     }
-    if (run->kill_at > 0 && now >= run->kill_at) {
-        run->kill_at = 0;
-        pod_run_kill(run);
+    if (run->kill_at == 0 || now < run->kill_at)
+        return;
+    if (run->in_pre_stop && !(run->pod->model.stopping && run->pod->stop_at_once)) {
+        run->hook_until = 0;
+        run->hook_asked = POD_EXEC_PEER;
+        pod_run_hook_done(run, POD_EXEC_PRE_STOP, "it did not complete in the grace period");
+        return;
     }
+    run->kill_at = 0;
+    pod_run_kill(run);
 }

@@ -17,19 +17,24 @@ void pod_run_end(struct pod_run *run, uint64_t kill_at) {
         return;
     if (run->kill_at == 0 || kill_at < run->kill_at)
         run->kill_at = kill_at;
-    if (run->told || kill_at <= now) {
+    if (run->told || kill_at <= now) { /* no time for hooks */
         run->told = true;
         pod_run_timers(run, now);
         return;
     }
     run->told = true;
-    run->hook_until = 0; /* a postStart still sleeping is over */
+    run->hook_until = 0; /* a postStart still sleeping or asked for is over */
+    run->hook_asked = POD_EXEC_PEER;
+    run->in_pre_stop = hook->args || hook->sleep_seconds > 0 || hook->http;
     if (hook->args) {
         r = pod_exec_start(run, POD_EXEC_PRE_STOP, NULL, NULL, &request, &console, &err);
         if (r < 0)
             pod_run_hook_done(run, POD_EXEC_PRE_STOP, error_text(&err, r));
     } else if (hook->sleep_seconds > 0) {
         run->hook_until = now + (uint64_t) hook->sleep_seconds * USEC_PER_SEC;
+    } else if (hook->http) {
+        run->hook_asked = POD_EXEC_PRE_STOP;
+        pod_control_ask_hook(run);
     } else {
         (void) kill(run->process.pid, run->container->config->stop_signal);
     }
@@ -48,6 +53,7 @@ void pod_stop(struct pod *pod, int64_t grace_seconds) {
     } else if (deadline < pod->stop_deadline) {
         pod->stop_deadline = deadline;
     }
+    pod->stop_at_once = pod->stop_at_once || grace_seconds <= 0;
     for (size_t i = 0; i < pod->model.n; i++) {
         struct pod_run *run = &pod->runs[i];
         /* whoever is not asked to end before the deadline, is killed then all the same */

@@ -19,6 +19,8 @@
 struct pod;
 
 /* The live side of container i of the model. */
+enum pod_exec_kind { POD_EXEC_PEER, POD_EXEC_POST_START, POD_EXEC_PRE_STOP };
+
 struct pod_run {
     struct pod *pod;
     struct pod_container *container;
@@ -28,6 +30,8 @@ struct pod_run {
     bool own_pid_namespace;         /* its end takes everything in it along */
     bool told;                      /* asked to end */
     bool warned;                    /* about settings left out */
+    bool in_pre_stop;               /* the stop signal waits for its preStop hook */
+    enum pod_exec_kind hook_asked;  /* the hook the agent was asked to run; POD_EXEC_PEER: none */
     uint64_t kill_at;               /* monotonic; 0: not set */
     uint64_t hook_until;            /* monotonic: a sleeping hook is done then; 0: not sleeping */
     struct seccomp_filter *seccomp; /* compiled at the first start: compiling is the dearest part of one */
@@ -42,8 +46,6 @@ struct pod_peer {
     size_t n_queue;
     bool behind; /* the newest state is not queued yet */
 };
-
-enum pod_exec_kind { POD_EXEC_PEER, POD_EXEC_POST_START, POD_EXEC_PRE_STOP };
 
 struct pod_exec {
     struct list link;
@@ -70,6 +72,7 @@ struct pod {
     struct list peers, execs;
     struct list outputs;    /* struct pod_output: of containers that run, or whose last words are still in the pipe */
     uint64_t stop_deadline; /* monotonic */
+    bool stop_at_once;      /* no grace at all */
     bool changed;           /* the state must be written and sent */
     int n_running_told;     /* for STATUS= */
 };
@@ -79,6 +82,9 @@ int pod_control_open(struct pod *pod, struct error *err) _must_check_;
 /* Queues a message for one peer; take_fd (or -1) is closed once sent. */
 void pod_peer_send(struct pod_peer *peer, struct json *take, int take_fd);
 void pod_control_broadcast_state(struct pod *pod, const struct json *state);
+/* Asks every peer to run run->hook_asked; who connects later is asked, too, until one has answered. */
+void pod_control_ask_hook(struct pod_run *run);
+void pod_control_hook_failed(struct pod_run *run, enum pod_exec_kind kind, const char *message);
 void pod_control_close(struct pod *pod);
 
 /* --- run.c --- */

@@ -200,7 +200,7 @@ static void test_record(void **state) {
     const struct json *a = json_at(json_get(doc, "containers"), 0), *b = json_at(json_get(doc, "containers"), 1);
     assert_string_equal(json_str(json_get(a, "state")), "waiting");
     assert_string_equal(json_str(json_get(a, "reason")), "CrashLoopBackOff");
-    assert_string_equal(json_str(json_get(a, "message")), "back-off 10s restarting failed container=a");
+    assert_string_equal(json_str(json_get(a, "message")), "back-off 10s restarting failed container=a pod=p_n(u)");
     assert_int_equal(json_int_or(json_path(a, "last", "exitCode"), -1), 8);
     assert_string_equal(json_str(json_get(b, "state")), "running");
 
@@ -213,6 +213,50 @@ static void test_record(void **state) {
     assert_int_equal(again.m.containers[1].last.exit_code, 128 + SIGKILL);
     world_finish(&w);
     world_finish(&again);
+}
+
+/* A sidecar with a startup probe lets the next one start when the probe succeeded, not before. */
+static void test_startup_probe(void **state) {
+    struct world w = world(
+        POD("Always", "{\"name\":\"s\",\"config\":{},\"restartPolicy\":\"Always\",\"startupProbe\":true}", C("a")));
+    struct pod_container *s = &w.m.containers[0];
+    struct pod_next next;
+
+    pod_next(&w.m, w.now, &next);
+    assert_ptr_equal(next.start, s);
+    pod_container_began(s, "id", 7, w.now, w.now);
+    pod_container_hooked(s);
+    assert_true(s->hooked);
+    assert_false(s->started);
+    pod_next(&w.m, w.now, &next);
+    assert_null(next.start);
+    pod_container_probed(s);
+    assert_true(s->started);
+    pod_next(&w.m, w.now, &next);
+    assert_ptr_equal(next.start, &w.m.containers[1]);
+    pod_container_ended(&w.m, s, 1, 0, "Error", NULL, w.now, w.now);
+    pod_container_began(s, "id2", 8, w.now, w.now);
+    assert_false(s->probed); /* each run has its own */
+    world_finish(&w);
+}
+
+/* A container ended because of its liveness probe comes back even when it ends well, but not against the policy. */
+static void test_restart_asked(void **state) {
+    static const struct {
+        const char *policy;
+        bool again;
+    } cases[] = {
+        {POD("OnFailure", "", C("a")), true}, {POD("Always", "", C("a")), true}, {POD("Never", "", C("a")), false}};
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct world w = world(cases[i].policy);
+        struct pod_container *a = &w.m.containers[0];
+        pod_container_began(a, "id", 7, w.now, w.now);
+        a->restart_asked = true;
+        pod_container_ended(&w.m, a, 0, 0, "Completed", NULL, w.now, w.now);
+        assert_int_equal(a->restart_pending, cases[i].again);
+        world_finish(&w);
+    }
 }
 
 static void test_bad_config(void **state) {
@@ -236,8 +280,9 @@ static void test_bad_config(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),     cmocka_unit_test(test_backoff), cmocka_unit_test(test_policies),
-        cmocka_unit_test(test_end_order), cmocka_unit_test(test_record),  cmocka_unit_test(test_bad_config),
+        cmocka_unit_test(test_order),         cmocka_unit_test(test_backoff),       cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_end_order),     cmocka_unit_test(test_record),        cmocka_unit_test(test_bad_config),
+        cmocka_unit_test(test_startup_probe), cmocka_unit_test(test_restart_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

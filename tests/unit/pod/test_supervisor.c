@@ -535,6 +535,120 @@ static void test_hooks_and_sharing(void **state) {
     stage_finish(&s);
 }
 
+/* The next event of this name. */
+static struct json *event(struct stage *s, const char *name) {
+    for (;;) {
+        struct json *m = receive(s, 10000, NULL);
+        assert_non_null(m);
+        if (strcmp(json_str_or(json_get(m, "event"), ""), name) == 0)
+            return m;
+        json_unref(m);
+    }
+}
+
+static void answer(struct stage *s, const struct json *hook, const char *error) {
+    struct json *m = json_ref(hook);
+
+    json_set(&m, "op", json_string("hook-done"));
+    if (error)
+        json_set(&m, "error", json_string(error));
+    _cleanup_free_ char *text = json_to_text(m);
+    tell(s, text);
+    json_unref(m);
+}
+
+static struct json *hooked_container(struct stage *s, const char *script) {
+    struct json *c = container(s, "a", script, false);
+    _cleanup_free_ char *words = xasprintf("%s/words/a", s->dir);
+    struct json *mounts = json_object(), *options = json_array();
+
+    json_set_path(&c, json_bool(true), "postStart", "http");
+    json_set_path(&c, json_bool(true), "preStop", "http");
+    json_set(&c, "startupProbe", json_bool(true));
+    json_set(&c, "terminationMessageFile", json_string(words));
+    json_append(&options, json_string("bind"));
+    json_set(&mounts, "destination", json_string("/dev/words"));
+    json_set(&mounts, "type", json_string("bind"));
+    json_set(&mounts, "source", json_string(words));
+    json_set(&mounts, "options", options);
+    json_append(json_edit(json_edit(&c, "config"), "mounts"), mounts);
+    return c;
+}
+
+/* Hooks the agent runs: asked for, asked again of the next agent, their outcome obeyed. Last words are kept. */
+static void test_hooks_of_the_agent(void **state) {
+    struct stage s;
+
+    stage_new(&s);
+    struct json *doc = pod_doc("Always", 2);
+    add(&doc, "containers",
+        hooked_container(
+            &s, "trap 'echo bye; echo -n last \xff words > /dev/words; exit 3' TERM; while :; do sleep 0.05; done"));
+    launch(&s, doc);
+    connect_to(&s);
+    tell(&s, NETWORK);
+    _cleanup_json_ struct json *asked = event(&s, "hook");
+    assert_string_equal(json_str(json_get(asked, "hook")), "postStart");
+    closep(&s.sock); /* this agent ends; the next is asked */
+    connect_to(&s);
+    _cleanup_json_ struct json *again = event(&s, "hook");
+    assert_string_equal(json_str(json_get(again, "containerID")), json_str(json_get(asked, "containerID")));
+    answer(&s, again, NULL);
+    while (!json_bool_or(json_get(of(s.state, "a"), "postStartDone"), false))
+        json_unref(event(&s, "state"));
+    assert_false(json_bool_or(json_get(of(s.state, "a"), "started"), true)); /* the startup probe is missing */
+    _cleanup_free_ char *started = xasprintf("{\"op\":\"started\",\"container\":\"a\",\"containerID\":\"%s\"}",
+                                             json_str(json_get(of(s.state, "a"), "containerID")));
+    tell(&s, started);
+    while (!json_bool_or(json_get(of(s.state, "a"), "started"), false))
+        json_unref(event(&s, "state"));
+
+    /* restarted for its probe: preStop first, then the signal; the next run's postStart fails: that run ends, too */
+    tell(&s, "{\"op\":\"restart\",\"container\":\"a\",\"message\":\"probe\"}");
+    _cleanup_json_ struct json *pre = event(&s, "hook");
+    assert_string_equal(json_str(json_get(pre, "hook")), "preStop");
+    answer(&s, pre, NULL);
+    wait_for(&s, "a", "running", 1);
+    assert_string_equal(json_str(json_path(of(s.state, "a"), "last", "message")), "last \xEF\xBF\xBD words");
+    assert_int_equal(json_int_or(json_path(of(s.state, "a"), "last", "exitCode"), 0), 3);
+    _cleanup_json_ struct json *post = event(&s, "hook");
+    answer(&s, post, "refused");
+    _cleanup_json_ struct json *failed = event(&s, "hook-failed");
+    assert_string_equal(json_str(json_get(failed, "message")), "refused");
+    assert_string_equal(json_str(json_get(failed, "hook")), "postStart");
+
+    /* nobody answers its preStop: the grace ends, then it still has its two seconds, in which it ends by itself */
+    wait_for(&s, "a", "waiting", 1);
+    tell(&s, "{\"op\":\"stop\"}");
+    assert_int_equal(wait_exit(&s), POD_EXIT_OK);
+    stage_finish(&s);
+}
+
+/* A preStop hook that never ends takes the grace, not the program's own two seconds. */
+static void test_hook_without_end(void **state) {
+    struct stage s;
+
+    stage_new(&s);
+    struct json *doc = pod_doc("Always", 1);
+    struct json *c = container(
+        &s, "a", "trap 'sleep 0.3; echo ended > /shared/end; exit 0' TERM; while :; do sleep 0.05; done", false);
+    json_set_path(&c, json_bool(true), "preStop", "http");
+    add(&doc, "containers", c);
+    launch(&s, doc);
+    connect_to(&s);
+    tell(&s, NETWORK);
+    wait_for(&s, "a", "running", 0);
+    usleep(200000); /* for its trap */
+    tell(&s, "{\"op\":\"stop\"}");
+    _cleanup_json_ struct json *failed = event(&s, "hook-failed");
+    assert_string_equal(json_str(json_get(failed, "hook")), "preStop");
+    assert_int_equal(wait_exit(&s), POD_EXIT_OK);
+    _cleanup_free_ char *end = shared_text(&s, "end");
+    assert_string_equal(end, "ended\n");
+    check_clean(&s);
+    stage_finish(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_and_stop),
@@ -545,6 +659,8 @@ int main(void) {
         cmocka_unit_test(test_agent_comes_and_goes),
         cmocka_unit_test(test_failures_leave_nothing),
         cmocka_unit_test(test_hooks_and_sharing),
+        cmocka_unit_test(test_hooks_of_the_agent),
+        cmocka_unit_test(test_hook_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
