@@ -50,6 +50,18 @@
  * agent says so (op "started") terminationMessageFile       optional path on the host: made anew (empty, 0666) before
  * each run, its first bytes (at most 4096, and 12288 shared by all containers) become the message of the termination
  *
+ *   stdin, stdinOnce             booleans: the container has an input that peers write to by "attach". With
+ *                                process.terminal of the OCI configuration the supervisor keeps the terminal's master
+ *
+ * --- output in the journal ---
+ *
+ * Each run of a container has a journal stream: SYSLOG_IDENTIFIER is the container's name, _SYSTEMD_UNIT the pod's unit,
+ * PRIORITY 6. SYSLOG_FACILITY is POD_LOG_FACILITY(number of the run): runs next to each other in time differ in it,
+ * so that a reader tells them apart however late their last lines came. The journal leaves out empty lines and
+ * cuts lines at NUL bytes, therefore: a line that is empty or has nothing but spaces gets one more space; a NUL byte is
+ * written as POD_LOG_ESCAPE POD_LOG_ESCAPED_NUL and the byte POD_LOG_ESCAPE as POD_LOG_ESCAPE POD_LOG_ESCAPED_ESCAPE.
+ * (Streams of supervisors that do not say "run" in the state have neither the facility nor these marks.)
+ *
  * --- state.json, and the event "state" ---
  *
  *   uid                          as in pod.json
@@ -69,10 +81,12 @@
  *     started                    boolean: the postStart hook, if any, is done, and the startup probe succeeded
  *     postStartDone              boolean: running, and the postStart hook, if any, is done
  *     startedAt, finishedAt      startedAt is taken before the process starts: its first output is never earlier
+ *     run                        number of the run (its restart count) whose times and codes these are; running and
+ *                                terminated. Absent or -1: not known
  *     exitCode, signal           terminated only; exitCode is 128+signal when a signal ended it
  *     restartCount               integer
  *     retryAt                    CrashLoopBackOff only: when the next start is due
- *     last                       the previous termination: {containerID, exitCode, signal, reason, message, startedAt,
+ *     last                       the previous termination: {containerID, run, exitCode, signal, reason, message, startedAt,
  *                                finishedAt}; absent before the first restart
  *
  * --- control socket: one JSON object a message, at most POD_MESSAGE_MAX bytes ---
@@ -81,7 +95,10 @@
  * peer (exec events only to the peer that asked):
  *   {"event":"sandbox","uid":…,"hostNetwork":bool}     one descriptor with it: the network namespace
  *   {"event":"state", …}                               the whole state, after every change
- *   {"event":"exec-started","id":…}                    one descriptor (the terminal's master) when tty was asked
+ *   {"event":"exec-started","id":…}                    one descriptor (the terminal's master) when tty was asked.
+ *                                                      Of an attach: "tty" and "inputOnce" of the container, and one
+ *                                                      descriptor to write to when stdin was asked and is open, or the
+ *                                                      terminal's master (to write to and to resize, not to read)
  *   {"event":"exec-exit","id":…,"exitCode":n,"signal":n}   or with "error": "…" when it could not start
  *   {"event":"hook","container":…,"containerID":…,"hook":"postStart"|"preStop"}   run this hook and answer with
  *                                                      "hook-done". Said again to each new peer until answered, so a
@@ -103,10 +120,25 @@
  *    "env":["A=b"],"rows":n,"columns":n}               descriptors with it: one for each true among stdin, stdout,
  *                                                      stderr, in this order; none with tty. id: the peer's choice
  *   {"op":"exec-kill","id":…,"signal":n}
+ *   {"op":"attach","id":…,"container":…,"stdin":bool,"stdout":bool,"stderr":bool}   descriptors with it: one for each
+ *                                                      true among stdout, stderr: writing sides, best of large pipes,
+ *                                                      that get a copy of the output from now on. They are closed at
+ *                                                      its end. Whoever takes nothing for a second is dropped. The
+ *                                                      answers are those of exec; exitCode is the container's. stderr
+ *                                                      comes apart only when the container has stdin and no terminal
+ *   {"op":"detach","id":…}                             ends an attach; the container stays as it is. No answer
  * An exec goes on when the peer that asked for it is gone (its descriptors tell it).
  */
 #ifndef PODIUM_RUNTIME_H
 #define PODIUM_RUNTIME_H
+
+/* Output in the journal: see above. */
+#define POD_LOG_PRIORITY       6u /* info */
+#define POD_LOG_FACILITIES     7u
+#define POD_LOG_FACILITY(run)  (16u + (unsigned) (run) % POD_LOG_FACILITIES) /* local0 to local6 */
+#define POD_LOG_ESCAPE         0xC0u                                         /* never occurs in UTF-8 */
+#define POD_LOG_ESCAPED_NUL    0x80u
+#define POD_LOG_ESCAPED_ESCAPE 0x81u
 
 #define POD_FILE_SPEC      "pod.json"
 #define POD_FILE_STATE     "state.json"

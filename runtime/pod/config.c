@@ -54,6 +54,8 @@ static int parse_container(const struct json *doc, bool init, const char *list, 
     ret->stop_signal = (int) json_int_or(json_get(doc, "stopSignal"), SIGTERM);
     if (ret->stop_signal < 1 || ret->stop_signal > SIGRTMAX)
         return error_set(err, -EINVAL, "%s[%zu].stopSignal: no such signal", list, i);
+    ret->input = json_bool_or(json_get(doc, "stdin"), false);
+    ret->input_once = json_bool_or(json_get(doc, "stdinOnce"), false);
     parse_hook(json_get(doc, "postStart"), &ret->post_start);
     parse_hook(json_get(doc, "preStop"), &ret->pre_stop);
     ret->startup_probe = json_bool_or(json_get(doc, "startupProbe"), false);

@@ -28,6 +28,7 @@ struct pod_container_config {
     char *name;
     bool init, sidecar; /* a sidecar is an init container, too */
     int stop_signal;
+    bool input, input_once; /* stdin, stdinOnce of the API */
     struct pod_hook post_start, pre_stop;
     bool startup_probe;     /* started only when the agent says so */
     char *termination_file; /* on the host, bound into the container; NULL: none */

@@ -40,6 +40,7 @@ static void peer_free(struct pod_peer *peer) {
     int fd = peer->watch.fd;
 
     pod_exec_forget_peer(peer->pod, peer);
+    pod_attach_forget_peer(peer->pod, peer);
     pod_loop_remove(&peer->pod->loop, &peer->watch);
     closep(&fd);
     list_foreach(m, &peer->queue, link) message_free(m);
@@ -264,6 +265,41 @@ static int op_exec(struct pod_peer *peer, struct request *q, struct error *err) 
     return 0;
 }
 
+/* The descriptors for what is wanted of stdout and stderr, in this order; what is not taken stays the request's. */
+static int op_attach(struct pod_peer *peer, struct request *q, struct error *err) {
+    const char *id = json_str_or(json_get(q->doc, "id"), "");
+    struct pod_run *run = find_run(peer->pod, json_str(json_get(q->doc, "container")));
+    struct pod_attach_request request = {
+        .input = json_bool_or(json_get(q->doc, "stdin"), false),
+        .stdout_fd = -1,
+        .stderr_fd = -1,
+    };
+    bool out = json_bool_or(json_get(q->doc, "stdout"), false), errors = json_bool_or(json_get(q->doc, "stderr"), false);
+    int r = 0;
+
+    if (!run)
+        r = error_set(err, -ENOENT, "no such container");
+    if (r == 0 && q->n_fds < (size_t) (out + errors))
+        r = error_set(err, -EINVAL, "a descriptor is missing");
+    if (r == 0) {
+        size_t next = 0;
+        if (out)
+            request.stdout_fd = steal_fd(&q->fds[next++]);
+        if (errors)
+            request.stderr_fd = steal_fd(&q->fds[next++]);
+        r = pod_attach_start(run, peer, id, &request, err);
+    }
+    if (r < 0)
+        tell_exec_failed(peer, id, error_text(err, r));
+    return 0;
+}
+
+static int op_detach(struct pod_peer *peer, struct request *q, struct error *err) {
+    /* unknown: it ended at the same time */
+    (void) (pod_attach_end(peer->pod, peer, json_str_or(json_get(q->doc, "id"), "")) < 0);
+    return 0;
+}
+
 static int op_exec_kill(struct pod_peer *peer, struct request *q, struct error *err) {
     int r = pod_exec_kill(peer->pod, peer, json_str_or(json_get(q->doc, "id"), ""),
                           (int) json_int_or(json_get(q->doc, "signal"), 9));
@@ -275,7 +311,7 @@ static const struct {
     int (*fn)(struct pod_peer *peer, struct request *q, struct error *err);
 } ops[] = {
     {"network", op_network},     {"stop", op_stop},       {"restart", op_restart},     {"exec", op_exec},
-    {"exec-kill", op_exec_kill}, {"started", op_started}, {"hook-done", op_hook_done},
+    {"exec-kill", op_exec_kill}, {"attach", op_attach}, {"detach", op_detach}, {"started", op_started}, {"hook-done", op_hook_done},
 };
 
 static void handle(struct pod_peer *peer, const char *text, size_t n, struct request *q) {

@@ -37,6 +37,10 @@ bool pod_restarts(enum pod_restart policy, const struct pod_container *c, int ex
     return false;
 }
 
+int pod_container_next_run(const struct pod_container *c) {
+    return c->restart_count + (c->state == POD_TERMINATED);
+}
+
 void pod_container_began(struct pod_container *c, const char *id, pid_t pid, uint64_t now, uint64_t now_real) {
     if (c->state == POD_TERMINATED) {
         free(c->last.message);
@@ -72,6 +76,7 @@ void pod_container_ended(struct pod_model *m, struct pod_container *c, int exit_
                          char *take_message, uint64_t now, uint64_t now_real) {
     free(c->ended.message);
     c->ended = (struct pod_termination){
+        .run = c->restart_count,
         .exit_code = exit_code,
         .signal = signal,
         .reason = reason,

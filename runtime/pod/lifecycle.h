@@ -25,6 +25,7 @@ enum pod_state { POD_WAITING, POD_RUNNING, POD_TERMINATED };
 
 struct pod_termination {
     char id[POD_CONTAINER_ID_SIZE];
+    int run; /* the restart count of the run; -1: not known */
     int exit_code, signal;
     const char *reason;               /* static */
     char *message;                    /* may be NULL */
@@ -66,6 +67,8 @@ void pod_model_finish(struct pod_model *model);
 
 /* Whether a container that ended with this code is started again. */
 bool pod_restarts(enum pod_restart policy, const struct pod_container *c, int exit_code);
+/* How often the container was restarted when it is started now. */
+int pod_container_next_run(const struct pod_container *c);
 /* A run begins: state running, restart count and last termination move on. */
 void pod_container_began(struct pod_container *c, const char *id, pid_t pid, uint64_t now, uint64_t now_real);
 /* A step of the container's start is done. */

@@ -19,6 +19,7 @@ static const char *intern_reason(const char *s) {
 
 static void put_termination(struct json **o, const struct pod_termination *t) {
     json_set(o, "containerID", json_string(t->id));
+    json_set(o, "run", json_int(t->run));
     json_set(o, "exitCode", json_int(t->exit_code));
     json_set(o, "signal", json_int(t->signal));
     json_set(o, "reason", json_string(t->reason));
@@ -99,6 +100,7 @@ static struct json *container_doc(const struct pod_model *m, const struct pod_co
             put_last(&o, &c->last);
     } else {
         json_set(&o, "state", json_string("running"));
+        json_set(&o, "run", json_int(c->restart_count));
         json_set(&o, "pid", json_int(c->pid));
         json_set(&o, "startedAt", json_int((int64_t) c->started_at));
         if (c->has_last)
@@ -127,6 +129,7 @@ struct json *pod_record_make(const struct pod_model *m, const struct pod_record 
 static void take_termination(struct pod_termination *t, const struct json *o) {
     free(t->message);
     *t = (struct pod_termination){
+        .run = (int) json_int_or(json_get(o, "run"), -1),
         .exit_code = (int) json_int_or(json_get(o, "exitCode"), 0),
         .signal = (int) json_int_or(json_get(o, "signal"), 0),
         .reason = intern_reason(json_str(json_get(o, "reason"))),
@@ -150,6 +153,7 @@ static void take_up_container(struct pod_model *m, struct pod_container *c, cons
         take_termination(&c->ended, o);
     } else if (strcmp(state, "running") == 0) {
         c->ended = (struct pod_termination){
+            .run = (int) json_int_or(json_get(o, "run"), -1),
             .exit_code = 128 + SIGKILL,
             .signal = SIGKILL,
             .reason = "Error",

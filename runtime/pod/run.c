@@ -11,7 +11,6 @@
 #include "podium/base/log.h"
 #include "podium/base/path.h"
 #include "podium/base/random.h"
-#include "runtime/pod/output.h"
 #include "runtime/pod/supervisor.h"
 #include "runtime/pod/termination.h"
 
@@ -106,17 +105,6 @@ static void drop_cgroup(struct pod_run *run) {
     run->cgroup = (struct cgroup) CGROUP_INIT;
 }
 
-/* The writing side of the container's output pipe. It belongs to the container's user, so that programs not run by root
- * may open /dev/stdout. */
-static int open_output(struct pod_run *run, const struct spec *spec, struct error *err) {
-    struct pod *pod = run->pod;
-    int fd = pod_output_new(&pod->loop, &pod->outputs, run->container->config->name, err);
-
-    if (fd >= 0 && fchown(fd, spec->process->user.uid, spec->process->user.gid) < 0)
-        log_debug("container %s: its output stays root's", run->container->config->name);
-    return fd;
-}
-
 static bool was_out_of_memory(struct pod_run *run, const struct container_status *status) {
     struct cgroup_memory_events events = {0};
 
@@ -151,6 +139,7 @@ static void on_ended(void *userdata, uint32_t events) {
     container_process_finish(&run->process);
     run->process = (struct container_process) CONTAINER_PROCESS_INIT;
     drop_cgroup(run);
+    pod_stdio_ended(run, &status);
     run->told = run->in_pre_stop = false;
     run->hook_asked = POD_EXEC_PEER;
     run->kill_at = run->hook_until = 0;
@@ -182,13 +171,14 @@ int pod_run_seccomp(struct pod_run *run, const struct pod_launch *l, const struc
 
 static int launch(struct pod_run *run, const struct pod_launch *l, struct error *err) {
     struct container_params params = CONTAINER_PARAMS_INIT;
-    _cleanup_close_ int output = open_output(run, l->spec, err);
+    _cleanup_(pod_stdio_finish) struct pod_stdio stdio = POD_STDIO_INIT;
     struct pod *pod = run->pod;
 
-    if (output < 0)
-        return output;
+    int r = pod_stdio_open(run, l->spec, pod_container_next_run(run->container), &stdio, err);
+    if (r < 0)
+        return r;
     const char *words = run->container->config->termination_file;
-    int r = words ? termination_file_make(words, err) : 0;
+    r = words ? termination_file_make(words, err) : 0;
     if (r == 0)
         r = fresh_overlay(l->overlay, err);
     if (r == 0)
@@ -201,8 +191,7 @@ static int launch(struct pod_run *run, const struct pod_launch *l, struct error 
     params.id = run->container->config->name;
     params.bundle = pod->dir;
     params.cgroup_fd = run->cgroup.fd;
-    params.stdio[0] = pod->null_fd;
-    params.stdio[1] = params.stdio[2] = output;
+    memcpy(params.stdio, stdio.fds, sizeof(params.stdio));
     params.overlay = l->overlay;
     params.namespace_fds[SPEC_NS_PID] = pod->sandbox.pidns_fd;
     params.new_session = true;
@@ -210,6 +199,8 @@ static int launch(struct pod_run *run, const struct pod_launch *l, struct error 
     r = pod_run_seccomp(run, l, &params.seccomp, err);
     if (r == 0)
         r = container_create(&params, &run->process, err);
+    if (r == 0)
+        r = pod_stdio_terminal(run, err);
     if (r == 0)
         r = container_start(&run->process, err);
     if (r == 0)
@@ -259,6 +250,7 @@ void pod_run_start(struct pod_run *run) {
     if (r < 0) {
         log_warning("container %s: cannot start: %s", run->container->config->name, error_text(&err, r));
         drop_cgroup(run);
+        pod_stdio_ended(run, NULL);
         pod_container_ended(&pod->model, run->container, START_ERROR_CODE, 0, "StartError",
                             xstrdup(error_text(&err, r)), now_monotonic_usec(), now_realtime_usec());
     } else {

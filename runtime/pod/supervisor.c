@@ -23,6 +23,7 @@
 #define TRIM_THRESHOLD (16 * 1024)
 
 static void run_finish(struct pod_run *run) {
+    closep(&run->input_fd);
     container_seccomp_free(run->seccomp);
     free(run->end_reason);
 }
@@ -30,6 +31,7 @@ static void run_finish(struct pod_run *run) {
 static void pod_free(struct pod *pod) {
     if (!pod)
         return;
+    pod_attach_free_all(pod);
     pod_control_close(pod);
     pod_exec_free_all(pod);
     pod_output_finish_all(&pod->outputs);
@@ -64,6 +66,7 @@ static struct pod *pod_new(const char *dir) {
     pod->record.started_at = now_realtime_usec();
     list_init(&pod->peers);
     list_init(&pod->execs);
+    list_init(&pod->attaches);
     list_init(&pod->outputs);
     return pod;
 }
@@ -84,6 +87,7 @@ static int load(struct pod *pod, struct error *err) {
                                         .container = &pod->model.containers[i],
                                         .process = CONTAINER_PROCESS_INIT,
                                         .watch = POD_WATCH_INIT,
+                                        .input_fd = -1,
                                         .cgroup = CGROUP_INIT};
     if (json_parse_file(pod->state_path, CONFIG_JSON_BYTES_MAX, &former, NULL) == 0)
         pod_record_take_up(&pod->model, former, now_realtime_usec());
@@ -192,6 +196,7 @@ static uint64_t advance(struct pod *pod) {
         earlier(&wake_at, pod->runs[i].kill_at);
         earlier(&wake_at, pod->runs[i].hook_until);
     }
+    earlier(&wake_at, pod_output_timers(&pod->outputs, now));
     return wake_at;
 }
 

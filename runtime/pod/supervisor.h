@@ -27,6 +27,10 @@ struct pod_run {
     struct container_process process;
     struct pod_watch watch;
     struct cgroup cgroup;
+    int number;                     /* how often it was restarted before */
+    bool tty;                       /* has a terminal */
+    int input_fd;                   /* the pipe to its stdin, or the terminal's master; -1: none */
+    bool input_given;               /* stdinOnce, and somebody is or was attached */
     bool own_pid_namespace;         /* its end takes everything in it along */
     bool told;                      /* asked to end */
     bool warned;                    /* about settings left out */
@@ -69,7 +73,7 @@ struct pod {
     struct pod_loop loop;
     struct pod_watch signal_watch, listen_watch;
     int signal_fd, listen_fd, null_fd;
-    struct list peers, execs;
+    struct list peers, execs, attaches;
     struct list outputs;    /* struct pod_output: of containers that run, or whose last words are still in the pipe */
     uint64_t stop_deadline; /* monotonic */
     bool stop_at_once;      /* no grace at all */
@@ -98,6 +102,33 @@ void pod_run_hook_done(struct pod_run *run, enum pod_exec_kind kind, const char 
 void pod_run_kill(struct pod_run *run);
 /* Timers of this run that are due. */
 void pod_run_timers(struct pod_run *run, uint64_t now);
+
+/* --- stdio.c --- */
+struct pod_stdio {
+    int fds[3]; /* for the container; -1 with a terminal */
+};
+#define POD_STDIO_INIT                                                                                                 \
+    {                                                                                                                  \
+        { -1, -1, -1 }                                                                                                 \
+    }
+/* What the run with this number of restarts before it gets as its standard streams. */
+int pod_stdio_open(struct pod_run *run, const struct spec *spec, int number, struct pod_stdio *ret,
+                   struct error *err) _must_check_;
+void pod_stdio_finish(struct pod_stdio *stdio);
+/* Takes the terminal of the container that was made; nothing to do without. */
+int pod_stdio_terminal(struct pod_run *run, struct error *err) _must_check_;
+/* The run ended (status NULL: it could not be started): input is closed, attached peers are told. */
+void pod_stdio_ended(struct pod_run *run, const struct container_status *status);
+
+struct pod_attach_request {
+    bool input;               /* wants to write to its stdin */
+    int stdout_fd, stderr_fd; /* -1: not wanted. Taken, also on failure */
+};
+int pod_attach_start(struct pod_run *run, struct pod_peer *peer, const char *id, struct pod_attach_request *request,
+                     struct error *err) _must_check_;
+int pod_attach_end(struct pod *pod, const struct pod_peer *peer, const char *id) _must_check_;
+void pod_attach_forget_peer(struct pod *pod, const struct pod_peer *peer);
+void pod_attach_free_all(struct pod *pod);
 
 /* --- exec.c --- */
 struct pod_exec_request {
