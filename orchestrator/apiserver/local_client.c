@@ -104,6 +104,7 @@ static struct json *result_object(const struct api_request *req) {
     case API_OUT_NONE:
     case API_OUT_WATCH:
     case API_OUT_STREAM:
+    case API_OUT_BACKUP:
         break;
     }
     return NULL;

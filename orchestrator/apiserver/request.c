@@ -8,6 +8,7 @@
 #include "orchestrator/apiserver/routes.h"
 #include "orchestrator/apiserver/subresources/stream.h"
 #include "orchestrator/apiserver/versions.h"
+#include "orchestrator/store/backup.h"
 #include "orchestrator/apiserver/verbs/watch.h"
 #include "podium/base/alloc.h"
 #include "podium/base/limits.h"
@@ -40,6 +41,7 @@ static void response_finish(struct api_response *out) {
     free(out->location);
     api_watch_free(out->watch);
     api_stream_free(out->stream);
+    store_backup_free(out->backup);
     strv_free(out->warnings);
 }
 

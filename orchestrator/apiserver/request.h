@@ -29,6 +29,7 @@
 struct api_request;
 struct api_watch;
 struct api_stream;
+struct store_backup;
 struct route;
 
 enum api_progress { API_DONE, API_PENDING };
@@ -45,6 +46,7 @@ enum api_output {
     API_OUT_TEXT,   /* `text` of type `content_type` */
     API_OUT_WATCH,  /* `watch` */
     API_OUT_STREAM, /* `stream`: bytes from a node (logs), or an upgrade (exec, attach) */
+    API_OUT_BACKUP, /* `backup`: the store as text, made as it is sent */
 };
 
 struct api_response {
@@ -63,6 +65,7 @@ struct api_response {
     bool immutable; /* may be cached for ever (hashed OpenAPI documents) */
     struct api_watch *watch;
     struct api_stream *stream;
+    struct store_backup *backup;
     char **warnings;
     unsigned retry_after;
 };

@@ -5,6 +5,7 @@
 
 #include "orchestrator/apiserver/authn/openid.h"
 #include "orchestrator/apiserver/authz/authorize.h"
+#include "orchestrator/apiserver/backup.h"
 #include "orchestrator/apiserver/discovery.h"
 #include "orchestrator/apiserver/health.h"
 #include "orchestrator/apiserver/openapi_routes.h"
@@ -27,6 +28,7 @@ static const struct route routes[] = {
     {"/openid/v1/jwks", MATCH_EXACT, PERMIT_PATH, "GET HEAD", openid_keys_serve},
     {"/openapi/v2", MATCH_EXACT, PERMIT_PATH, "GET HEAD", openapi_v2_serve},
     {"/openapi/v3", MATCH_TREE, PERMIT_PATH, "GET HEAD", openapi_v3_serve},
+    {"/podium/v1/backup", MATCH_EXACT, PERMIT_PATH, "GET", backup_serve},
 };
 /* Paths below /api and /apis: with a resource in them, and without. */
 static const struct route resource_route = {"/", MATCH_TREE, PERMIT_RESOURCE, NULL, serve_resource};

@@ -81,6 +81,14 @@ const struct verb cli_verbs[] = {
      flags_version, cli_verb_version},
     {"kubeconfig", CLUSTER, "print the access to the cluster in use, for kubectl and others", "kubeconfig [-o FILE]",
      NULL, flags_kubeconfig, cli_verb_kubeconfig},
+    {"backup", CLUSTER, "write the state of the cluster, and the server's keys, into a file",
+     "backup FILE [--data-dir DIR] [--no-keys]",
+     "  podium backup /var/backups/podium-$(date +%F).jsonl\n"
+     "\nOne consistent state while the cluster runs on; text, one object a line. Secrets and keys are in it as they "
+     "are: "
+     "only root may read the file, keep it so.\n"
+     "podium restore (on the server's host) makes a new store of it.\n",
+     flags_backup, cli_verb_backup},
     {"token", CLUSTER, "print how a new node joins", "token create [--token-file FILE] [--link HOST:PORT]", NULL,
      flags_token, cli_verb_token},
     {"help", OTHER, "what podium can do", "help [VERB]", NULL, NULL, cli_verb_help},

@@ -259,7 +259,7 @@ a_pod() { p get pods -l app=web -o jsonpath='{.items[0].metadata.name}'; }
     run p help
     [ "$status" -eq 0 ]
     for v in $(p help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p'); do
-        case $v in up | down | server | agent | image | node | help) continue ;; esac
+        case $v in up | down | server | agent | image | restore | node | help) continue ;; esac
         run p help "$v"
         [ "$status" -eq 0 ]
         [[ "$output" == "$v: "* ]]
@@ -284,7 +284,7 @@ a_pod() { p get pods -l app=web -o jsonpath='{.items[0].metadata.name}'; }
 @test "the manual names every verb and every flag" {
     man=$(sed 's/\\-/-/g' manifests/man/podium.8)
     for v in $(p help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p'); do
-        case $v in up | down | server | agent | image | node | help) continue ;; esac
+        case $v in up | down | server | agent | image | restore | node | help) continue ;; esac
         grep -q "^\.SS $v\$" <<<"$man" || { echo "$v is missing"; false; }
         section=$(sed -n "/^\.SS $v\$/,/^\.S[SH] /p" <<<"$man")
         for f in $(p help "$v" | sed -n '/^Flags$/,/^Flags of every verb$/s/^ *\(-.,\)\{0,1\} *--\([a-z-]*\).*/\2/p'); do

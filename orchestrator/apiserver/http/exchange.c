@@ -6,6 +6,7 @@
 #include "orchestrator/apiserver/http/internal.h"
 #include "orchestrator/apiserver/http/stream_answer.h"
 #include "orchestrator/apiserver/status.h"
+#include "orchestrator/store/backup.h"
 #include "podium/base/alloc.h"
 #include "podium/base/limits.h"
 
@@ -122,6 +123,31 @@ static void add_headers(struct MHD_Response *r, const struct api_request *req, c
         add_warning(r, *w);
 }
 
+/* --- backups: made line by line as the client takes them --- */
+
+static ssize_t read_backup(void *cls, uint64_t pos, char *buf, size_t max) {
+    size_t n = store_backup_read(cls, buf, max);
+    return n > 0 ? (ssize_t) n : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void free_backup(void *cls) {
+    store_backup_free(cls);
+}
+
+static enum MHD_Result backup_queue(struct MHD_Connection *c, struct api_request *req) {
+    struct store_backup *b = steal(&req->out.backup);
+    struct MHD_Response *r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 65536, read_backup, b, free_backup);
+    if (!r) {
+        store_backup_free(b);
+        return MHD_NO;
+    }
+    (void) MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "application/jsonl");
+    (void) MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    enum MHD_Result ok = MHD_queue_response(c, 200, r);
+    MHD_destroy_response(r);
+    return ok;
+}
+
 /* Events go out as JSON only. */
 static bool watch_form_accepted(struct api_request *req) {
     struct accepted a;
@@ -138,6 +164,8 @@ static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c) {
         return watch_stream_queue(x->server, c, req);
     if (req->out.kind == API_OUT_STREAM)
         return stream_answer_queue(x->server, c, req);
+    if (req->out.kind == API_OUT_BACKUP)
+        return backup_queue(c, req);
     encode_response(req, &e);
     if (req->out.etag && req->if_none_match && e.code == 200 && strstr(req->if_none_match, req->out.etag)) {
         e.code = 304;

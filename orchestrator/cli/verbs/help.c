@@ -13,6 +13,7 @@ static const struct {
     {"down", "stop it and leave nothing behind"},
     {"node start|stop", "start or stop a node of the local cluster"},
     {"image", "import, list and remove container images"},
+    {"restore", "make a server's store of a backup"},
     {"server", "run the control plane (podium-server.service)"},
     {"agent", "run a node's agent (podium-agent.service)"},
 };
