@@ -9,7 +9,7 @@
 #include "orchestrator/images/store.h"
 #include "podium/base/alloc.h"
 
-#define OS_WANTED "linux"
+#define OS_WANTED IMAGE_OS
 
 struct reading {
     struct image_source *source;
@@ -39,8 +39,7 @@ void image_contents_finish(struct image_contents *contents) {
     *contents = (struct image_contents){0};
 }
 
-/* This machine in the words of GOARCH, which image platforms are written in. */
-static const char *machine_architecture(struct utsname *name) {
+const char *image_machine_architecture(struct utsname *name) {
     static const char *const known[][2] = {
         {"x86_64", "amd64"}, {"aarch64", "arm64"},   {"armv7l", "arm"},
         {"armv6l", "arm"},   {"i686", "386"},        {"ppc64le", "ppc64le"},
@@ -89,6 +88,8 @@ static int push_name(char ***names, const char *text, struct error *err) {
 
 /* The name of an image for which the source says `said` (a full reference, a bare tag, or NULL). */
 static int name_image(const struct reading *reading, const char *said, char ***names, struct error *err) {
+    if (reading->name_override && !*reading->name_override)
+        return 0;
     if (reading->name_override)
         return push_name(names, reading->name_override, err);
     if (said && strpbrk(said, "/:"))
@@ -315,7 +316,7 @@ int image_contents_read(struct image_source *source, const char *path, const cha
     struct reading reading = {.source = source,
                               .path = path,
                               .name_override = name_override,
-                              .architecture = machine_architecture(&name),
+                              .architecture = image_machine_architecture(&name),
                               .out = &out};
     int r;
 

@@ -6,8 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sys/utsname.h>
+
 #include "orchestrator/images/source.h"
 #include "podium/base/json.h"
+
+#define IMAGE_OS "linux"
+/* This machine in the words of GOARCH, which image platforms are written in; may point into name. */
+const char *image_machine_architecture(struct utsname *name);
 
 struct found_layer {
     char *file;    /* name in the source */
@@ -18,7 +24,7 @@ struct found_layer {
 
 struct found_image {
     char *digest, *config_digest;
-    char **names; /* normalised, at least one */
+    char **names; /* normalised */
     struct json *document;
     struct found_layer *layers; /* bottom first */
     size_t n_layers;
@@ -30,7 +36,7 @@ struct image_contents {
 };
 
 void image_contents_finish(struct image_contents *contents); /* usable with _cleanup_ */
-/* path and name_override: for the names, as image_import() describes. */
+/* path and name_override: for the names, as image_import() describes; "" gives no name at all. */
 int image_contents_read(struct image_source *source, const char *path, const char *name_override,
                         struct image_contents *ret, struct error *err) _must_check_;
 

@@ -8,6 +8,7 @@
  *                                trusted.overlay.opaque=y on opaque folders)
  *     images/<hex of digest>.json  one record per image: names, config, its layers
  *     layers/<hex>.size          its unpacked bytes; layers/<hex>.orphan: a hint that only pins keep it
+ *     used/<hex of digest>       its modification time: when a pod last took the image or gave it back
  *     pins/<owner>               layers a pod uses, one hex digest a line
  *     tmp/                       imports in progress, each flock()ed by its process; swept at open
  *     lock                       flock(): held for the short moments that change what is above
@@ -20,7 +21,9 @@
  *
  * Unpacking trusts nothing: every path is resolved inside the layer (openat2 RESOLVE_IN_ROOT), the last component
  * never followed; ".." is refused, a leading "/" dropped; hard links are resolved the same way. Device nodes are
- * left out (containers get their /dev from the runtime), fifos kept, sockets left out. Extended attributes are kept
+ * left out, though others unpack them: a node's device number is a key to the host's hardware that would lie about in
+ * the store, containers get their /dev from the runtime, and refusing the whole image would refuse old base images
+ * that carry /dev/console and nothing worse. Fifos are kept, sockets left out. Extended attributes are kept
  * only if user.* or security.capability (never *.overlay.*). Whiteouts with unsafe names are refused.
  *
  * Limits (struct image_limits) stop archives that grow without end.
@@ -79,16 +82,18 @@ void image_store_set_limits(struct image_store *store, const struct image_limits
 /* --- images --- */
 
 struct image {
-    char *digest;           /* "sha256:…": of the manifest (OCI), of the config (docker archives have no manifest) */
-    char *config_digest;    /* "sha256:…": Docker's image ID */
-    char **names;           /* normalised, "docker.io/library/nginx:latest"; may be empty */
-    char **repositories;    /* names it ever had here, without tag: what name@sha256:… is checked against */
+    char *digest;        /* "sha256:…": of the manifest (OCI), of the config (docker archives have no manifest) */
+    char *config_digest; /* "sha256:…": Docker's image ID */
+    char **names;        /* normalised, "docker.io/library/nginx:latest"; may be empty */
+    char **repositories; /* names it ever had here, without tag: what name@sha256:… is checked against */
+    char **repo_digests; /* "docker.io/library/nginx@sha256:…" as it was pulled by: of the index where there is one */
     struct json *document;  /* the whole OCI image configuration (architecture, config, rootfs, history …) */
     struct json *config;    /* its "config" member: Entrypoint, Cmd, Env, WorkingDir, User, ExposedPorts, StopSignal */
     char **layers;          /* diff_ids "sha256:…", topmost first, each once */
     char **layer_dirs;      /* the same as absolute folders for overlayfs, topmost first */
     uint64_t size_bytes;    /* unpacked, all layers, whoever else shares them */
     uint64_t imported_usec; /* real time of the import */
+    uint64_t used_usec;     /* real time a pod last took or gave it back; that of the import when none did */
 };
 
 void image_finish(struct image *image); /* frees the members; usable with _cleanup_ */
@@ -117,6 +122,24 @@ typedef void (*image_progress_fn)(const struct image_progress *progress, void *u
  * first image, the caller frees. Importing again what is there only adds the name. */
 int image_import(struct image_store *store, const char *path, const char *name_override, image_progress_fn progress,
                  void *userdata, char **ret_digest, struct error *err) _must_check_;
+
+/* The same for a source already known to hold one image, which a registry gave: it gets the name and the repository
+ * digest of the label instead of what the source says. */
+struct image_label {
+    const char *name;        /* normalised with tag; NULL: none (pulled by digest) */
+    const char *repository;  /* "docker.io/library/nginx" */
+    const char *repo_digest; /* "docker.io/library/nginx@sha256:…" */
+};
+int image_import_labelled(struct image_store *store, const char *path, const struct image_label *label,
+                          image_progress_fn progress, void *userdata, char **ret_digest,
+                          struct error *err) _must_check_;
+/* image_import() with the digests of all images of the source, NULL-terminated, the caller's (strv_free()). */
+int image_import_all(struct image_store *store, const char *path, image_progress_fn progress, void *userdata,
+                     char ***ret_digests, struct error *err) _must_check_;
+/* Adds the label to an image that is there; -ENOENT when none has the digest. */
+int image_add_label(struct image_store *store, const char *digest, const struct image_label *label,
+                    struct error *err) _must_check_;
+bool image_layer_is_here(struct image_store *store, const char *diff_id);
 
 /* Finds an image by nginx, nginx:tag, docker.io/library/nginx:tag, name@sha256:…, sha256:<64 hex>, or the first 12 or
  * more hex digits of a digest. -ENOENT with a text that names the reference and what to do. Fills *ret. */

@@ -23,6 +23,7 @@ struct import {
     struct image_store *store;
     struct image_contents contents;
     const char *path;
+    const struct image_label *label; /* NULL: the source's own names */
     image_progress_fn progress;
     void *userdata;
     char tmp[17];
@@ -102,6 +103,10 @@ static int unpack_job(void *userdata, void *value, const struct byte_stream *str
 
 static bool layer_is_at(int dirfd, const char *diff_id) {
     return faccessat(dirfd, store_hex(diff_id), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool image_layer_is_here(struct image_store *store, const char *diff_id) {
+    return layer_is_at(store->layersfd, diff_id);
 }
 
 static void job_free(void *p) {
@@ -210,6 +215,10 @@ static int write_record(struct import *import, const struct found_image *image, 
     (void) json_set(&record, "size", json_int((int64_t) size));
     (void) json_set(&record, "importedAt", json_int((int64_t) now_realtime_usec()));
     (void) json_set(&record, "config", json_ref(image->document));
+    if (json_get(known, "repoDigests"))
+        (void) json_set(&record, "repoDigests", json_ref(json_get(known, "repoDigests")));
+    if (import->label)
+        (void) record_label(&record, import->label);
     return record_write(import->store, record, err);
 }
 
@@ -280,31 +289,57 @@ static int import_open(struct import *import, const char *name_override, struct 
     return r < 0 ? r : import_source(import, source, err);
 }
 
-int image_import(struct image_store *store, const char *path, const char *name_override, image_progress_fn progress,
-                 void *userdata, char **ret_digest, struct error *err) {
+static int import_run(struct import *import, const char *name, struct error *err) {
     _cleanup_(error_clear) struct error local = ERROR_INIT;
-    struct import import = {
-        .store = store,
-        .path = path,
-        .progress = progress,
-        .userdata = userdata,
-        .tmpfd = -EBADF,
-        .bytes_left = store->limits.image_bytes_max,
-    };
 
+    import->tmpfd = -EBADF;
+    import->bytes_left = import->store->limits.image_bytes_max;
     /* libarchive turns the UTF-8 names of pax archives into the thread's character set */
     locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t) 0);
     locale_t before = utf8 ? uselocale(utf8) : (locale_t) 0;
-    int r = import_open(&import, name_override, err ? err : &local);
+    int r = import_open(import, name, err ? err : &local);
     if (utf8) {
         (void) uselocale(before);
         freelocale(utf8);
     }
+    if (r < 0)
+        return r;
+    tell(import, "done", NULL, 0, 0);
+    return 0;
+}
+
+int image_import(struct image_store *store, const char *path, const char *name_override, image_progress_fn progress,
+                 void *userdata, char **ret_digest, struct error *err) {
+    struct import import = {.store = store, .path = path, .progress = progress, .userdata = userdata};
+
+    int r = import_run(&import, name_override, err);
+    if (r >= 0 && ret_digest)
+        *ret_digest = xstrdup(import.contents.items[0].digest);
+    image_contents_finish(&import.contents);
+    return r;
+}
+
+int image_import_labelled(struct image_store *store, const char *path, const struct image_label *label,
+                          image_progress_fn progress, void *userdata, char **ret_digest, struct error *err) {
+    struct import import = {.store = store, .path = path, .label = label, .progress = progress, .userdata = userdata};
+
+    int r = import_run(&import, "", err);
+    if (r >= 0 && ret_digest)
+        *ret_digest = xstrdup(import.contents.items[0].digest);
+    image_contents_finish(&import.contents);
+    return r;
+}
+
+int image_import_all(struct image_store *store, const char *path, image_progress_fn progress, void *userdata,
+                     char ***ret_digests, struct error *err) {
+    struct import import = {.store = store, .path = path, .progress = progress, .userdata = userdata};
+
+    int r = import_run(&import, NULL, err);
     if (r >= 0) {
-        tell(&import, "done", NULL, 0, 0);
-        if (ret_digest)
-            *ret_digest = xstrdup(import.contents.items[0].digest);
+        *ret_digests = xcalloc(import.contents.n + 1, sizeof(char *));
+        for (size_t i = 0; i < import.contents.n; i++)
+            (*ret_digests)[i] = xstrdup(import.contents.items[i].digest);
     }
     image_contents_finish(&import.contents);
-    return r < 0 ? r : 0;
+    return r;
 }

@@ -114,6 +114,26 @@ int image_pin(struct image_store *store, const char *owner, const struct image *
     return r;
 }
 
+/* Images a pod gives back are used until now. */
+static void mark_given_back(struct image_store *store, const struct hashmap *pinned) {
+    _cleanup_(image_records_finish) struct image_records records = {0};
+
+    if (hashmap_len(pinned) == 0 || records_scan(store, &records, NULL) < 0)
+        return;
+    for (size_t i = 0; i < records.n; i++)
+        if (record_is_pinned(records.items[i], pinned))
+            store_mark_used(store, json_str(json_get(records.items[i], "digest")));
+}
+
+bool record_is_pinned(const struct json *record, const struct hashmap *pinned) {
+    const struct json *layers = json_get(record, "layers");
+
+    for (size_t i = 0; i < json_len(layers); i++)
+        if (!hashmap_has(pinned, store_hex(json_str(json_at(layers, i)))))
+            return false;
+    return json_len(layers) > 0;
+}
+
 /* Removes the pin file; *orphaned when a layer of it waited for that. Call locked. */
 static int drop_pins(struct image_store *store, const char *owner, bool *orphaned, struct error *err) {
     _cleanup_(hashmap_freep) struct hashmap *set = hashmap_new(NULL);
@@ -124,6 +144,7 @@ static int drop_pins(struct image_store *store, const char *owner, bool *orphane
         return r;
     if (unlinkat(store->pinsfd, owner, 0) < 0 && errno != ENOENT)
         return error_set_errno(err, -errno, "cannot remove %s/pins/%s", store->root, owner);
+    mark_given_back(store, set);
     while (hashmap_next(set, &it)) {
         _cleanup_free_ char *marker = xasprintf("%s.orphan", it.key);
         if (faccessat(store->layersfd, marker, F_OK, AT_SYMLINK_NOFOLLOW) == 0)

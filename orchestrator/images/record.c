@@ -20,6 +20,7 @@ void image_finish(struct image *image) {
     free(image->config_digest);
     strv_free(image->names);
     strv_free(image->repositories);
+    strv_free(image->repo_digests);
     json_unref(image->document);
     json_unref(image->config);
     strv_free(image->layers);
@@ -56,7 +57,8 @@ static bool record_is_sound(const struct json *record) {
             return false;
     return json_is_array(layers) && image_digest_is_valid(json_str(json_get(record, "digest"))) &&
            image_digest_is_valid(json_str(json_get(record, "configDigest"))) &&
-           strings_only(json_get(record, "names")) && strings_only(json_get(record, "repositories"));
+           strings_only(json_get(record, "names")) && strings_only(json_get(record, "repositories")) &&
+           (!json_get(record, "repoDigests") || strings_only(json_get(record, "repoDigests")));
 }
 
 static int record_read(struct image_store *store, const char *name, struct json **ret) {
@@ -161,6 +163,21 @@ static int record_store(struct image_store *store, const struct json *record, st
     return file_write_atomic(path, text, strlen(text), 0644, true, err);
 }
 
+static bool array_add(struct json **record, const char *member, const char *s) {
+    if (!s || array_has(json_get(*record, member), s))
+        return false;
+    (void) json_append(json_edit(record, member), json_string(s));
+    return true;
+}
+
+bool record_label(struct json **record, const struct image_label *label) {
+    bool changed = array_add(record, "names", label->name);
+
+    changed |= array_add(record, "repositories", label->repository);
+    changed |= array_add(record, "repoDigests", label->repo_digest);
+    return changed;
+}
+
 /* The new record comes first: a crash in between leaves a name at two images, of which the lookup takes the younger. */
 int record_write(struct image_store *store, struct json *record, struct error *err) {
     _cleanup_(image_records_finish) struct image_records records = {0};
@@ -221,16 +238,24 @@ static int64_t imported_at(const struct json *record) {
     return json_int_or(json_get(record, "importedAt"), 0);
 }
 
+/* name@sha256:…: the digest of the manifest, of the configuration, or of an index it was once pulled by. */
+static bool matches_digest(const struct json *record, const struct image_reference *reference) {
+    _cleanup_free_ char *repo_digest = xasprintf("%s@%s", reference->repository, reference->digest);
+
+    if (array_has(json_get(record, "repoDigests"), repo_digest))
+        return true;
+    return (strcmp(json_str(json_get(record, "digest")), reference->digest) == 0 ||
+            strcmp(json_str(json_get(record, "configDigest")), reference->digest) == 0) &&
+           array_has(json_get(record, "repositories"), reference->repository);
+}
+
 static int find_by_reference(const struct image_records *records, const struct image_reference *reference) {
     _cleanup_free_ char *name = image_reference_format(reference);
     int found = -ENOENT;
 
     for (size_t i = 0; i < records->n; i++) {
         const struct json *record = records->items[i];
-        bool match = reference->digest ? (strcmp(json_str(json_get(record, "digest")), reference->digest) == 0 ||
-                                          strcmp(json_str(json_get(record, "configDigest")), reference->digest) == 0) &&
-                                             array_has(json_get(record, "repositories"), reference->repository)
-                                       : array_has(json_get(record, "names"), name);
+        bool match = reference->digest ? matches_digest(record, reference) : array_has(json_get(record, "names"), name);
         if (match && (found < 0 || imported_at(record) > imported_at(records->items[found])))
             found = (int) i;
     }
@@ -276,12 +301,16 @@ static void image_fill(struct image_store *store, const struct json *record, str
         .config_digest = xstrdup(json_str(json_get(record, "configDigest"))),
         .names = strings_of(json_get(record, "names")),
         .repositories = strings_of(json_get(record, "repositories")),
+        .repo_digests = strings_of(json_get(record, "repoDigests")),
         .document = json_ref(document),
         .config = json_is_object(json_get(document, "config")) ? json_ref(json_get(document, "config")) : json_object(),
         .layers = strings_of(json_get(record, "layers")),
         .size_bytes = (uint64_t) json_int_or(json_get(record, "size"), 0),
         .imported_usec = (uint64_t) imported_at(record),
     };
+    ret->used_usec = store_last_used(store, ret->digest);
+    if (ret->used_usec < ret->imported_usec)
+        ret->used_usec = ret->imported_usec;
     ret->layer_dirs = xcalloc(strv_len(ret->layers) + 1, sizeof(char *));
     for (size_t i = 0; ret->layers[i]; i++)
         ret->layer_dirs[i] = xasprintf("%s/layers/%s", store->root, store_hex(ret->layers[i]));
@@ -312,6 +341,29 @@ int image_resolve_pinned(struct image_store *store, const char *reference, const
         r = pins_add(store, owner, ret->layers, err);
         if (r < 0)
             image_finish(ret);
+        else
+            store_mark_used(store, ret->digest);
+    }
+    store_unlock(store);
+    return r;
+}
+
+int image_add_label(struct image_store *store, const char *digest, const struct image_label *label, struct error *err) {
+    _cleanup_(image_records_finish) struct image_records records = {0};
+    int found = -ENOENT;
+
+    int r = store_lock(store, err);
+    if (r < 0)
+        return r;
+    r = records_scan(store, &records, err);
+    for (size_t i = 0; r >= 0 && found < 0 && i < records.n; i++)
+        if (strcmp(json_str(json_get(records.items[i], "digest")), digest) == 0)
+            found = (int) i;
+    if (r >= 0 && found < 0) {
+        r = error_set(err, -ENOENT, "image %s is no longer on this node", digest);
+    } else if (r >= 0 && record_label(&records.items[found], label)) {
+        _cleanup_json_ struct json *record = json_ref(records.items[found]);
+        r = record_write(store, record, err);
     }
     store_unlock(store);
     return r;
@@ -330,6 +382,16 @@ int image_list(struct image_store *store, struct image_list *ret, struct error *
     return 0;
 }
 
+static int record_unlink(struct image_store *store, const struct json *record, struct error *err) {
+    const char *hex = store_hex(json_str(json_get(record, "digest")));
+    _cleanup_free_ char *file = xasprintf("%s.json", hex);
+
+    if (unlinkat(store->imagesfd, file, 0) < 0 && errno != ENOENT)
+        return error_set_errno(err, -errno, "cannot remove %s/images/%s", store->root, file);
+    (void) unlinkat(store->usedfd, hex, 0);
+    return 0;
+}
+
 static int remove_locked(struct image_store *store, const char *reference, struct error *err) {
     _cleanup_(image_records_finish) struct image_records records = {0};
     _cleanup_free_ char *name = NULL;
@@ -345,10 +407,26 @@ static int remove_locked(struct image_store *store, const char *reference, struc
         array_drop(json_edit(record, "names"), name);
         return record_store(store, *record, err);
     }
-    _cleanup_free_ char *file = xasprintf("%s.json", store_hex(json_str(json_get(*record, "digest"))));
-    if (unlinkat(store->imagesfd, file, 0) < 0 && errno != ENOENT)
-        return error_set_errno(err, -errno, "cannot remove %s/images/%s", store->root, file);
-    return 0;
+    return record_unlink(store, *record, err);
+}
+
+int64_t records_remove(struct image_store *store, const char *digest, struct error *err) {
+    _cleanup_(image_records_finish) struct image_records records = {0};
+    struct collected collected = {0};
+
+    int r = store_lock(store, err);
+    if (r < 0)
+        return r;
+    r = records_scan(store, &records, err);
+    for (size_t i = 0; r >= 0 && i < records.n; i++)
+        if (strcmp(json_str(json_get(records.items[i], "digest")), digest) == 0)
+            r = record_unlink(store, records.items[i], err);
+    if (r >= 0)
+        r = store_collect(store, &collected, err);
+    store_unlock(store);
+    int64_t bytes = (int64_t) collected.bytes;
+    int done = store_collect_finish(store, &collected, r < 0 ? NULL : err);
+    return r < 0 ? r : done < 0 ? done : bytes;
 }
 
 int image_remove(struct image_store *store, const char *reference, struct error *err) {

@@ -67,6 +67,7 @@ void image_store_close(struct image_store *store) {
     closep(&store->layersfd);
     closep(&store->imagesfd);
     closep(&store->pinsfd);
+    closep(&store->usedfd);
     closep(&store->tmpfd);
     closep(&store->lockfd);
     hashmap_free(store->cache);
@@ -136,6 +137,8 @@ static int open_folders(struct image_store *store, struct error *err) {
         return store->imagesfd;
     if ((store->pinsfd = open_folder(store->root, "pins", 0755, err)) < 0)
         return store->pinsfd;
+    if ((store->usedfd = open_folder(store->root, "used", 0755, err)) < 0)
+        return store->usedfd;
     if ((store->tmpfd = open_folder(store->root, "tmp", 0700, err)) < 0)
         return store->tmpfd;
     _cleanup_free_ char *lock = path_join(store->root, "lock");
@@ -150,7 +153,7 @@ static void record_free(void *p) {
 struct image_store *image_store_open(const char *root, struct error *err) {
     _cleanup_(image_store_closep) struct image_store *store = xnew0(struct image_store);
 
-    store->layersfd = store->imagesfd = store->pinsfd = store->tmpfd = store->lockfd = -EBADF;
+    store->layersfd = store->imagesfd = store->pinsfd = store->usedfd = store->tmpfd = store->lockfd = -EBADF;
     store->limits = default_limits;
     store->cache = hashmap_new(record_free);
     _cleanup_free_ char *absolute = realpath(root ? root : IMAGE_STORE_DEFAULT, NULL);
@@ -191,6 +194,23 @@ uint64_t store_layer_size(struct image_store *store, const char *hex) {
     _cleanup_free_ char *name = xasprintf("%s.size", hex);
 
     return file_read_at(store->layersfd, name, 64, &text, NULL) < 0 ? 0 : strtoull(strbuf_str(&text), NULL, 10);
+}
+
+/* An empty file and its time. Not worth a failure: without it an image counts as unused since its import. */
+void store_mark_used(struct image_store *store, const char *digest) {
+    _cleanup_close_ int fd =
+        openat(store->usedfd, store_hex(digest), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+
+    if (fd >= 0)
+        (void) futimens(fd, NULL);
+}
+
+uint64_t store_last_used(struct image_store *store, const char *digest) {
+    struct stat st;
+
+    if (fstatat(store->usedfd, store_hex(digest), &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    return (uint64_t) st.st_mtim.tv_sec * 1000000 + (uint64_t) st.st_mtim.tv_nsec / 1000;
 }
 
 /* --- collection --- */
@@ -234,6 +254,7 @@ static int collect_layer(void *userdata, int layersfd, const char *name) {
     random_name_suffix(tmp, 16);
     if (renameat(layersfd, name, c->store->tmpfd, tmp) < 0)
         return -errno;
+    c->out->bytes += store_layer_size(c->store, hex);
     mark_orphan(layersfd, hex, false);
     _cleanup_free_ char *size = xasprintf("%s.size", hex);
     (void) unlinkat(layersfd, size, 0);
