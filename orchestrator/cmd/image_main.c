@@ -1,29 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `podium image import|ls|rm`: the image stores of this host, or of all nodes of a local cluster. */
+/* `podium image import|pull|ls|rm|prune`: the image stores of this host, or of all nodes of a local cluster. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "orchestrator/cmd/verbs.h"
-#include "orchestrator/images/images.h"
+#include "orchestrator/images/archives.h"
+#include "orchestrator/images/garbage.h"
+#include "orchestrator/images/pull.h"
 #include "orchestrator/local/cluster.h"
 #include "orchestrator/object/timestamp.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 
 struct image_settings {
-    const char *root, *cluster, *dir, *name;
+    const char *root, *cluster, *dir, *name, *config_dir;
     bool cluster_given, quiet;
 };
 
 static const char usage[] = "Usage: podium image import PATH [--name NAME]   import an OCI layout or a docker archive\n"
+                            "       podium image pull NAME...                fetch from a registry (with skopeo)\n"
                             "       podium image ls                          list images\n"
                             "       podium image rm NAME|DIGEST...           remove images\n"
+                            "       podium image prune                       remove images no pod uses\n"
                             "\n"
                             "      --name NAME      call the image this instead of what the archive says\n"
                             "      --cluster NAME   every node of this local cluster (the default where one is up)\n"
                             "      --dir DIR        the local cluster in this folder\n"
                             "      --root DIR       this image store (default " IMAGE_STORE_DEFAULT ")\n"
+                            "      --config-dir DIR registries.conf, certs.d, auth.json, policy.json (default "
+                            "/etc/podium)\n"
                             "  -q, --quiet          no progress\n";
 
 static int parse(int argc, char **argv, struct image_settings *s) {
@@ -32,6 +38,7 @@ static int parse(int argc, char **argv, struct image_settings *s) {
         {"cluster", required_argument, NULL, 'c'},
         {"dir", required_argument, NULL, 'd'},
         {"root", required_argument, NULL, 'r'},
+        {"config-dir", required_argument, NULL, 'C'},
         {"quiet", no_argument, NULL, 'q'},
         {"help", no_argument, NULL, 'h'},
         {0},
@@ -51,6 +58,9 @@ static int parse(int argc, char **argv, struct image_settings *s) {
         case 'd':
             s->dir = optarg;
             s->cluster_given = true;
+            break;
+        case 'C':
+            s->config_dir = optarg;
             break;
         case 'r':
             s->root = optarg;
@@ -113,6 +123,34 @@ static int import(const struct image_settings *s, struct image_store *store, con
     return r;
 }
 
+static int pull(const struct image_settings *s, struct image_store *store, const char *label, const char *name,
+                struct error *err) {
+    bool progress = !s->quiet && isatty(STDERR_FILENO);
+    _cleanup_(image_pull_result_finish) struct image_pull_result result = {0};
+    const struct image_pull_options options = {
+        .config_dir = s->config_dir, .progress = progress ? show_progress : NULL, .userdata = (void *) label};
+
+    int r = image_pull(store, name, &options, &result, err);
+    if (progress)
+        fputs("\r\033[K", stderr);
+    if (r >= 0)
+        printf("%s%s%s\n", label, *label ? ": " : "", result.digest);
+    return r < 0 ? error_prefix(err, r, "%s", name) : 0;
+}
+
+static int prune(struct image_store *store, const char *root, const char *label, struct error *err) {
+    _cleanup_json_ struct json *archives = image_archives_load(root);
+    _cleanup_strv_ char **keep = image_archives_digests(archives);
+    const struct image_gc_policy policy = {0};
+    struct image_gc_result result;
+
+    int r = image_gc(store, &policy, UINT64_MAX, now_realtime_usec(), keep, &result, err);
+    if (r >= 0)
+        printf("%s%sremoved %zu images, %.1fM\n", label, *label ? ": " : "", result.images,
+               (double) result.freed / 1e6);
+    return r;
+}
+
 static int list(struct image_store *store, const char *label, bool header, struct error *err) {
     _cleanup_(image_list_finish) struct image_list l = {0};
     char age[TIMESTAMP_SIZE];
@@ -146,8 +184,12 @@ static int work_on(const struct image_settings *s, const char *sub, char **args,
         return err->code ? err->code : -EIO;
     if (strcmp(sub, "ls") == 0)
         return list(store, label, first, err);
+    if (strcmp(sub, "prune") == 0)
+        return prune(store, root, label, err);
     for (; *args && r >= 0; args++)
-        r = strcmp(sub, "import") == 0 ? import(s, store, label, *args, err) : image_remove(store, *args, err);
+        r = strcmp(sub, "import") == 0 ? import(s, store, label, *args, err)
+            : strcmp(sub, "pull") == 0 ? pull(s, store, label, *args, err)
+                                       : image_remove(store, *args, err);
     return r < 0 && *label ? error_prefix(err, r, "node %s", label) : r;
 }
 
@@ -161,8 +203,11 @@ int image_main(int argc, char **argv) {
         return r - 1;
     const char *sub = optind < argc ? argv[optind++] : "";
     bool is_ls = strcmp(sub, "ls") == 0 || strcmp(sub, "list") == 0;
-    bool known = is_ls || strcmp(sub, "import") == 0 || strcmp(sub, "rm") == 0;
-    if (!known || (!is_ls && optind >= argc) || (is_ls && optind < argc) ||
+    bool alone = is_ls || strcmp(sub, "prune") == 0;
+    if (strcmp(sub, "remove") == 0)
+        sub = "rm";
+    bool known = alone || strcmp(sub, "import") == 0 || strcmp(sub, "pull") == 0 || strcmp(sub, "rm") == 0;
+    if (!known || (!alone && optind >= argc) || (alone && optind < argc) ||
         (s.name && (strcmp(sub, "import") != 0 || optind + 1 < argc))) {
         fputs(usage, stderr);
         return 2;

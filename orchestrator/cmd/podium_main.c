@@ -17,6 +17,7 @@ static const struct verb verbs[] = {
     {"server", NULL, server_main},
     {"agent", NULL, agent_main},
     {"image", NULL, image_main},
+    {"image-worker", NULL, image_worker_main},
     {"restore", NULL, restore_main},
     {"up", NULL, local_up_main},
     {"down", NULL, local_down_main},

@@ -11,6 +11,7 @@ int server_main(int argc, char **argv);
 int agent_main(int argc, char **argv);
 /* Works on image stores directly: of this host, or of every node of a local cluster. */
 int image_main(int argc, char **argv);
+int image_worker_main(int argc, char **argv); /* the agent's long work with images */
 /* Makes a server's store of a backup. */
 int restore_main(int argc, char **argv);
 
