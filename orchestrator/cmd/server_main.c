@@ -12,6 +12,7 @@
 #include "orchestrator/cmd/node_streams.h"
 #include "orchestrator/cmd/server_options.h"
 #include "orchestrator/cmd/server_pki.h"
+#include "orchestrator/cmd/service_range.h"
 #include "orchestrator/cmd/verbs.h"
 #include "orchestrator/controller/registry.h"
 #include "orchestrator/link/server.h"
@@ -108,6 +109,7 @@ static int read_token(struct server_process *p, struct error *err) {
 }
 
 static int start_link(struct server_process *p, struct error *err) {
+    _cleanup_free_ char *dns = service_range_address(p->options.service_cidr, SERVICE_RANGE_DNS);
     const struct link_server_options o = {
         .address = p->options.bind_address ? p->options.bind_address : "0.0.0.0",
         .port = p->options.link_port,
@@ -118,6 +120,7 @@ static int start_link(struct server_process *p, struct error *err) {
         .token = p->token,
         .cluster_cidr = p->options.cluster_cidr,
         .service_cidr = p->options.service_cidr,
+        .dns_address = dns,
         .heartbeat_usec = p->options.heartbeat_usec,
         .lease_seconds = (unsigned) (p->options.node_grace_usec / USEC_PER_SEC),
     };
@@ -131,6 +134,9 @@ static int start_link(struct server_process *p, struct error *err) {
 
 static int start_loops_of_control(struct server_process *p, struct error *err) {
     _cleanup_strbuf_ struct strbuf ca = STRBUF_INIT;
+    _cleanup_free_ char *api = service_range_address(p->options.service_cidr, SERVICE_RANGE_API);
+    _cleanup_free_ char *dns = service_range_address(p->options.service_cidr, SERVICE_RANGE_DNS);
+    _cleanup_free_ char *advertised = server_pki_advertised(&p->options);
     const struct scheduler_options scheduler = {0};
 
     int r = file_read(server_pki_ca(p->pki), 1u << 20, &ca, err);
@@ -140,6 +146,10 @@ static int start_loops_of_control(struct server_process *p, struct error *err) {
         .node_monitor_grace = p->options.node_grace_usec,
         .pod_eviction_timeout = p->options.eviction_seconds ? p->options.eviction_seconds * USEC_PER_SEC : 1,
         .ca_pem = ca.data,
+        .api_address = advertised,
+        .api_port = p->options.port,
+        .api_service_address = api,
+        .dns_service_address = dns,
     };
     p->informers = informer_set_new(p->loop, p->client);
     r = controllers_start(p->loop, p->client, p->informers, &controllers, &p->controllers, err);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/cmd/server_pki.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
+#include "orchestrator/cmd/service_range.h"
 #include "orchestrator/local/kubeconfig.h"
 #include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
@@ -27,18 +27,6 @@ struct server_pki {
     void *userdata;
 };
 
-/* The first address of the service range: what the `kubernetes` Service gets. */
-static char *first_service_address(const char *cidr) {
-    _cleanup_free_ char *base = xstrndup(cidr, strcspn(cidr, "/"));
-    char text[INET_ADDRSTRLEN];
-    struct in_addr a;
-
-    if (inet_pton(AF_INET, base, &a) != 1)
-        return NULL;
-    a.s_addr = htonl(ntohl(a.s_addr) + 1);
-    return inet_ntop(AF_INET, &a, text, sizeof(text)) ? xstrdup(text) : NULL;
-}
-
 static void collect_names(struct server_pki *p, const struct server_options *o) {
     static const char *const names[] = {"localhost",
                                         "podium",
@@ -60,18 +48,21 @@ static void collect_names(struct server_pki *p, const struct server_options *o) 
         strv_push_dup(&p->ips, o->advertise_address);
     else if (netns_source_address(NULL, address, NULL) >= 0)
         strv_push_dup(&p->ips, address);
-    char *service = first_service_address(o->service_cidr);
+    char *service = service_range_address(o->service_cidr, SERVICE_RANGE_API);
     if (service)
         strv_push(&p->ips, service);
 }
 
-static char *api_url(const struct server_options *o) {
-    char address[NETNS_ADDRESS_SIZE] = "127.0.0.1";
+char *server_pki_advertised(const struct server_options *o) {
+    char address[NETNS_ADDRESS_SIZE];
 
     if (o->advertise_address)
-        snprintf(address, sizeof(address), "%s", o->advertise_address);
-    else if (netns_source_address(NULL, address, NULL) < 0)
-        snprintf(address, sizeof(address), "127.0.0.1");
+        return xstrdup(o->advertise_address);
+    return xstrdup(netns_source_address(NULL, address, NULL) < 0 ? "127.0.0.1" : address);
+}
+
+static char *api_url(const struct server_options *o) {
+    _cleanup_free_ char *address = server_pki_advertised(o);
     bool v6 = strchr(address, ':') != NULL;
     return xasprintf("https://%s%s%s:%d", v6 ? "[" : "", address, v6 ? "]" : "", o->port);
 }

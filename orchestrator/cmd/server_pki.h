@@ -14,6 +14,8 @@ struct server_pki;
 int server_pki_new(sd_event *loop, const struct server_options *options, void (*renewed)(void *userdata),
                    void *userdata, struct server_pki **ret, struct error *err) _must_check_;
 void server_pki_free(struct server_pki *p);
+/* The address clients reach this host at: as given, else the default route's, else the loopback's. The caller frees. */
+char *server_pki_advertised(const struct server_options *options);
 /* Paths; borrowed. */
 const char *server_pki_dir(const struct server_pki *p);
 const char *server_pki_ca(const struct server_pki *p);

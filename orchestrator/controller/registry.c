@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/controller/registry.h"
 
+#include "orchestrator/controller/clusterservices/controller.h"
 #include "orchestrator/controller/controller.h"
 #include "orchestrator/controller/deployment/controller.h"
+#include "orchestrator/controller/endpoints/controller.h"
+#include "orchestrator/controller/endpointslice/controller.h"
 #include "orchestrator/controller/garbage/controller.h"
 #include "orchestrator/controller/namespace/controller.h"
 #include "orchestrator/controller/nodelifecycle/controller.h"
@@ -13,13 +16,15 @@
 #include "podium/base/clock.h"
 
 static const struct controller_ops *const registry[] = {
-    &namespace_controller,  &serviceaccount_controller, &replicaset_controller, &replication_controller,
-    &deployment_controller, &node_lifecycle_controller, &podgc_controller,      &garbage_controller,
+    &namespace_controller,     &serviceaccount_controller,   &replicaset_controller,
+    &replication_controller,   &deployment_controller,       &node_lifecycle_controller,
+    &podgc_controller,         &garbage_controller,          &endpoints_controller,
+    &endpointslice_controller, &cluster_services_controller,
 };
 
 struct controllers {
     struct controller_env env;
-    char *ca_pem;
+    char *ca_pem, *api_address, *api_service_address, *dns_service_address;
     void *handles[ARRAY_LEN(registry)];
 };
 
@@ -32,13 +37,19 @@ static void fill_defaults(struct controller_options *o) {
         o->terminated_pods_max = 12500;
 }
 
+static char *copy(const char *s) {
+    return s ? xstrdup(s) : NULL;
+}
+
 int controllers_start(sd_event *loop, struct client *client, struct informer_set *informers,
                       const struct controller_options *options, struct controllers **ret, struct error *err) {
     _cleanup_(controllers_freep) struct controllers *c = xnew0(struct controllers);
     c->env = (struct controller_env){.loop = loop, .client = client, .informers = informers, .options = *options};
     fill_defaults(&c->env.options);
-    c->ca_pem = options->ca_pem ? xstrdup(options->ca_pem) : NULL;
-    c->env.options.ca_pem = c->ca_pem;
+    c->env.options.ca_pem = c->ca_pem = copy(options->ca_pem);
+    c->env.options.api_address = c->api_address = copy(options->api_address);
+    c->env.options.api_service_address = c->api_service_address = copy(options->api_service_address);
+    c->env.options.dns_service_address = c->dns_service_address = copy(options->dns_service_address);
     for (size_t i = 0; i < ARRAY_LEN(registry); i++) {
         int r = registry[i]->start(&c->env, &c->handles[i], err);
         if (r < 0)
@@ -55,5 +66,8 @@ void controllers_free(struct controllers *c) {
         if (c->handles[i])
             registry[i]->free(c->handles[i]);
     free(c->ca_pem);
+    free(c->api_address);
+    free(c->api_service_address);
+    free(c->dns_service_address);
     free(c);
 }

@@ -18,12 +18,16 @@ struct controller_options {
     uint64_t pod_eviction_timeout; /* what a pod without tolerations of the two node taints gets (300 s) */
     unsigned terminated_pods_max;  /* finished pods kept before the oldest go (12500) */
     const char *ca_pem;            /* text of kube-root-ca.crt; NULL: no such ConfigMaps are made */
+    /* Where the API is reached, and its Service's and the DNS Service's addresses; NULL: the Service is not kept. */
+    const char *api_address;
+    int api_port;
+    const char *api_service_address, *dns_service_address;
 };
 
 struct controllers;
 
 /* The loop, client and informers must outlive the controllers; the informers' loop must not run between
- * controllers_free() and the informers' end only if other users remain, who are safe: handlers are removed. ca_pem is
+ * controllers_free() and the informers' end only if other users remain, who are safe: handlers are removed. Texts are
  * copied. */
 int controllers_start(sd_event *loop, struct client *client, struct informer_set *informers,
                       const struct controller_options *options, struct controllers **ret,

@@ -7,7 +7,8 @@
  * scripts, where only root may call):
  *   SyncBegin() SyncEnd()                        a full resync: what is not named in between goes
  *   ApplyPod(s pod)  RemovePod(s uid)            desired pods
- *   ApplyObject(s object)  RemoveObject(s kind, s namespace, s name)    ConfigMaps and Secrets they refer to
+ *   ApplyObject(s object)  RemoveObject(s kind, s namespace, s name)    ConfigMaps and Secrets they refer to;
+ *                                                all Services and EndpointSlices of the cluster (push_services.h)
  *   Retell()                                     tell all pod statuses again: the control plane had given the node up
  *   SetNetwork(s network)                        pod range, peers, DNS (agent/node_api.h)
  *   OpenLog(t stream, s options)  OpenExec(t stream, s options)         byte streams, see org.podium.Stream1
@@ -20,6 +21,8 @@
  *   Heartbeat()                                  both sides hang up when nothing came in LINK_HEARTBEATS_MISSED
  * intervals NodeStatus(s status) PodStatus(s namespace, s name, s uid, s status)  PodFinished(s namespace, s name, s
  * uid) Event(s involved, s type, s reason, s message)
+ *   RequestToken(s namespace, s name, s uid, s audience, x seconds) → s token, s expires (RFC 3339)
+ *                                                for a volume of a pod bound to the node; audience "": the API's
  *
  * org.podium.Stream1 at /org/podium/stream, served by both, no replies:
  *   Data(t stream, y channel, ay bytes)  Ack(t stream, u bytes)  End(t stream, i code, s error)

@@ -16,10 +16,11 @@ struct node_writes; /* node_writes.h */
 struct link_server {
     sd_event *loop;
     struct client *client;
-    struct informer *nodes, *pods, *config_maps, *secrets;
+    struct informer *nodes, *pods, *config_maps, *secrets, *services, *slices;
     struct event_recorder *events;
     struct node_writes *writes;
     char *ca_dir, *cert_file, *key_file, *token, *cluster_cidr, *service_cidr, *unix_socket;
+    struct json *dns; /* member of SetNetwork; NULL: the cluster has none */
     uint64_t heartbeat_usec;
     unsigned lease_seconds;
     gnutls_certificate_credentials_t credentials;

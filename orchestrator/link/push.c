@@ -3,6 +3,7 @@
 
 #include "orchestrator/link/peer.h"
 #include "orchestrator/link/pod_refs.h"
+#include "orchestrator/link/push_services.h"
 #include "podium/base/alloc.h"
 
 #define INDEX_NODE "spec.nodeName"
@@ -160,6 +161,8 @@ static char *network_text(const struct link_server *s, const char *self) {
     json_set(&network, "podCIDR", json_string(own));
     json_set(&network, "clusterCIDR", json_string(s->cluster_cidr));
     json_set(&network, "serviceCIDR", json_string(s->service_cidr));
+    if (s->dns)
+        json_set(&network, "dns", json_ref(s->dns));
     for (size_t i = 0; i < n; i++) {
         const char *name = json_str_or(json_path(nodes[i], "metadata", "name"), "");
         const char *cidr = json_str(json_path(nodes[i], "spec", "podCIDR"));
@@ -226,11 +229,12 @@ void push_full(struct link_peer *p) {
     size_t n;
 
     if (!p->node || p->synced || !informer_synced(s->pods) || !informer_synced(s->config_maps) ||
-        !informer_synced(s->secrets) || !informer_synced(s->nodes))
+        !informer_synced(s->secrets) || !informer_synced(s->nodes) || !push_services_synced(s))
         return;
     p->synced = true;
     push_networks(s);
     link_peer_call(p, "SyncBegin", "");
+    push_services_full(p); /* before the pods, which may ask for them at once */
     _cleanup_free_ struct json **pods = informer_list(s->pods, INDEX_NODE, p->node, &n);
     for (size_t i = 0; i < n; i++)
         apply_pod(p, pods[i]);
@@ -268,6 +272,7 @@ void push_register_informers(struct link_server *s, struct informer_set *informe
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         informer_add_handlers(all[i].informer, &all[i].handlers);
+    push_services_register(s, informers, on_synced);
 }
 
 void push_remove_informers(struct link_server *s) {
@@ -276,4 +281,5 @@ void push_remove_informers(struct link_server *s) {
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (all[i])
             informer_remove_handlers(all[i], s);
+    push_services_remove(s);
 }

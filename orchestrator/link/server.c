@@ -165,6 +165,19 @@ static int listen_unix(struct link_server *s, const char *path, struct error *er
     return r < 0 ? error_set_errno(err, r, "cannot watch the listening socket") : 0;
 }
 
+/* As agent/node_api.h describes it; searches are those behind the cluster's own. */
+static struct json *dns_of(const struct link_server_options *o) {
+    struct json *dns = NULL, *servers = NULL;
+
+    if (!o->dns_address)
+        return NULL;
+    json_append(&servers, json_string(o->dns_address));
+    json_set(&dns, "servers", servers);
+    json_set(&dns, "domain", json_string(o->dns_domain ? o->dns_domain : "cluster.local"));
+    json_set(&dns, "searches", json_array());
+    return dns;
+}
+
 int link_server_new(sd_event *loop, struct client *client, struct informer_set *informers,
                     const struct link_server_options *o, struct link_server **ret, struct error *err) {
     _cleanup_(link_server_freep) struct link_server *s = xnew0(struct link_server);
@@ -178,6 +191,7 @@ int link_server_new(sd_event *loop, struct client *client, struct informer_set *
     s->token = o->token ? xstrdup(o->token) : NULL;
     s->cluster_cidr = xstrdup(o->cluster_cidr);
     s->service_cidr = xstrdup(o->service_cidr ? o->service_cidr : "");
+    s->dns = dns_of(o);
     s->unix_socket = o->unix_socket ? xstrdup(o->unix_socket) : NULL;
     s->heartbeat_usec = o->heartbeat_usec ? o->heartbeat_usec : HEARTBEAT_DEFAULT_USEC;
     s->lease_seconds = o->lease_seconds ? o->lease_seconds : LEASE_DEFAULT_SECONDS;
@@ -227,6 +241,7 @@ void link_server_free(struct link_server *s) {
     free(s->token);
     free(s->cluster_cidr);
     free(s->service_cidr);
+    json_unref(s->dns);
     free(s->unix_socket);
     free(s);
 }

@@ -32,6 +32,8 @@ struct link_server_options {
     const char *token;        /* join token; NULL: nobody joins */
     const char *cluster_cidr; /* each node gets a /24 of it */
     const char *service_cidr; /* told to the nodes: not masqueraded */
+    const char *dns_address;  /* of the cluster's DNS, answered on each node; NULL: none */
+    const char *dns_domain;   /* NULL: "cluster.local" */
     uint64_t heartbeat_usec;  /* 0: 10 s */
     unsigned lease_seconds;   /* leaseDurationSeconds of node Leases; 0: 40 */
 };

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "orchestrator/controller/endpoints/controller.h"
+
+#include "orchestrator/controller/endpoints/decide.h"
+#include "orchestrator/controller/ownership.h"
+#include "orchestrator/controller/servicestate.h"
+#include "orchestrator/controller/servicewatch.h"
+#include "orchestrator/controller/writes.h"
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+
+#define COMPONENT        "endpoint-controller"
+#define CONCURRENT_SYNCS 5 /* --concurrent-endpoint-syncs */
+
+struct controller {
+    const struct resource *resource;
+    struct informer *services, *pods, *endpoints;
+    struct task_queue tasks;
+    struct write_tracker *tracker;
+    struct service_triggers *triggers;
+};
+
+static void on_written(struct task *t, const struct client_result *result, void *arg) {
+    struct controller *c = t->tasks->userdata;
+    int r = client_errno(result);
+    if (client_ok(result))
+        write_tracker_expect(c->tracker, t->key, result->object);
+    if (r == -ENOENT || r == -EEXIST) /* what we know is old */
+        r = -EAGAIN;
+    task_done(t, task_namespace_is_ending(result) ? 0 : r);
+}
+
+static void on_removed(struct task *t, const struct client_result *result, void *arg) {
+    int r = client_errno(result);
+    task_done(t, r == -ENOENT ? 0 : r);
+}
+
+/* Its Service is gone: so are they, whoever made them. */
+static void remove_endpoints(struct task *t, const struct json *endpoints) {
+    _cleanup_json_ struct json *options = json_object();
+    json_set_path(&options, json_string(meta_uid(endpoints)), "preconditions", "uid");
+    struct client_request r = {
+        .verb = CLIENT_DELETE,
+        .resource = ((struct controller *) t->tasks->userdata)->resource,
+        .ns = meta_namespace(endpoints),
+        .name = meta_name(endpoints),
+        .body = options,
+    };
+    task_call(t, &r, on_removed, NULL);
+}
+
+static void keep(struct task *t, const struct json *service, const struct json *endpoints) {
+    struct controller *c = t->tasks->userdata;
+    size_t n;
+    _cleanup_free_ char *trigger = service_triggers_take(c->triggers, t->key);
+    _cleanup_free_ struct json **pods = informer_list(c->pods, INDEX_NAMESPACE, meta_namespace(service), &n);
+    _cleanup_json_ struct json *wanted = endpoints_wanted(service, pods, n, trigger, endpoints);
+    if (!wanted) {
+        task_done(t, 0);
+        return;
+    }
+    struct client_request r = {
+        .verb = endpoints ? CLIENT_UPDATE : CLIENT_CREATE,
+        .resource = c->resource,
+        .ns = meta_namespace(service),
+        .name = endpoints ? meta_name(service) : NULL,
+        .body = wanted,
+    };
+    task_call(t, &r, on_written, NULL);
+}
+
+static void sync_begin(struct task *t) {
+    struct controller *c = t->tasks->userdata;
+    if (!informer_synced(c->services) || !informer_synced(c->pods) || !informer_synced(c->endpoints)) {
+        task_again_after(t, 50 * USEC_PER_MSEC);
+        task_done(t, 0);
+        return;
+    }
+    const struct json *service = informer_get_key(c->services, t->key);
+    const struct json *endpoints = informer_get_key(c->endpoints, t->key);
+    if (write_tracker_waits(c->tracker, t))
+        task_done(t, 0);
+    else if (!service && endpoints)
+        remove_endpoints(t, endpoints);
+    else if (!service || meta_is_deleting(service) || !service_has_endpoints(service))
+        task_done(t, 0);
+    else
+        keep(t, service, endpoints);
+}
+
+/* --- changes become keys --- */
+
+static void on_service(void *userdata, struct json *old, struct json *service) {
+    struct controller *c = userdata;
+    const struct json *any = service ? service : old;
+    _cleanup_free_ char *key = xasprintf("%s/%s", meta_namespace(any), meta_name(any));
+    if (!old)
+        service_triggers_note(c->triggers, key, meta_created_usec(service));
+    if (!service)
+        free(service_triggers_take(c->triggers, key));
+    workqueue_add(c->tasks.queue, key);
+}
+
+static void on_pod(void *userdata, struct json *old, struct json *pod) {
+    struct controller *c = userdata;
+    services_of_pod_change(&c->tasks, c->triggers, c->services, old, pod);
+}
+
+static void on_endpoints(void *userdata, struct json *old, struct json *endpoints) {
+    struct controller *c = userdata;
+    const struct json *any = endpoints ? endpoints : old;
+    _cleanup_free_ char *key = xasprintf("%s/%s", meta_namespace(any), meta_name(any));
+    if (write_tracker_saw(c->tracker, key, old, endpoints))
+        workqueue_add(c->tasks.queue, key);
+}
+
+/* --- life --- */
+
+static void controller_free(void *p) {
+    struct controller *c = p;
+    informer_remove_handlers(c->services, c);
+    informer_remove_handlers(c->pods, c);
+    informer_remove_handlers(c->endpoints, c);
+    task_queue_finish(&c->tasks);
+    write_tracker_free(c->tracker);
+    service_triggers_free(c->triggers);
+    free(c);
+}
+
+static int controller_start(const struct controller_env *env, void **ret, struct error *err) {
+    struct controller *c = xnew0(struct controller);
+    c->resource = resource_by_plural("", "v1", "endpoints");
+    c->services = informer_set_get(env->informers, resource_by_plural("", "v1", "services"));
+    c->pods = informer_set_get(env->informers, resource_by_plural("", "v1", "pods"));
+    c->endpoints = informer_set_get(env->informers, c->resource);
+    c->tracker = write_tracker_new(c->endpoints);
+    c->triggers = service_triggers_new();
+    task_queue_init(&c->tasks, env->loop, env->client, CONCURRENT_SYNCS, sizeof(struct task), sync_begin, NULL, c);
+    informer_add_index(c->services, INDEX_NAMESPACE, index_by_namespace);
+    informer_add_index(c->pods, INDEX_NAMESPACE, index_by_namespace);
+    informer_add_handlers(c->services, &(struct informer_handlers){.changed = on_service, .userdata = c});
+    informer_add_handlers(c->pods, &(struct informer_handlers){.changed = on_pod, .userdata = c});
+    informer_add_handlers(c->endpoints, &(struct informer_handlers){.changed = on_endpoints, .userdata = c});
+    *ret = c;
+    return 0;
+}
+
+const struct controller_ops endpoints_controller = {COMPONENT, controller_start, controller_free};
