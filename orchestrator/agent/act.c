@@ -55,8 +55,15 @@ static void act_start(struct agent_pod *pod) {
     _cleanup_free_ char *before = pod->problem.message ? xstrdup(pod->problem.message) : NULL;
     struct pod_limits limits;
 
+    if (tokens_awaited(pod)) { /* the answer is on its way and comes back here: nothing to tell anybody about */
+        pod->token_wait = true;
+        pod->retry_at = now_monotonic_usec() + RETRY_IMAGE_USEC;
+        return;
+    }
+    pod->token_wait = false;
     pod_problem_finish(&pod->problem);
     if (prepare_pod(pod) < 0) {
+        tokens_retry(pod);
         tell_problem(pod, before);
         retry_later(pod, pod->problem.wants_image ? RETRY_IMAGE_USEC : RETRY_FIRST_USEC);
         return;

@@ -50,6 +50,7 @@ static void pod_free(void *p) {
     closep(&pod->netns_fd);
     sd_event_source_disable_unref(pod->timer);
     pod_problem_finish(&pod->problem);
+    tokens_free(pod->tokens);
     json_unref(pod->desired);
     json_unref(pod->state);
     json_unref(pod->image_ids);
@@ -85,6 +86,7 @@ void agent_pod_context(const struct agent_pod *pod, struct pod_context *ret) {
         .seccomp_dir = "/var/lib/kubelet/seccomp",
         .network = agent->network,
         .objects = agent->objects,
+        .tokens = pod->tokens,
         .node_cpu_milli = agent->cpu_milli,
         .node_memory = agent->memory,
         .capability_bounds = agent->capability_bounds,
@@ -169,7 +171,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
 static void set_timer(struct agent_pod *pod, uint64_t now) {
     const uint64_t times[] = {pod->retry_at, pod->unit_exists && !pod->connected ? pod->connect_at : 0,
                               pod->unit_exists ? pod->stop_deadline : 0, pod->unit_exists ? pod->network_at : 0,
-                              pod->expires_at};
+                              pod->expires_at, pod->tokens_at};
     uint64_t next = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(times); i++)
@@ -212,6 +214,10 @@ static void work_on(struct agent *agent, struct agent_pod *pod) {
     _cleanup_free_ char *uid = xstrdup(pod->uid);
 
     check_deadline(pod, now_monotonic_usec());
+    if (pod->wanted && !pod->deleting && !pod->final && pod->desired)
+        tokens_request(pod);
+    else
+        pod->tokens_at = 0;
     for (int i = 0; i < STEPS_MAX; i++) {
         struct plan_view view = view_of(pod, now_monotonic_usec());
         enum plan_action action = plan_pod(&view);

@@ -13,6 +13,7 @@
 #include "podium/base/json.h"
 
 struct hashmap;
+struct pod_tokens;
 
 struct pod_context {
     const struct json *pod;
@@ -23,6 +24,7 @@ struct pod_context {
     const char *seccomp_dir;             /* Localhost profiles */
     const struct json *network;          /* the control plane's network document; NULL when not known */
     const struct hashmap *objects;       /* object_key() → struct json */
+    const struct pod_tokens *tokens;     /* tokens.h */
     int64_t node_cpu_milli, node_memory; /* allocatable: what absent limits mean for resourceFieldRef */
     uint64_t capability_bounds;          /* what can be given at all */
 };

@@ -229,6 +229,7 @@ void agent_set_callbacks(struct agent *agent, const struct agent_callbacks *call
 
     agent->callbacks = callbacks;
     agent->userdata = userdata;
+    tokens_connection_changed(agent);
     while (hashmap_next(agent->pods, &it))
         ((struct agent_pod *) it.value)->status_silent = true;
     agent_mark_all(agent);

@@ -14,6 +14,7 @@
 #include "orchestrator/agent/context.h"
 #include "orchestrator/agent/node_api.h"
 #include "orchestrator/agent/plan.h"
+#include "orchestrator/agent/tokens.h"
 #include "orchestrator/images/images.h"
 #include "orchestrator/systemd/units.h"
 #include "podium/base/hashmap.h"
@@ -52,6 +53,9 @@ struct agent_pod {
     struct json *image_ids;
     struct json *status; /* told last */
     bool status_silent;  /* nobody was told `status` since callbacks changed */
+    struct pod_tokens *tokens; /* tokens.c */
+    uint64_t tokens_at;        /* monotonic: look at the tokens again; 0: no need */
+    bool token_wait;           /* the start waits for a token asked for: retry_at is only for lost answers */
     struct list execs;   /* struct agent_exec waiting for its answer (exec.c) */
 };
 

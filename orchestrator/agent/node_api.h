@@ -62,11 +62,19 @@ struct agent_callbacks {
      * recorder's. */
     void (*event)(void *userdata, const struct json *involved, const char *type, const char *reason,
                   const char *message);
+    /* A token of the pod's service account is wanted; audience "": the API's. agent_token_answer() follows, unless the
+     * callbacks are set again. < 0: cannot be asked for now. */
+    int (*request_token)(void *userdata, const char *namespace, const char *name, const char *uid, const char *audience,
+                         int64_t seconds);
     /* agent_node_status() gives something new. */
     void (*node_status)(void *userdata);
 };
 /* callbacks: static storage, or NULL for none. All known pod statuses are told again soon after. */
 void agent_set_callbacks(struct agent *agent, const struct agent_callbacks *callbacks, void *userdata);
+
+/* The answer to request_token: token and its end (RFC 3339), or NULL and why there is none. */
+void agent_token_answer(struct agent *agent, const char *uid, const char *audience, int64_t seconds, const char *token,
+                        const char *expires, const char *error);
 
 /* The Node's status document: capacity, allocatable, nodeInfo, addresses, conditions (Ready, MemoryPressure,
  * DiskPressure, PIDPressure, and podium.org/CgroupControllersMissing), images. Heartbeat times are left to the caller's
@@ -131,6 +139,14 @@ struct agent_exec_callbacks {
 int agent_exec_open(struct agent *agent, const struct agent_exec_options *options,
                     const struct agent_exec_callbacks *callbacks, void *userdata, struct agent_exec **ret,
                     struct error *err) _must_check_;
+/* The same for the container's own process: args is not looked at, tty neither (the container's own setting counts).
+ * exit() comes when the container ends, with its exit code; or with 0 when the input was ended by
+ * agent_exec_write_end() and that does not end the container's input (stdinOnce does, but not with a terminal); or with
+ * an error for a peer that does not take the output. Closing detaches, the container goes on. stderr is apart from
+ * stdout only for containers with stdin and without tty. */
+int agent_attach_open(struct agent *agent, const struct agent_exec_options *options,
+                      const struct agent_exec_callbacks *callbacks, void *userdata, struct agent_exec **ret,
+                      struct error *err) _must_check_;
 /* Takes all bytes (buffered); returns how many bytes wait: above AGENT_EXEC_BUFFER_HIGH stop until writable(). */
 size_t agent_exec_write(struct agent_exec *exec, const void *p, size_t n);
 void agent_exec_write_end(struct agent_exec *exec); /* closes its stdin once all is written */

@@ -8,6 +8,7 @@
 
 #include "orchestrator/agent/env.h"
 #include "orchestrator/agent/payload.h"
+#include "orchestrator/agent/tokens.h"
 #include "orchestrator/object/quantity.h"
 #include "podium/base/alloc.h"
 #include "podium/base/path.h"
@@ -45,7 +46,8 @@ struct source {
     const char *volume;
     struct payload *out;
     struct pod_problem *problem;
-    mode_t mode; /* default for its files */
+    mode_t mode;  /* default for its files */
+    bool refresh; /* of a running pod: what cannot be had now leaves its files as they are */
 };
 
 static int add_file(struct source *s, const char *path, uint8_t *take, size_t n, const struct json *mode) {
@@ -124,6 +126,24 @@ static int add_downward(struct source *s, const struct json *items) {
     return r;
 }
 
+static int add_token(struct source *s, const struct json *source) {
+    const char *text;
+
+    switch (tokens_get(s->ctx->tokens, json_str_or(json_get(source, "audience"), ""),
+                       json_int_or(json_get(source, "expirationSeconds"), TOKEN_SECONDS_DEFAULT), &text)) {
+    case TOKEN_THERE:
+        return add_file(s, json_str_or(json_get(source, "path"), ""), (uint8_t *) xstrdup(text), strlen(text), NULL);
+    case TOKEN_REFUSED: {
+        _cleanup_free_ char *why = xasprintf("failed to fetch token: %s", text);
+        return fail_mount(s->problem, s->volume, why);
+    }
+    case TOKEN_NONE: /* nobody to ask: see tokens.h */
+    case TOKEN_WAITING:
+        break;
+    }
+    return s->refresh ? -EAGAIN : 0;
+}
+
 static int add_projected(struct source *s, const struct json *sources) {
     int r = 0;
 
@@ -138,8 +158,8 @@ static int add_projected(struct source *s, const struct json *sources) {
                            json_bool_or(json_get(v, "optional"), false));
         else if ((v = json_get(from, "downwardAPI")))
             r = add_downward(s, json_get(v, "items"));
-        else if (json_get(from, "serviceAccountToken"))
-            continue; /* tokens come with a later issue; programs that need none start all the same */
+        else if ((v = json_get(from, "serviceAccountToken")))
+            r = add_token(s, v);
         else
             r = fail_mount(s->problem, s->volume, "a projected source is not supported");
     }
@@ -147,11 +167,15 @@ static int add_projected(struct source *s, const struct json *sources) {
 }
 
 /* Collects the files of a volume whose content is the API's; *ret_is: whether it is such a volume. */
-static int collect(const struct pod_context *ctx, const struct json *volume, struct payload *out, bool *ret_is,
-                   struct pod_problem *problem) {
+static int collect(const struct pod_context *ctx, const struct json *volume, bool refresh, struct payload *out,
+                   bool *ret_is, struct pod_problem *problem) {
     const struct json *v;
-    struct source s = {
-        .ctx = ctx, .volume = json_str_or(json_get(volume, "name"), ""), .out = out, .problem = problem, .mode = 0644};
+    struct source s = {.ctx = ctx,
+                       .volume = json_str_or(json_get(volume, "name"), ""),
+                       .out = out,
+                       .problem = problem,
+                       .mode = 0644,
+                       .refresh = refresh};
 
     *ret_is = true;
     if ((v = json_get(volume, "configMap"))) {
@@ -258,7 +282,7 @@ static int prepare(const struct pod_context *ctx, const struct json *volume, str
     v->name = xstrdup(json_str_or(json_get(volume, "name"), ""));
     if (file_name_is_unsafe(v->name))
         return fail_mount(problem, v->name, "the name is not usable");
-    int r = collect(ctx, volume, &files, &is_content, problem);
+    int r = collect(ctx, volume, false, &files, &is_content, problem);
     if (r < 0)
         return r;
     if (is_content) {
@@ -299,7 +323,7 @@ int volumes_refresh(const struct pod_context *ctx, struct error *err) {
         _cleanup_(pod_problem_finish) struct pod_problem problem = {0};
         bool is_content = false;
         /* an object that went away leaves the files as they are */
-        if (collect(ctx, json_at(list, i), &files, &is_content, &problem) < 0 || !is_content)
+        if (collect(ctx, json_at(list, i), true, &files, &is_content, &problem) < 0 || !is_content)
             continue;
         _cleanup_free_ char *path = content_path(ctx, json_str_or(json_get(json_at(list, i), "name"), ""));
         r = payload_write(&files, path, fs_group(ctx), err);

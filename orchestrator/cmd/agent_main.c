@@ -188,6 +188,11 @@ static int on_open_exec(void *userdata, struct link_stream *stream, const struct
     return agent_streams_open_exec(((struct agent_process *) userdata)->agent, stream, options, ret_userdata, err);
 }
 
+static void on_token(void *userdata, const char *uid, const char *audience, int64_t seconds, const char *token,
+                     const char *expires, const char *error) {
+    agent_token_answer(((struct agent_process *) userdata)->agent, uid, audience, seconds, token, expires, error);
+}
+
 static struct json *get_pods(void *userdata) {
     return agent_list_pods(((struct agent_process *) userdata)->agent);
 }
@@ -208,6 +213,7 @@ static const struct agent_link_handler link_handler = {
     .open_exec = on_open_exec,
     .log_ops = &agent_log_stream_ops,
     .exec_ops = &agent_exec_stream_ops,
+    .token = on_token,
     .list_pods = get_pods,
 };
 
@@ -231,8 +237,18 @@ static void on_node_status(void *userdata) {
     agent_link_node_status(((struct agent_process *) userdata)->link);
 }
 
+static int request_token(void *userdata, const char *ns, const char *name, const char *uid, const char *audience,
+                         int64_t seconds) {
+    return agent_link_request_token(((struct agent_process *) userdata)->link, ns, name, uid, audience, seconds);
+}
+
 static const struct agent_callbacks agent_callbacks = {
-    .pod_status = on_pod_status, .pod_finished = on_pod_finished, .event = on_event, .node_status = on_node_status};
+    .pod_status = on_pod_status,
+    .pod_finished = on_pod_finished,
+    .event = on_event,
+    .request_token = request_token,
+    .node_status = on_node_status,
+};
 
 static void on_connected(void *userdata, bool connected) {
     struct agent_process *p = userdata;

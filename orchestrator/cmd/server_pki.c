@@ -20,7 +20,7 @@
 struct server_pki {
     sd_event *loop;
     sd_event_source *timer;
-    char *dir, *ca, *cert, *key;
+    char *dir, *ca, *cert, *key, *account_key;
     char *kubeconfig, *url; /* the administrator's */
     char **dns, **ips;
     void (*renewed)(void *userdata);
@@ -115,12 +115,15 @@ int server_pki_new(sd_event *loop, const struct server_options *o, void (*renewe
     p->ca = path_join(p->dir, "ca.crt");
     p->cert = path_join(p->dir, SERVER_NAME ".crt");
     p->key = path_join(p->dir, SERVER_NAME ".key");
+    p->account_key = path_join(p->dir, "service-accounts.key");
     collect_names(p, o);
     p->kubeconfig = path_join(o->data_dir, "admin.kubeconfig");
     p->url = api_url(o);
     int r = pki_ca_ensure(p->dir, "podium-ca", err);
     if (r >= 0)
         r = ensure(p, err);
+    if (r >= 0)
+        r = pki_signing_key_ensure(p->account_key, err);
     if (r >= 0)
         r = write_kubeconfig(p, err);
     if (r >= 0)
@@ -141,6 +144,7 @@ void server_pki_free(struct server_pki *p) {
     free(p->ca);
     free(p->cert);
     free(p->key);
+    free(p->account_key);
     free(p->kubeconfig);
     free(p->url);
     strv_free(p->dns);
@@ -162,4 +166,8 @@ const char *server_pki_cert(const struct server_pki *p) {
 
 const char *server_pki_key(const struct server_pki *p) {
     return p->key;
+}
+
+const char *server_pki_account_key(const struct server_pki *p) {
+    return p->account_key;
 }

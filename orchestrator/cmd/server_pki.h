@@ -21,5 +21,6 @@ const char *server_pki_dir(const struct server_pki *p);
 const char *server_pki_ca(const struct server_pki *p);
 const char *server_pki_cert(const struct server_pki *p);
 const char *server_pki_key(const struct server_pki *p);
+const char *server_pki_account_key(const struct server_pki *p); /* signs tokens of service accounts */
 
 #endif

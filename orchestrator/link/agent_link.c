@@ -177,6 +177,57 @@ void agent_link_node_status(struct agent_link *l) {
     tell(l, "NodeStatus", "s", text);
 }
 
+/* --- tokens --- */
+
+struct token_call {
+    struct agent_link *link;
+    char *uid, *audience;
+    int64_t seconds;
+};
+
+static void token_call_free(void *p) {
+    struct token_call *c = p;
+
+    free(c->uid);
+    free(c->audience);
+    free(c);
+}
+
+static int on_token(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    const sd_bus_error *failure = sd_bus_message_get_error(m);
+    const char *token = NULL, *expires = NULL, *error = failure ? failure->message : NULL;
+    struct token_call *c = userdata;
+    struct agent_link *l = c->link;
+
+    l->heartbeats_open = 0;
+    if (!failure && sd_bus_message_read(m, "ss", &token, &expires) < 0)
+        error = "the control plane's answer is not understood";
+    if (l->registered)
+        l->handler->token(l->userdata, c->uid, c->audience, c->seconds, error || failure ? NULL : token, expires,
+                          error ? error : failure ? failure->name : NULL);
+    return 0;
+}
+
+int agent_link_request_token(struct agent_link *l, const char *ns, const char *name, const char *uid,
+                             const char *audience, int64_t seconds) {
+    sd_bus_slot *slot = NULL;
+
+    if (!l->registered)
+        return -ENOTCONN;
+    struct token_call *c = xnew0(struct token_call);
+    *c = (struct token_call){l, xstrdup(uid), xstrdup(audience), seconds};
+    int r = sd_bus_call_method_async(l->bus, &slot, NULL, LINK_SERVER_PATH, LINK_SERVER_INTERFACE, "RequestToken",
+                                     on_token, c, "ssssx", ns, name, uid, audience, seconds);
+    if (r < 0) {
+        token_call_free(c);
+        return r;
+    }
+    (void) sd_bus_slot_set_destroy_callback(slot, token_call_free);
+    (void) sd_bus_slot_set_floating(slot, 1); /* lives as long as the call, or the connection */
+    sd_bus_slot_unref(slot);
+    return 0;
+}
+
 /* --- the beginning of a connection --- */
 
 static int on_registered(sd_bus_message *m, void *userdata, sd_bus_error *e) {

@@ -43,6 +43,10 @@ struct agent_link_handler {
     int (*open_exec)(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
                      struct error *err);
     const struct link_stream_ops *log_ops, *exec_ops;
+    /* The answer to agent_link_request_token(): token and expires (RFC 3339), or NULL and why not. A connection that
+     * goes takes the answers still to come with it. */
+    void (*token)(void *userdata, const char *uid, const char *audience, int64_t seconds, const char *token,
+                  const char *expires, const char *error);
     /* [{namespace, name, uid, phase, unit}] for ListPods; the caller unrefs. */
     struct json *(*list_pods)(void *userdata);
 };
@@ -70,5 +74,8 @@ void agent_link_pod_finished(struct agent_link *l, const char *ns, const char *n
 void agent_link_event(struct agent_link *l, const struct json *involved, const char *type, const char *reason,
                       const char *message);
 void agent_link_node_status(struct agent_link *l);
+/* Asks for a token of the pod's service account; audience "": the API's. -ENOTCONN when there is nobody to ask. */
+int agent_link_request_token(struct agent_link *l, const char *ns, const char *name, const char *uid,
+                             const char *audience, int64_t seconds);
 
 #endif

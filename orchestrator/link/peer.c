@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "orchestrator/link/node_writes.h"
+#include "orchestrator/link/token_requests.h"
 #include "orchestrator/object/validation.h"
 #include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
@@ -34,6 +35,7 @@ void link_peer_free(struct link_peer *p) {
     }
     sd_event_source_disable_unref(p->timer);
     sd_event_source_disable_unref(p->reaper);
+    token_requests_cancel(p);
     stream_table_free(p->streams, "the connection to the node was lost");
     sd_bus_slot_unref(p->slot);
     sd_bus_slot_unref(p->disconnect_slot);
@@ -415,6 +417,13 @@ static int on_event(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     return sd_bus_reply_method_return(m, "");
 }
 
+static int on_request_token(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    struct link_peer *p = userdata;
+
+    int r = must_be_registered(p, e);
+    return r < 0 ? r : token_request_handle(p, m, e);
+}
+
 static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD("Join", "sss", "ss", on_join, 0),
@@ -424,6 +433,7 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_METHOD("PodStatus", "ssss", "", on_pod_status, 0),
     SD_BUS_METHOD("PodFinished", "sss", "", on_pod_finished, 0),
     SD_BUS_METHOD("Event", "ssss", "", on_event, 0),
+    SD_BUS_METHOD("RequestToken", "ssssx", "ss", on_request_token, 0),
     SD_BUS_VTABLE_END,
 };
 
@@ -503,6 +513,7 @@ int link_peer_accept(struct link_server *s, int fd_take, bool unix_socket, struc
     list_append(&s->peers, &p->link);
     s->n_pending++;
     p->needs = hashmap_new(NULL);
+    list_init(&p->tokens);
     if (unix_socket) {
         plain = steal_fd(&fd);
     } else {

@@ -26,6 +26,7 @@ struct link_server {
     gnutls_certificate_credentials_t credentials;
     gnutls_certificate_credentials_t old_credentials; /* of connections from before the last reload */
     int tcp_fd, unix_fd;
+    bool unix_inherited; /* the socket's file is systemd's */
     sd_event_source *tcp_source, *unix_source;
     sd_event_source *accept_again; /* after running out of descriptors */
     struct list peers;
@@ -46,6 +47,7 @@ struct link_peer {
     char *node;              /* after Register */
     char *network;           /* last SetNetwork text; NULL: none, or the node could not use it */
     struct hashmap *needs;   /* "ConfigMap/ns/name" of objects its pods refer to */
+    struct list tokens;      /* token_requests.c: asked of the API */
     size_t unanswered;       /* calls without an answer yet */
     size_t queue_bytes;      /* of documents sent since its queue was empty */
     uint64_t paid_until;     /* monotonic: its calls so far, one per 1 / LINK_CALLS_PER_SEC (GCRA) */

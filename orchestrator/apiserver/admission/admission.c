@@ -9,7 +9,7 @@ static const struct plugin {
     bool (*delete)(struct api_request *req, const struct json *old);
 } plugins[] = {
     {"NamespaceLifecycle", NULL, namespace_lifecycle_validate, namespace_lifecycle_delete},
-    {"ServiceAccount", service_account_mutate, NULL, NULL},
+    {"ServiceAccount", service_account_mutate, service_account_validate, NULL},
     {"Priority", priority_mutate, NULL, NULL},
     {"DefaultTolerationSeconds", default_tolerations_mutate, NULL, NULL},
 };

@@ -17,6 +17,7 @@ bool admission_delete(struct api_request *req, const struct json *old);
 bool namespace_lifecycle_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool namespace_lifecycle_delete(struct api_request *req, const struct json *old);
 bool service_account_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool service_account_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool default_tolerations_mutate(struct api_request *req, const struct json *old, struct json **doc);
 bool priority_mutate(struct api_request *req, const struct json *old, struct json **doc);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What new pods get: a service account, a priority, and how long they stand an ailing node. */
+/* What new pods get: a priority, and how long they stand an ailing node. */
 #include <string.h>
 
 #include "orchestrator/apiserver/admission/admission.h"
@@ -8,17 +8,6 @@
 
 static bool is_new_pod(const struct api_request *req, const struct json *old) {
     return !old && strcmp(req->resource->key, "pods") == 0;
-}
-
-bool service_account_mutate(struct api_request *req, const struct json *old, struct json **doc) {
-    if (!is_new_pod(req, old))
-        return true;
-    struct json **spec = json_edit(doc, "spec");
-    if (!*json_str_or(json_get(*spec, "serviceAccountName"), ""))
-        json_set(spec, "serviceAccountName", json_string("default"));
-    const char *name = json_str_or(json_get(*spec, "serviceAccountName"), "");
-    json_set(spec, "serviceAccount", json_string(name)); /* the old name of the field, always its equal */
-    return true;
 }
 
 bool priority_mutate(struct api_request *req, const struct json *old, struct json **doc) {

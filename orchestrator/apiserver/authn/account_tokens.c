@@ -13,7 +13,7 @@
 #include "podium/base/hashmap.h"
 #include "podium/base/random.h"
 
-#define KNOWN_MAX   4096 /* tokens remembered, about 1 kB each */
+#define KNOWN_MAX   4096            /* tokens remembered, about 1 kB each */
 #define PRIVATE     "kubernetes.io" /* the claim with Kubernetes' own members */
 #define EXTRA(name) "authentication.kubernetes.io/" name
 

@@ -18,10 +18,10 @@
 #define ACCOUNT_TOKEN_ISSUER      "https://kubernetes.default.svc.cluster.local"
 #define ACCOUNT_USER_PREFIX       "system:serviceaccount:"
 #define ACCOUNT_GROUP             "system:serviceaccounts"
-#define ACCOUNT_TOKEN_SECONDS_MIN 600                     /* ValidateTokenRequest */
-#define ACCOUNT_TOKEN_SECONDS_MAX (INT64_C(1) << 32)      /* the same */
-#define ACCOUNT_TOKEN_LEEWAY_SEC  60                      /* objects being deleted count as gone after this much */
-#define ACCOUNT_TOKEN_WARN_SEC    3607                    /* asked for by admission: see extended below */
+#define ACCOUNT_TOKEN_SECONDS_MIN 600                    /* ValidateTokenRequest */
+#define ACCOUNT_TOKEN_SECONDS_MAX (INT64_C(1) << 32)     /* the same */
+#define ACCOUNT_TOKEN_LEEWAY_SEC  60                     /* objects being deleted count as gone after this much */
+#define ACCOUNT_TOKEN_WARN_SEC    3607                   /* asked for by admission: see extended below */
 #define ACCOUNT_TOKEN_EXTENDED    (INT64_C(365) * 86400) /* what such a token really lives, as upstream */
 
 struct account_tokens;

@@ -93,6 +93,9 @@ static inline void fixture_new(struct fixture *f, bool tcp, unsigned window) {
         fixture_certificates(f);
     _cleanup_free_ char *crt = fixture_path(f, "server.crt"), *key = fixture_path(f, "server.key"),
                         *ca = fixture_path(f, "ca.crt"), *sock = fixture_path(f, "sock");
+    _cleanup_free_ char *accounts = fixture_path(f, "service-accounts.key");
+    if (pki_signing_key_ensure(accounts, &err) < 0)
+        fail_msg("%s", error_text(&err, 0));
     struct api_token_authenticator tokens = {.authenticate = fixture_token};
     struct apiserver_options o = {.store = f->store,
                                   .address = "127.0.0.1",
@@ -101,6 +104,7 @@ static inline void fixture_new(struct fixture *f, bool tcp, unsigned window) {
                                   .key_file = key,
                                   .client_ca_file = ca,
                                   .unix_socket = sock,
+                                  .account_key_file = accounts,
                                   .authenticators = &tokens,
                                   .n_authenticators = 1,
                                   .bookmark_seconds = 1};
