@@ -54,7 +54,7 @@ PKGS_base := yajl libm
 PKGS_spec :=
 PKGS_seccomp := libseccomp
 PKGS_process := libcap
-PKGS_netns := libnl-3.0 libnl-route-3.0 libnl-nf-3.0 libnftables ldns libsystemd
+PKGS_netns := libnl-3.0 libnl-route-3.0 libnl-nf-3.0 libnftables libresolv libsystemd
 PKGS_manifest := yaml-0.1 libsystemd
 PKGS_store := lmdb zlib
 PKGS_watch :=
@@ -70,8 +70,9 @@ PKGS_cli := libsystemd gnutls libwslay libcurl
 PKGS_local := libsystemd
 PKGS_pki := gnutls
 PKGS_cmd := libsystemd
-# libm, lmdb and libwslay have no or unreliable .pc files in Debian: named by hand
+# libm, libresolv, lmdb and libwslay have no or unreliable .pc files in Debian: named by hand
 NOPC_LIBS_libm := -lm
+NOPC_LIBS_libresolv := -lresolv
 NOPC_LIBS_lmdb := -llmdb
 # Statically: only tar and three filters are used, while the shared library brings libxml2, ICU and libstdc++, half a
 # megabyte in each process that holds them. What it needs in turn is named as installed with it, without headers.

@@ -33,7 +33,9 @@ static int make_bridge(struct nl_sock *sock, const char *name, const struct nl_a
     return rc < 0 ? netlink_error(err, rc, "cannot make bridge %s", name) : 0;
 }
 
-/* Takes IPv4 addresses off the link, except `keep`. *ret_found: keep was there. */
+/* Takes IPv4 addresses off the link, except `keep` and those of netns_host_address_ensure(). *ret_found: keep was
+ * there.
+ */
 static int prune_addresses(struct nl_sock *sock, int index, struct nl_addr *keep, bool *ret_found, struct error *err) {
     _cleanup_nlcache_ struct nl_cache *cache = NULL;
 
@@ -43,7 +45,8 @@ static int prune_addresses(struct nl_sock *sock, int index, struct nl_addr *keep
         return netlink_error(err, rc, "cannot list addresses");
     for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
         struct rtnl_addr *a = (struct rtnl_addr *) o;
-        if (rtnl_addr_get_ifindex(a) != index || rtnl_addr_get_family(a) != AF_INET)
+        if (rtnl_addr_get_ifindex(a) != index || rtnl_addr_get_family(a) != AF_INET ||
+            rtnl_addr_get_scope(a) == RT_SCOPE_HOST)
             continue;
         struct nl_addr *local = rtnl_addr_get_local(a);
         if (nl_addr_cmp(local, keep) == 0 && nl_addr_get_prefixlen(local) == nl_addr_get_prefixlen(keep)) {
@@ -91,4 +94,58 @@ int netns_link_remove(const char *name, struct error *err) {
     if (r >= 0)
         r = netlink_open(&sock, err);
     return r < 0 ? r : netlink_link_delete(sock, name, err);
+}
+
+/* --- addresses of the node's own on a link --- */
+
+static int host_address(const char *link, const char *address, struct nl_sock **ret_sock, struct rtnl_addr **ret,
+                        struct error *err) {
+    _cleanup_nladdr_ struct nl_addr *local = NULL;
+    _cleanup_addr_ struct rtnl_addr *entry = rtnl_addr_alloc();
+
+    int r = check_link_name(link, err);
+    if (r >= 0)
+        r = netlink_address_parse(address, false, &local, err);
+    if (r >= 0)
+        r = netlink_open(ret_sock, err);
+    if (r >= 0)
+        r = netlink_link_index(*ret_sock, link, err);
+    if (r < 0)
+        return r;
+    nl_addr_set_prefixlen(local, 32);
+    rtnl_addr_set_ifindex(entry, r);
+    r = rtnl_addr_set_local(entry, local);
+    if (r < 0)
+        return netlink_error(err, r, "cannot use address %s", address);
+    rtnl_addr_set_scope(entry, RT_SCOPE_HOST);
+    *ret = steal(&entry);
+    return 0;
+}
+
+int netns_host_address_ensure(const char *link, const char *address, struct error *err) {
+    _cleanup_nlsock_ struct nl_sock *sock = NULL;
+    _cleanup_addr_ struct rtnl_addr *entry = NULL;
+
+    int r = host_address(link, address, &sock, &entry, err);
+    if (r < 0)
+        return r;
+    r = rtnl_addr_add(sock, entry, 0);
+    return r < 0 && r != -NLE_EXIST ? netlink_error(err, r, "cannot set address %s", address) : 0;
+}
+
+int netns_host_address_remove(const char *link, const char *address, struct error *err) {
+    _cleanup_nlsock_ struct nl_sock *sock = NULL;
+    _cleanup_addr_ struct rtnl_addr *entry = NULL;
+
+    int r = host_address(link, address, &sock, &entry, err);
+    if (r == -ENODEV) {
+        error_clear(err);
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    r = rtnl_addr_delete(sock, entry, 0);
+    if (r < 0 && r != -NLE_OBJ_NOTFOUND && r != -NLE_RANGE) /* NLE_RANGE: it was not there (EADDRNOTAVAIL) */
+        return netlink_error(err, r, "cannot remove address %s", address);
+    return 0;
 }
