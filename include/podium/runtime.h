@@ -96,9 +96,9 @@
  *   {"event":"sandbox","uid":…,"hostNetwork":bool}     one descriptor with it: the network namespace
  *   {"event":"state", …}                               the whole state, after every change
  *   {"event":"exec-started","id":…}                    one descriptor (the terminal's master) when tty was asked.
- *                                                      Of an attach: "tty" and "inputOnce" of the container, and one
- *                                                      descriptor to write to when stdin was asked and is open, or the
- *                                                      terminal's master (to write to and to resize, not to read)
+ *                                                      Of an attach: one descriptor to write to when stdin was asked
+ *                                                      and is open, or the terminal's master (to write to and to
+ *                                                      resize, not to read)
  *   {"event":"exec-exit","id":…,"exitCode":n,"signal":n}   or with "error": "…" when it could not start
  *   {"event":"hook","container":…,"containerID":…,"hook":"postStart"|"preStop"}   run this hook and answer with
  *                                                      "hook-done". Said again to each new peer until answered, so a

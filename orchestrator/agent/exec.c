@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Programs run in containers for somebody far away: descriptors on this side, byte callbacks on the other. The pod's
- * supervisor gets the other ends of the pipes, so it never sees a byte.
+ * Programs run in containers for somebody far away, and containers' own programs attached to: descriptors on this side,
+ * byte callbacks on the other. Of an exec the pod's supervisor gets the other ends of the pipes, so it never sees a
+ * byte; of an attach it copies the output to us.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
 
-#define CHUNK 65536
+#define CHUNK           65536
+#define ATTACH_PIPE_MAX (1024 * 1024) /* what may wait for us before the supervisor thinks that we don't listen */
 
 struct stream {
     struct agent_exec *exec;
@@ -26,10 +28,13 @@ struct stream {
 struct agent_exec {
     struct list link; /* in pod->execs until its exit is known */
     sd_event *loop;
+    struct agent_pod *pod; /* good while in its list */
     char *id;
     const struct agent_exec_callbacks *callbacks;
     void *userdata;
     bool tty, paused, input_ended, exited, told;
+    bool no_input;           /* what is written is dropped */
+    bool attach, input_once; /* input_once: the end of the input is the container's */
     struct stream outputs[2];
     int input_fd; /* the pipe, or a duplicate of the terminal */
     sd_event_source *input_source, *finish;
@@ -39,7 +44,18 @@ struct agent_exec {
     unsigned rows, columns; /* asked for before the terminal is there */
 };
 
+/* The supervisor need not copy any more. */
+static void detach(struct agent_exec *e) {
+    struct json *op = json_object();
+
+    json_set(&op, "op", json_string("detach"));
+    json_set(&op, "id", json_string(e->id));
+    (void) (channel_send(e->pod->channel, op, NULL, 0, NULL) < 0);
+}
+
 static void exec_free(struct agent_exec *e) {
+    if (e->attach && !list_empty(&e->link) && e->pod->channel)
+        detach(e);
     list_remove(&e->link);
     for (size_t i = 0; i < ARRAY_LEN(e->outputs); i++) {
         sd_event_source_disable_unref(e->outputs[i].source);
@@ -104,6 +120,21 @@ static void input_drop(struct agent_exec *e) {
     strbuf_reset(&e->input);
 }
 
+static void ended(struct agent_exec *e, int exit_code, const char *error);
+
+/* Nothing more will be written. */
+static void input_finish(struct agent_exec *e) {
+    if (e->attach && (e->tty || !e->input_once)) { /* the end of an attach, not of the container's input */
+        if (!list_empty(&e->link) && e->pod->channel)
+            detach(e);
+        ended(e, 0, NULL);
+        return;
+    }
+    if (e->tty) /* a terminal has no half-close: its end-of-file character says it */
+        (void) (write(e->input_fd, "\x04", 1) < 0);
+    input_drop(e);
+}
+
 static void input_flush(struct agent_exec *e) {
     while (e->input.len > 0 && e->input_fd >= 0) {
         ssize_t n = write(e->input_fd, e->input.data, e->input.len);
@@ -118,10 +149,7 @@ static void input_flush(struct agent_exec *e) {
         strbuf_consume(&e->input, (size_t) n);
     }
     if (e->input.len == 0 && e->input_ended && e->input_fd >= 0) {
-        if (e->tty) { /* a terminal has no half-close: its end-of-file character says it */
-            (void) (write(e->input_fd, "\x04", 1) < 0);
-        }
-        input_drop(e);
+        input_finish(e);
     } else if (e->input_source) {
         (void) sd_event_source_set_enabled(e->input_source, e->input.len > 0 ? SD_EVENT_ON : SD_EVENT_OFF);
     }
@@ -157,9 +185,10 @@ static int watch_input(struct agent_exec *e, int take_fd, struct error *err) {
     return r < 0 ? error_set_errno(err, r, "cannot watch the input") : 0;
 }
 
+/* Of stdin, stdout and stderr, those wanted: our ends are watched, theirs returned. */
 static int make_pipes(struct agent_exec *e, const struct agent_exec_options *o, int *theirs, size_t *n,
                       struct error *err) {
-    const bool wanted[] = {o->stdin_, o->stdout_, o->stderr_};
+    const bool wanted[] = {o->stdin_ && !e->attach, o->stdout_, o->stderr_};
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(wanted); i++) {
@@ -169,12 +198,26 @@ static int make_pipes(struct agent_exec *e, const struct agent_exec_options *o, 
         if (pipe2(fds, O_CLOEXEC) < 0)
             return error_set_errno(err, -errno, "cannot make a pipe");
         theirs[(*n)++] = i == 0 ? fds[0] : fds[1];
+        if (e->attach)
+            (void) (fcntl(fds[1], F_SETPIPE_SZ, ATTACH_PIPE_MAX) < 0);
         r = i == 0 ? watch_input(e, fds[1], err) : watch_output(e, i - 1, fds[0], err);
     }
     return r;
 }
 
-static struct json *make_request(const struct agent_exec *e, const struct agent_exec_options *o) {
+static struct json *attach_request(const struct agent_exec *e, const struct agent_exec_options *o) {
+    struct json *op = json_object();
+
+    json_set(&op, "op", json_string("attach"));
+    json_set(&op, "id", json_string(e->id));
+    json_set(&op, "container", json_string(o->container));
+    json_set(&op, "stdin", json_bool(o->stdin_));
+    json_set(&op, "stdout", json_bool(o->stdout_));
+    json_set(&op, "stderr", json_bool(o->stderr_));
+    return op;
+}
+
+static struct json *exec_request(const struct agent_exec *e, const struct agent_exec_options *o) {
     struct json *op = json_object(), *args = json_array(), *env = json_array();
 
     for (char *const *a = o->args; *a; a++)
@@ -202,12 +245,22 @@ static const char *container_state(const struct agent_pod *pod, const char *name
     return NULL;
 }
 
-int agent_exec_open(struct agent *agent, const struct agent_exec_options *o,
-                    const struct agent_exec_callbacks *callbacks, void *userdata, struct agent_exec **ret,
-                    struct error *err) {
+/* stdinOnce of the container, as the control plane said it. */
+static bool has_input_once(const struct agent_pod *pod, const char *name) {
+    static const char *const lists[] = {"containers", "initContainers", "ephemeralContainers"};
+
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+        const struct json *list = json_path(pod->desired, "spec", lists[l]);
+        for (size_t i = 0; i < json_len(list); i++)
+            if (strcmp(json_str_or(json_get(json_at(list, i), "name"), ""), name) == 0)
+                return json_bool_or(json_get(json_at(list, i), "stdinOnce"), false);
+    }
+    return false;
+}
+
+static int find_running(struct agent *agent, const struct agent_exec_options *o, struct agent_pod **ret,
+                        struct error *err) {
     struct agent_pod *pod = hashmap_get(agent->pods, o->uid);
-    int theirs[3];
-    size_t n = 0;
 
     if (!pod || !pod->connected)
         return error_set(err, -ENOENT, "the pod is not running on this node");
@@ -216,10 +269,22 @@ int agent_exec_open(struct agent *agent, const struct agent_exec_options *o,
         return error_set(err, -ENOENT, "container %s not found in pod %s", o->container, pod->name);
     if (strcmp(state, "running") != 0)
         return error_set(err, -EINVAL, "container %s is not running", o->container);
-    if (!o->args || !o->args[0])
-        return error_set(err, -EINVAL, "you must specify at least one command for the container");
+    *ret = pod;
+    return 0;
+}
+
+static int open_stream(struct agent_pod *pod, bool attach, const struct agent_exec_options *o,
+                       const struct agent_exec_callbacks *callbacks, void *userdata, struct agent_exec **ret,
+                       struct error *err) {
+    struct agent *agent = pod->agent;
+    int theirs[3];
+    size_t n = 0;
+
     struct agent_exec *e = xnew0(struct agent_exec);
     *e = (struct agent_exec){.loop = sd_event_ref(agent->loop),
+                             .pod = pod,
+                             .attach = attach,
+                             .input_once = attach && has_input_once(pod, o->container),
                              .callbacks = callbacks,
                              .userdata = userdata,
                              .tty = o->tty,
@@ -231,10 +296,10 @@ int agent_exec_open(struct agent *agent, const struct agent_exec_options *o,
     if (r >= 0)
         r = sd_event_source_set_enabled(e->finish, SD_EVENT_OFF);
     r = r < 0 ? error_set_errno(err, r, "cannot use the event loop") : 0;
-    if (r == 0 && !o->tty)
+    if (r == 0 && (attach || !o->tty))
         r = make_pipes(e, o, theirs, &n, err);
     if (r == 0)
-        r = channel_send(pod->channel, make_request(e, o), theirs, n, err);
+        r = channel_send(pod->channel, attach ? attach_request(e, o) : exec_request(e, o), theirs, n, err);
     for (size_t i = 0; i < n; i++)
         closep(&theirs[i]);
     if (r < 0) {
@@ -244,6 +309,28 @@ int agent_exec_open(struct agent *agent, const struct agent_exec_options *o,
     list_append(&pod->execs, &e->link);
     *ret = e;
     return 0;
+}
+
+int agent_exec_open(struct agent *agent, const struct agent_exec_options *o,
+                    const struct agent_exec_callbacks *callbacks, void *userdata, struct agent_exec **ret,
+                    struct error *err) {
+    struct agent_pod *pod = NULL;
+    int r = find_running(agent, o, &pod, err);
+
+    if (r < 0)
+        return r;
+    if (!o->args || !o->args[0])
+        return error_set(err, -EINVAL, "you must specify at least one command for the container");
+    return open_stream(pod, false, o, callbacks, userdata, ret, err);
+}
+
+int agent_attach_open(struct agent *agent, const struct agent_exec_options *o,
+                      const struct agent_exec_callbacks *callbacks, void *userdata, struct agent_exec **ret,
+                      struct error *err) {
+    struct agent_pod *pod = NULL;
+    int r = find_running(agent, o, &pod, err);
+
+    return r < 0 ? r : open_stream(pod, true, o, callbacks, userdata, ret, err);
 }
 
 static struct agent_exec *find(struct agent_pod *pod, const char *id) {
@@ -256,10 +343,27 @@ static struct agent_exec *find(struct agent_pod *pod, const char *id) {
     return NULL;
 }
 
+/* take_fd: what the container's input is written to, -1 when it takes none (any more). */
+static void attached(struct agent_exec *e, int take_fd) {
+    e->tty = take_fd >= 0 && isatty(take_fd);
+    if (take_fd < 0 || watch_input(e, take_fd, NULL) < 0) {
+        strbuf_reset(&e->input);
+        e->no_input = true;
+        return;
+    }
+    if (e->rows > 0)
+        agent_exec_resize(e, e->columns, e->rows);
+    input_flush(e);
+}
+
 void agent_exec_started(struct agent_pod *pod, const char *id, int take_console_fd) {
     _cleanup_close_ int console = take_console_fd;
     struct agent_exec *e = find(pod, id);
 
+    if (e && e->attach) {
+        attached(e, steal_fd(&console));
+        return;
+    }
     if (!e || console < 0)
         return;
     int copy = fcntl(console, F_DUPFD_CLOEXEC, 3);
@@ -297,7 +401,7 @@ void agent_exec_abandon(struct agent_pod *pod, const char *why) {
 }
 
 size_t agent_exec_write(struct agent_exec *e, const void *p, size_t n) {
-    if (e->exited || e->input_ended)
+    if (e->exited || e->input_ended || e->no_input)
         return 0;
     strbuf_add(&e->input, p, n);
     input_flush(e);
@@ -315,8 +419,9 @@ void agent_exec_resize(struct agent_exec *e, unsigned columns, unsigned rows) {
 
     e->columns = columns;
     e->rows = rows;
-    if (e->tty && e->outputs[0].fd >= 0)
-        (void) ioctl(e->outputs[0].fd, TIOCSWINSZ, &size);
+    int fd = e->attach ? e->input_fd : e->outputs[0].fd;
+    if (e->tty && fd >= 0)
+        (void) ioctl(fd, TIOCSWINSZ, &size);
 }
 
 void agent_exec_pause(struct agent_exec *e, bool paused) {

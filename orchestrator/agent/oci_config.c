@@ -71,6 +71,10 @@ static struct json *make_args(const struct oci_config_input *in, char *const *en
     return out;
 }
 
+static bool wants_terminal(const struct oci_config_input *in) {
+    return json_bool_or(json_get(in->container, "tty"), false);
+}
+
 static char **full_env(const struct oci_config_input *in, char *const *own, const struct security *s) {
     const struct json *image_env = json_get(in->image->config, "Env");
     char **env = strv_new();
@@ -81,6 +85,8 @@ static char **full_env(const struct oci_config_input *in, char *const *own, cons
     if (!env_get(env, "PATH"))
         env_put(&env, xstrdup(DEFAULT_PATH));
     env_put(&env, xasprintf("HOSTNAME=%s", *in->hostname ? in->hostname : in->ctx->node_name));
+    if (wants_terminal(in))
+        env_put(&env, xstrdup("TERM=xterm"));
     for (; own && *own; own++)
         env_put(&env, xstrdup(*own));
     if (!env_get(env, "HOME"))
@@ -96,7 +102,7 @@ static struct json *make_process(const struct oci_config_input *in, const struct
 
     if (!*cwd)
         cwd = json_str_or(json_get(in->image->config, "WorkingDir"), "");
-    json_set(&p, "terminal", json_bool(false));
+    json_set(&p, "terminal", json_bool(wants_terminal(in)));
     json_set_path(&p, json_int(s->uid), "user", "uid");
     json_set_path(&p, json_int(s->gid), "user", "gid");
     json_set_path(&p, json_ref(s->groups), "user", "additionalGids");
@@ -316,6 +322,7 @@ static int check(const struct oci_config_input *in, const struct json *process, 
 }
 
 int oci_config_build(const struct oci_config_input *in, struct json **ret, struct pod_problem *problem) {
+    static const char *const copied[] = {"restartPolicy", "stdin", "stdinOnce"};
     const char *name = json_str_or(json_get(in->container, "name"), "");
     _cleanup_(security_finish) struct security s = {0};
     _cleanup_json_ struct json *config = json_object(), *out = json_object(), *mounts = NULL;
@@ -343,12 +350,13 @@ int oci_config_build(const struct oci_config_input *in, struct json **ret, struc
     json_set(&out, "config", steal(&config));
     json_set(&out, "rootfs", make_rootfs(in, name));
     json_set(&out, "seccompDefault", json_bool(s.seccomp_default));
+    for (size_t i = 0; i < ARRAY_LEN(copied); i++)
+        if (json_get(in->container, copied[i]))
+            json_set(&out, copied[i], json_ref(json_get(in->container, copied[i])));
     int sig = signal_number(json_str_or(json_get(in->image->config, "StopSignal"), "SIGTERM"));
     json_set(&out, "stopSignal", json_int(sig > 0 ? sig : SIGTERM));
     add_hook(&out, "postStart", json_path(in->container, "lifecycle", "postStart"));
     add_hook(&out, "preStop", json_path(in->container, "lifecycle", "preStop"));
-    if (json_str(json_get(in->container, "restartPolicy")))
-        json_set(&out, "restartPolicy", json_ref(json_get(in->container, "restartPolicy")));
     *ret = steal(&out);
     return 0;
 }

@@ -167,7 +167,7 @@ int agent_streams_open_exec(struct agent *agent, struct link_stream *stream, con
     j->link = stream;
     int r =
         json_bool_or(json_get(options, "attach"), false)
-            ? error_set(err, -EOPNOTSUPP, "attaching to a container's own process is not supported; use exec or logs")
+            ? agent_attach_open(agent, &o, &exec_callbacks, j, &j->exec, err)
             : agent_exec_open(agent, &o, &exec_callbacks, j, &j->exec, err);
     if (r < 0) {
         free(j);

@@ -2,11 +2,10 @@
 #include "runtime/pod/output.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
@@ -16,7 +15,7 @@
 
 #define CHUNK_BYTES      (64u * 1024u)
 #define ROUNDS_PER_EVENT 16 /* then others have their turn */
-#define FINAL_WAIT_USEC  200000
+#define FINAL_WAIT_SEC   2  /* without progress, for who is slow when the pod ends */
 
 struct pod_tap {
     struct list link;
@@ -386,21 +385,33 @@ void pod_output_disown(struct list *outputs, const void *owner) {
     }
 }
 
+/* Writes what waits, with some patience. */
+static int sink_drain(struct pod_sink *s) {
+    struct pollfd p = {.fd = s->fd, .events = POLLOUT};
+    int r;
+
+    while ((r = sink_flush(s)) == -EAGAIN)
+        if (poll(&p, 1, FINAL_WAIT_SEC * 1000) <= 0)
+            break;
+    return r;
+}
+
 static void finish(struct pod_output *o) {
-    const struct timeval wait = {.tv_usec = FINAL_WAIT_USEC};
     struct pod_tap *t;
     char *chunk = xmalloc(CHUNK_BYTES);
+    int r = 1;
 
     closep(&o->slave_fd);
     o->slave_fd = -1;
-    if (o->journal.fd >= 0) {
-        (void) (fd_set_nonblock(o->journal.fd, false) < 0);
-        (void) setsockopt(o->journal.fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
-        (void) sink_flush(&o->journal);
+    while (r > 0) {
+        list_foreach(t, &o->taps, link) {
+            if (sink_drain(&t->sink) < 0)
+                tap_free(t);
+        }
+        if (o->journal.backlog.len > 0 && sink_drain(&o->journal) < 0)
+            break;
+        r = move_some(o, chunk);
     }
-    list_foreach(t, &o->taps, link)(void) sink_flush(&t->sink);
-    while (o->journal.backlog.len == 0 && move_some(o, chunk) > 0)
-        ;
     free(chunk);
     output_free(o);
 }

@@ -156,8 +156,6 @@ int pod_attach_start(struct pod_run *run, struct pod_peer *peer, const char *id,
     struct json *o = json_object();
     json_set(&o, "event", json_string("exec-started"));
     json_set(&o, "id", json_string(id));
-    json_set(&o, "tty", json_bool(run->tty));
-    json_set(&o, "inputOnce", json_bool(run->container->config->input_once));
     pod_peer_send(peer, o, request->input || run->tty ? input_for_peer(run) : -1);
     return 0;
 }
