@@ -50,19 +50,25 @@ BINDIR := $(PREFIX)/bin
 UNITDIR := $(PREFIX)/lib/systemd/system
 # the system bus reads policies below /usr and /etc, not below /usr/local
 DBUSDIR := $(if $(filter /usr,$(PREFIX)),/usr/share,/etc)/dbus-1/system.d
-MANDIR := $(PREFIX)/share/man/man8
-INSTALLED_UNITS := $(filter-out %/podium-node.target,$(UNIT_FILES))
-MAN_PAGES := $(sort $(wildcard manifests/man/*.8))
+MANDIR := $(PREFIX)/share/man
+INSTALLED_UNITS := $(filter-out %/podium-node.target,$(UNIT_FILES)) manifests/systemd/podium-server.socket
+MAN_PAGES := $(sort $(wildcard manifests/man/*.[158]))
+COMPLETIONDIR := $(PREFIX)/share/bash-completion/completions
+ZSHDIR := $(PREFIX)/share/zsh/site-functions
 install: all
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DBUSDIR) $(DESTDIR)$(MANDIR)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DBUSDIR) $(DESTDIR)$(COMPLETIONDIR) $(DESTDIR)$(ZSHDIR)
 	install -m 755 $(BUILD)/podium $(BUILD)/baton $(DESTDIR)$(BINDIR)/
 	for f in $(INSTALLED_UNITS); do sed 's|@BINDIR@|$(BINDIR)|g' $$f >$(DESTDIR)$(UNITDIR)/$$(basename $$f) && \
 	  chmod 644 $(DESTDIR)$(UNITDIR)/$$(basename $$f) || exit 1; done
 	install -m 644 manifests/systemd/org.podium.Node1.conf $(DESTDIR)$(DBUSDIR)/
-	$(if $(MAN_PAGES),install -m 644 $(MAN_PAGES) $(DESTDIR)$(MANDIR)/)
+	for f in $(MAN_PAGES); do install -D -m 644 $$f $(DESTDIR)$(MANDIR)/man$${f##*.}/$$(basename $$f) || exit 1; done
+	install -m 644 manifests/completion/podium.bash $(DESTDIR)$(COMPLETIONDIR)/podium
+	install -m 644 manifests/completion/_podium $(DESTDIR)$(ZSHDIR)/_podium
+	@$(if $(DESTDIR),:,if [ -d /run/systemd/system ]; then systemctl daemon-reload && systemctl reload dbus 2>/dev/null || :; fi)
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/podium $(DESTDIR)$(BINDIR)/baton $(DESTDIR)$(DBUSDIR)/org.podium.Node1.conf
-	rm -f $(foreach f,$(notdir $(INSTALLED_UNITS)),$(DESTDIR)$(UNITDIR)/$(f)) $(foreach f,$(notdir $(MAN_PAGES)),$(DESTDIR)$(MANDIR)/$(f))
+	rm -f $(foreach f,$(notdir $(INSTALLED_UNITS)),$(DESTDIR)$(UNITDIR)/$(f)) $(foreach f,$(notdir $(MAN_PAGES)),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(f)))/$(f))
+	rm -f $(DESTDIR)$(COMPLETIONDIR)/podium $(DESTDIR)$(ZSHDIR)/_podium
 
 # --- benchmarks: tests/bench/NAME_bench.c, each linked with everything ----------------------------------------------------
 BENCH_SRCS := $(wildcard tests/bench/*_bench.c)

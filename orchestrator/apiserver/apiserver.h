@@ -55,6 +55,7 @@ struct apiserver_options {
     int port;                         /* 0: APISERVER_DEFAULT_PORT; -1: any free port (tests); -2: no TCP at all */
     const char *cert_file, *key_file; /* the server's certificate; needed with TCP */
     const char *client_ca_file;       /* authority of client certificates; needed with TCP */
+    int tcp_fd, unix_fd;     /* listening already (socket activation), taken over; 0: opened here */
     const char *unix_socket; /* path, made with mode 0600; peers of uid 0 (or our own) are system:masters; NULL: none */
     const struct api_token_authenticator *authenticators;
     size_t n_authenticators;

@@ -33,7 +33,7 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
     api->store = options->store;
     (void) pthread_mutex_init(&api->logs_lock, NULL);
     list_init(&api->logs);
-    list_init(&api->exec_sessions);
+    list_init(&api->conduits);
     api->version = xasprintf("v1.32.0+podium-%s", options->version ? options->version : "dev");
     if (options->n_authenticators > 0)
         api->authenticators =
@@ -46,6 +46,8 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
     api->listen.key_file = dup_or_null(options->key_file);
     api->listen.client_ca_file = dup_or_null(options->client_ca_file);
     api->listen.unix_socket = dup_or_null(options->unix_socket);
+    api->listen.tcp_fd = options->tcp_fd;
+    api->listen.unix_fd = options->unix_fd;
     api->listen.port = options->port ? options->port : APISERVER_DEFAULT_PORT;
     api->listen.worker_threads = options->worker_threads;
     api->rbac = rbac_new(api->store);

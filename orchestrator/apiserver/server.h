@@ -28,7 +28,7 @@ struct apiserver {
     sd_event *node_loop;
     pthread_mutex_t logs_lock;
     struct list logs;          /* open logs (subresources/log_stream.c) */
-    struct list exec_sessions; /* http/exec_session.c; the loop's thread only */
+    struct list conduits;      /* upgraded connections (streams/conduit.c); the loop's thread only */
     unsigned bookmark_seconds, toleration_seconds;
     struct rbac *rbac;
     struct account_tokens *accounts; /* NULL: no tokens of service accounts */
@@ -37,7 +37,7 @@ struct apiserver {
     struct http_server *http;
     struct {
         char *address, *cert_file, *key_file, *client_ca_file, *unix_socket;
-        int port;
+        int port, tcp_fd, unix_fd;
         unsigned worker_threads;
     } listen;
 };

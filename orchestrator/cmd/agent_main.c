@@ -10,6 +10,7 @@
 #include "orchestrator/agent/agent.h"
 #include "orchestrator/agent/node_api.h"
 #include "orchestrator/cmd/agent_streams.h"
+#include "orchestrator/cmd/config_file.h"
 #include "orchestrator/cmd/verbs.h"
 #include "orchestrator/link/agent_link.h"
 #include "orchestrator/object/validation.h"
@@ -22,6 +23,7 @@
 struct agent_settings {
     const char *server, *node_name, *node_address, *token_file, *ca_file, *ca_hash, *baton, *state_dir, *run_dir;
     bool controllers_required;
+    char **words; /* the texts above point into them */
 };
 
 struct agent_process {
@@ -50,30 +52,31 @@ static const char usage[] =
     "  --run-dir DIR            (default /run/podium)\n"
     "  --cgroup-controllers preferred|required\n"
     "                           what to do about limits that this host cannot set (default preferred)\n"
+    "  --config FILE            settings of podium.conf(5) (default /etc/podium/podium.conf, where it exists)\n"
     "  --log-level LEVEL        error, warning, info (default), debug\n";
 
+static const struct option long_options[] = {
+    {"server", required_argument, NULL, 's'},
+    {"node-name", required_argument, NULL, 'n'},
+    {"node-address", required_argument, NULL, 'a'},
+    {"token-file", required_argument, NULL, 't'},
+    {"ca-file", required_argument, NULL, 'c'},
+    {"ca-hash", required_argument, NULL, 'H'},
+    {"baton", required_argument, NULL, 'b'},
+    {"state-dir", required_argument, NULL, 'd'},
+    {"run-dir", required_argument, NULL, 'r'},
+    {"cgroup-controllers", required_argument, NULL, 'C'},
+    {"log-level", required_argument, NULL, 'l'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
 static int parse(int argc, char **argv, struct agent_settings *s) {
-    static const struct option options[] = {
-        {"server", required_argument, NULL, 's'},
-        {"node-name", required_argument, NULL, 'n'},
-        {"node-address", required_argument, NULL, 'a'},
-        {"token-file", required_argument, NULL, 't'},
-        {"ca-file", required_argument, NULL, 'c'},
-        {"ca-hash", required_argument, NULL, 'H'},
-        {"baton", required_argument, NULL, 'b'},
-        {"state-dir", required_argument, NULL, 'd'},
-        {"run-dir", required_argument, NULL, 'r'},
-        {"cgroup-controllers", required_argument, NULL, 'C'},
-        {"log-level", required_argument, NULL, 'l'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
     enum log_level level;
     int c;
 
-    *s = (struct agent_settings){
-        .server = "unix:/run/podium-server/link.sock", .state_dir = "/var/lib/podium", .run_dir = "/run/podium"};
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    optind = 1;
+    while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         const char **texts[] = {['s'] = &s->server,     ['n'] = &s->node_name, ['a'] = &s->node_address,
                                 ['t'] = &s->token_file, ['c'] = &s->ca_file,   ['H'] = &s->ca_hash,
                                 ['b'] = &s->baton,      ['d'] = &s->state_dir, ['r'] = &s->run_dir};
@@ -99,6 +102,19 @@ static int parse(int argc, char **argv, struct agent_settings *s) {
         return 3;
     }
     return 0;
+}
+
+static int read_settings(int argc, char **argv, struct agent_settings *s) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+
+    *s = (struct agent_settings){
+        .server = "unix:/run/podium-server/link.sock", .state_dir = "/var/lib/podium", .run_dir = "/run/podium"};
+    int r = config_file_words("Agent", long_options, argc, argv, &s->words, &err);
+    if (r < 0) {
+        fprintf(stderr, "podium agent: %s\n", error_text(&err, r));
+        return 3;
+    }
+    return parse((int) strv_len(s->words), s->words, s);
 }
 
 static bool check(const struct agent_settings *s) {
@@ -333,6 +349,7 @@ static void finish(struct agent_process *p) {
         sd_bus_flush_close_unref(p->bus);
     sd_event_unref(p->loop);
     free(p->host_name);
+    strv_free(p->settings.words);
 }
 
 int agent_main(int argc, char **argv) {
@@ -340,16 +357,21 @@ int agent_main(int argc, char **argv) {
     struct agent_process p = {0};
     struct utsname u;
 
-    int r = parse(argc, argv, &p.settings);
-    if (r != 0)
+    int r = read_settings(argc, argv, &p.settings);
+    if (r != 0) {
+        strv_free(p.settings.words);
         return r - 1;
+    }
     if (!p.settings.node_name && uname(&u) == 0) {
         p.settings.node_name = p.host_name = xstrdup(u.nodename);
         for (char *c = p.host_name; *c; c++) /* as kubelet does: names of objects have small letters only */
             *c = *c >= 'A' && *c <= 'Z' ? (char) (*c - 'A' + 'a') : *c;
     }
-    if (!check(&p.settings))
+    if (!check(&p.settings)) {
+        free(p.host_name);
+        strv_free(p.settings.words);
         return 2;
+    }
     r = start(&p, &err);
     if (r < 0) {
         log_errno(r, "podium agent: %s", error_text(&err, r));

@@ -8,6 +8,7 @@
 #include "orchestrator/apiserver/apiserver.h"
 #include "orchestrator/apiserver/local_client.h"
 #include "orchestrator/client/informer.h"
+#include "orchestrator/cmd/activation.h"
 #include "orchestrator/cmd/manifest_applier.h"
 #include "orchestrator/cmd/node_streams.h"
 #include "orchestrator/cmd/server_options.h"
@@ -26,6 +27,7 @@
 
 struct server_process {
     struct server_options options;
+    struct activation sockets;
     sd_event *loop;
     struct server_pki *pki;
     struct store *store;
@@ -75,6 +77,9 @@ static int start_api(struct server_process *p, struct error *err) {
         .key_file = server_pki_key(p->pki),
         .client_ca_file = server_pki_ca(p->pki),
         .unix_socket = p->options.socket,
+        .tcp_fd = p->sockets.api,
+        .unix_fd = p->sockets.api_unix,
+        .account_key_file = server_pki_account_key(p->pki),
         .service_cidr = p->options.service_cidr,
         .version = PODIUM_VERSION,
         .worker_threads = p->options.workers,
@@ -114,6 +119,8 @@ static int start_link(struct server_process *p, struct error *err) {
         .address = p->options.bind_address ? p->options.bind_address : "0.0.0.0",
         .port = p->options.link_port,
         .unix_socket = p->options.link_socket,
+        .tcp_fd = p->sockets.link,
+        .unix_fd = p->sockets.link_unix,
         .ca_dir = server_pki_dir(p->pki),
         .cert_file = server_pki_cert(p->pki),
         .key_file = server_pki_key(p->pki),
@@ -182,6 +189,8 @@ static void raise_descriptor_limit(void) {
 static int start(struct server_process *p, struct error *err) {
     int r = start_loop(p, err);
 
+    activation_take(&p->options, &p->sockets);
+
     raise_descriptor_limit();
 
     if (r == 0)
@@ -221,6 +230,7 @@ static void finish(struct server_process *p) {
     server_pki_free(p->pki);
     sd_event_unref(p->loop);
     free(p->token);
+    strv_free(p->options.words);
 }
 
 int server_main(int argc, char **argv) {
@@ -228,8 +238,10 @@ int server_main(int argc, char **argv) {
     struct server_process p = {0};
 
     int r = server_options_parse(argc, argv, &p.options);
-    if (r != 0)
+    if (r != 0) {
+        strv_free(p.options.words);
         return r - 1;
+    }
     r = start(&p, &err);
     if (r < 0) {
         log_errno(r, "podium server: %s", error_text(&err, r));

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "orchestrator/cmd/config_file.h"
+#include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/log.h"
 
@@ -31,6 +33,7 @@ static const char usage[] =
     "  --workers N               HTTP threads (default: one per processor, at most 4)\n"
     "  --local-cluster           short node times: heartbeat 1 s, grace 4 s, eviction 1 s\n"
     "  --no-sync                 do not wait for the disk (benchmarks only: a power loss loses writes)\n"
+    "  --config FILE             settings of podium.conf(5) (default /etc/podium/podium.conf, where it exists)\n"
     "  --log-level LEVEL         error, warning, info (default), debug\n";
 
 enum {
@@ -261,8 +264,24 @@ static bool check(const struct server_options *o) {
     return check_ranges(o);
 }
 
-int server_options_parse(int argc, char **argv, struct server_options *o) {
+/* What was given, with what the configuration files say in front of it. */
+static int parse_words(int argc, char **argv, struct server_options *o) {
     int c, r;
+
+    optind = 1;
+    while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+        if ((r = take_option(c, o)) != 0)
+            return r;
+    if (optind < argc) {
+        fprintf(stderr, "podium server: unexpected argument \"%s\"\nTry: podium server --help\n", argv[optind]);
+        return 3;
+    }
+    return 0;
+}
+
+int server_options_parse(int argc, char **argv, struct server_options *o) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    int r;
 
     *o = (struct server_options){
         .data_dir = "/var/lib/podium/server",
@@ -277,14 +296,14 @@ int server_options_parse(int argc, char **argv, struct server_options *o) {
         .node_grace_usec = 40 * USEC_PER_SEC,
         .eviction_seconds = 300,
     };
-    optind = 1;
-    while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)
-        if ((r = take_option(c, o)) != 0)
-            return r;
-    if (optind < argc) {
-        fprintf(stderr, "podium server: unexpected argument \"%s\"\nTry: podium server --help\n", argv[optind]);
+    r = config_file_words("Server", long_options, argc, argv, &o->words, &err);
+    if (r < 0) {
+        fprintf(stderr, "podium server: %s\n", error_text(&err, r));
         return 3;
     }
+    r = parse_words((int) strv_len(o->words), o->words, o);
+    if (r != 0)
+        return r;
     if (o->manifests && !*o->manifests)
         o->manifests = NULL;
     return check(o) ? 0 : 3;

@@ -21,6 +21,7 @@ struct server_options {
     unsigned eviction_seconds;
     unsigned workers;
     bool no_sync; /* benchmarks only */
+    char **words; /* the texts above point into them; strv_free() */
 };
 
 /* 0: go on; > 0: exit with this code minus one (usage printed). */

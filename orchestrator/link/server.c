@@ -139,8 +139,7 @@ static int listen_tcp(struct link_server *s, const char *address, int port, stru
     if (r < 0)
         return error_set_errno(err, r, "cannot listen for agents on %s port %d", address, port);
     s->tcp_fd = steal_fd(&fd);
-    r = sd_event_add_io(s->loop, &s->tcp_source, s->tcp_fd, EPOLLIN, on_accept, s);
-    return r < 0 ? error_set_errno(err, r, "cannot watch the listening socket") : 0;
+    return 0;
 }
 
 static int listen_unix(struct link_server *s, const char *path, struct error *err) {
@@ -161,8 +160,31 @@ static int listen_unix(struct link_server *s, const char *path, struct error *er
     if (r < 0)
         return error_set_errno(err, r, "cannot listen on %s", path);
     s->unix_fd = steal_fd(&fd);
-    r = sd_event_add_io(s->loop, &s->unix_source, s->unix_fd, EPOLLIN, on_accept, s);
+    return 0;
+}
+
+static int watch_listener(struct link_server *s, int fd, sd_event_source **ret, struct error *err) {
+    int r = sd_event_add_io(s->loop, ret, fd, EPOLLIN, on_accept, s);
     return r < 0 ? error_set_errno(err, r, "cannot watch the listening socket") : 0;
+}
+
+static int open_tcp(struct link_server *s, const struct link_server_options *o, struct error *err) {
+    int r = load_credentials(s, &s->credentials, err);
+
+    s->tcp_fd = o->tcp_fd > 0 ? o->tcp_fd : -EBADF;
+    if (r == 0 && o->tcp_fd <= 0)
+        r = listen_tcp(s, o->address, o->port, err);
+    return r < 0 ? r : watch_listener(s, s->tcp_fd, &s->tcp_source, err);
+}
+
+static int open_unix(struct link_server *s, const struct link_server_options *o, struct error *err) {
+    int r = 0;
+
+    s->unix_fd = o->unix_fd > 0 ? o->unix_fd : -EBADF;
+    s->unix_inherited = o->unix_fd > 0;
+    if (o->unix_fd <= 0)
+        r = listen_unix(s, o->unix_socket, err);
+    return r < 0 ? r : watch_listener(s, s->unix_fd, &s->unix_source, err);
 }
 
 /* As agent/node_api.h describes it; searches are those behind the cluster's own. */
@@ -200,14 +222,9 @@ int link_server_new(sd_event *loop, struct client *client, struct informer_set *
     s->events = event_recorder_new(loop, client, "podium-agent");
     push_register_informers(s, informers);
     s->writes = node_writes_new(loop, client, s->nodes, s->pods, s->cluster_cidr, s->lease_seconds);
-    int r = 0;
-    if (o->address) {
-        r = load_credentials(s, &s->credentials, err);
-        if (r == 0)
-            r = listen_tcp(s, o->address, o->port, err);
-    }
+    int r = o->address ? open_tcp(s, o, err) : 0;
     if (r == 0 && o->unix_socket)
-        r = listen_unix(s, o->unix_socket, err);
+        r = open_unix(s, o, err);
     if (r < 0)
         return r;
     *ret = steal(&s);
@@ -226,7 +243,7 @@ void link_server_free(struct link_server *s) {
     list_foreach(p, &s->peers, link) link_peer_free(p);
     closep(&s->tcp_fd);
     closep(&s->unix_fd);
-    if (s->unix_socket)
+    if (s->unix_socket && !s->unix_inherited)
         (void) unlink(s->unix_socket);
     node_writes_free(s->writes);
     event_recorder_free(s->events);

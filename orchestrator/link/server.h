@@ -27,6 +27,7 @@ struct link_server_options {
     const char *address; /* TCP; NULL: no TCP */
     int port;
     const char *unix_socket; /* NULL: none */
+    int tcp_fd, unix_fd;     /* listening already (socket activation), taken over; 0: opened here */
     const char *ca_dir;      /* authority: verifies agents, signs at Join */
     const char *cert_file, *key_file;
     const char *token;        /* join token; NULL: nobody joins */

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "orchestrator/apiserver/http/exec_session.h"
 #include "orchestrator/apiserver/http/internal.h"
 #include "orchestrator/apiserver/loop_queue.h"
+#include "orchestrator/apiserver/streams/conduit.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/fd.h"
@@ -49,9 +49,20 @@ static int parse_address(const char *address, uint16_t port, struct sockaddr_sto
     return 0;
 }
 
+static int port_of(int fd, int *ret_port, struct error *err) {
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    if (getsockname(fd, (struct sockaddr *) &ss, &len) < 0)
+        return error_set_errno(err, -errno, "cannot ask for the port");
+    *ret_port = ntohs(((struct sockaddr_in *) &ss)->sin_port); /* same place in both families */
+    return fd;
+}
+
 static int listen_tcp(struct apiserver *api, int *ret_port, struct error *err) {
     struct sockaddr_storage ss;
     socklen_t len;
+    if (api->listen.tcp_fd > 0)
+        return port_of(api->listen.tcp_fd, ret_port, err);
     const char *address = api->listen.address;
     int port = api->listen.port < 0 ? 0 : api->listen.port;
     int r = parse_address(address, (uint16_t) port, &ss, &len, err);
@@ -69,11 +80,8 @@ static int listen_tcp(struct apiserver *api, int *ret_port, struct error *err) {
         (void) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){address != NULL}, sizeof(int));
     if (bind(fd, (struct sockaddr *) &ss, len) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
         return error_set_errno(err, -errno, "cannot listen on %s port %d", address ? address : "all addresses", port);
-    len = sizeof(ss);
-    if (getsockname(fd, (struct sockaddr *) &ss, &len) < 0)
-        return error_set_errno(err, -errno, "cannot ask for the port");
-    *ret_port = ntohs(((struct sockaddr_in *) &ss)->sin_port); /* same place in both families */
-    return steal_fd(&fd);
+    r = port_of(fd, ret_port, err);
+    return r < 0 ? r : steal_fd(&fd);
 }
 
 static int listen_unix(const char *path, struct error *err) {
@@ -95,7 +103,7 @@ static void mhd_log(void *cls, const char *fmt, va_list ap) {
     /* MHD writes about every client that goes away; errors of ours are returned, not logged here. */
 }
 
-#define COMMON_FLAGS (MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG)
+#define COMMON_FLAGS (MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG)
 
 static int start_tcp(struct http_server *h, struct error *err) {
     struct apiserver *api = h->api;
@@ -126,7 +134,7 @@ static int start_tcp(struct http_server *h, struct error *err) {
 }
 
 static int start_unix(struct http_server *h, struct error *err) {
-    int fd = listen_unix(h->api->listen.unix_socket, err);
+    int fd = h->api->listen.unix_fd > 0 ? h->api->listen.unix_fd : listen_unix(h->api->listen.unix_socket, err);
     if (fd < 0)
         return fd;
     h->local = MHD_start_daemon(COMMON_FLAGS, 0, NULL, NULL, exchange_handle, h, MHD_OPTION_EXTERNAL_LOGGER, mhd_log,
@@ -186,7 +194,7 @@ static void end_streams(struct http_server *h) {
     if (!api->node_queue)
         return;
     loop_queue_run(api->node_queue); /* sessions about to begin */
-    exec_sessions_abort(api);
+    conduits_abort(api);
 }
 
 /* MHD must not be stopped with suspended connections: streams are ended, writes come back by themselves. Clients that
@@ -222,7 +230,7 @@ void http_server_stop(struct http_server *h) {
         MHD_stop_daemon(h->local);
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         closep(&fds[i]);
-    if (h->local)
+    if (h->local && h->api->listen.unix_fd <= 0) /* else systemd's, which goes on listening */
         (void) unlink(h->api->listen.unix_socket);
     keeper_free(h->keeper);
     tls_generation_unref(h->tls);

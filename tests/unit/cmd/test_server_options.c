@@ -10,11 +10,13 @@
 #include <cmocka.h>
 
 #include "orchestrator/cmd/server_options.h"
+#include "podium/base/alloc.h"
 #include "podium/base/cleanup.h"
 #include "podium/base/clock.h"
 #include "podium/base/fd.h"
 
 static char said[4096]; /* what went to standard error */
+static char **words;    /* what the options of the last parse() point into */
 
 static int parse(struct server_options *o, const char *const *args) {
     char *argv[16] = {(char *) "server"};
@@ -28,7 +30,9 @@ static int parse(struct server_options *o, const char *const *args) {
     fflush(NULL);
     dup2(out[1], STDOUT_FILENO);
     dup2(err[1], STDERR_FILENO);
+    strv_free(steal(&words));
     int r = server_options_parse(argc, argv, o);
+    words = o->words;
     fflush(NULL);
     dup2(saved_out, STDOUT_FILENO);
     dup2(saved_err, STDERR_FILENO);
