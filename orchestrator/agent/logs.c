@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Container output out of the journal: entries of the pod's unit with the container as identifier, within the time of
- * the run asked for. The supervisor takes a run's start time before its process starts, so that a run's first line is
- * never earlier, and the next run's start ends the one before.
+ * Container output out of the journal: entries of the pod's unit with the container as identifier and the run's syslog
+ * facility, from the start of the run on. Runs next to each other differ in the facility, so that the last lines of one
+ * that came late are not taken for another's; those long past with the same facility are before its start. Runs whose
+ * number is not known (of earlier supervisors) are cut by time alone.
  */
 #include <string.h>
 #include <sys/epoll.h>
@@ -12,9 +13,12 @@
 #include "orchestrator/agent/model.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
+#include "podium/runtime.h"
 
 #define LINES_PER_TURN 200
-#define END_GRACE_USEC (300 * USEC_PER_MSEC) /* for the journal to take in the last lines of a container that ended */
+#define FRESH_USEC     (2 * USEC_PER_SEC)
+#define END_GRACE_USEC                                                                                                 \
+    (300 * USEC_PER_MSEC) /* after an end: when the journal took in nothing for so long, all is there */
 
 struct agent_log {
     struct list link; /* in agent->logs */
@@ -26,6 +30,10 @@ struct agent_log {
     char *uid, *container;
     bool follow, timestamps, paused, ended, last_round;
     bool in_line;         /* the last entry was a part of a line, more of it follows */
+    bool in_text;         /* and that line has something other than spaces */
+    bool fresh;           /* the run ended a moment ago: the journal may not have its last lines yet */
+    int run;              /* -1: not known */
+    uint64_t started;     /* the run */
     uint64_t from, until; /* real time; until 0: open */
     uint64_t bytes_left;  /* UINT64_MAX: no limit */
     int *dead;
@@ -80,6 +88,32 @@ static const char *line_break(sd_journal *journal, size_t *ret_n) {
     return "";
 }
 
+/* What the container wrote, from what the supervisor made of it for the journal (podium/runtime.h). */
+static void add_decoded(struct agent_log *l, struct strbuf *out, const char *p, size_t n, bool line_ends) {
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] != ' ')
+            l->in_text = true;
+        if (p[i] != (char) POD_LOG_ESCAPE || i + 1 == n) {
+            strbuf_addc(out, p[i]);
+            continue;
+        }
+        switch ((unsigned char) p[++i]) {
+        case POD_LOG_ESCAPED_NUL:
+            strbuf_addc(out, 0);
+            break;
+        case POD_LOG_ESCAPED_ESCAPE:
+            strbuf_addc(out, (char) POD_LOG_ESCAPE);
+            break;
+        default: /* POD_LOG_ESCAPED_NOTHING */
+            break;
+        }
+    }
+    if (line_ends && !l->in_text && n > 0)
+        out->len--;
+    if (line_ends)
+        l->in_text = false;
+}
+
 /* Sends the current entry; false when the limit is reached. */
 static bool send_entry(struct agent_log *l, uint64_t when) {
     _cleanup_strbuf_ struct strbuf line = STRBUF_INIT;
@@ -93,8 +127,14 @@ static bool send_entry(struct agent_log *l, uint64_t when) {
         format_time(when, stamp, sizeof(stamp));
         strbuf_adds(&line, stamp);
     }
-    strbuf_add(&line, (const char *) data + strlen("MESSAGE="), n - strlen("MESSAGE="));
+    _cleanup_free_ char *text = xmalloc(n); /* the journal's memory is good until it is asked for something else */
+    n -= strlen("MESSAGE=");
+    memcpy(text, (const char *) data + strlen("MESSAGE="), n);
     const char *end_of_line = line_break(l->journal, &n_end);
+    if (l->run >= 0)
+        add_decoded(l, &line, text, n, n_end > 0);
+    else
+        strbuf_add(&line, text, n);
     strbuf_add(&line, end_of_line, n_end);
     l->in_line = n_end == 0 || *end_of_line == 0;
     size_t take = line.len < l->bytes_left ? line.len : (size_t) l->bytes_left;
@@ -119,16 +159,16 @@ static bool run_is_over(const struct agent_log *l) {
     const struct json *c = container_of_pod(pod, l->container);
 
     return !c || !pod->unit_exists || strcmp(json_str_or(json_get(c, "state"), ""), "running") != 0 ||
-           (uint64_t) json_int_or(json_get(c, "startedAt"), 0) > l->from;
+           (uint64_t) json_int_or(json_get(c, "startedAt"), 0) > l->started;
 }
 
 /* At the end of what is there: wait for more, or end. */
 static void at_tail(struct agent_log *l) {
     (void) sd_event_source_set_enabled(l->turn, SD_EVENT_OFF);
-    if (!l->follow || l->until > 0 || l->last_round) {
+    if ((!l->follow && !l->fresh) || l->until > 0 || l->last_round) {
         end(l, NULL);
-    } else if (run_is_over(l)) {
-        l->last_round = true; /* once more, when the journal has had time */
+    } else if (l->fresh || run_is_over(l)) {
+        l->last_round = true; /* if nothing comes until then */
         (void) sd_event_source_set_time_relative(l->end_timer, END_GRACE_USEC);
         (void) sd_event_source_set_enabled(l->end_timer, SD_EVENT_ONESHOT);
     }
@@ -161,11 +201,14 @@ static int on_turn(sd_event_source *source, void *userdata) {
                 l->dead = NULL;
             return 0;
         } else if (sd_journal_get_realtime_usec(l->journal, &when) < 0 || when < l->from) {
+            l->last_round = false;
             continue;
         } else if (l->until > 0 && when >= l->until) {
             end(l, NULL);
-        } else if (!send_entry(l, when) && !dead) {
-            end(l, NULL);
+        } else {
+            l->last_round = false;
+            if (!send_entry(l, when) && !dead)
+                end(l, NULL);
         }
         if (dead)
             return 0;
@@ -180,7 +223,7 @@ static int on_changes(sd_event_source *source, int fd, uint32_t revents, void *u
     struct agent_log *l = userdata;
 
     (void) sd_journal_process(l->journal);
-    if (!l->paused && !l->ended)
+    if (!l->paused && !l->ended && !l->last_round)
         (void) sd_event_source_set_enabled(l->turn, SD_EVENT_ON);
     return 0;
 }
@@ -207,10 +250,12 @@ static int find_run(const struct json *c, const struct agent_log_options *o, str
     const struct json *last = json_get(c, "last");
     bool in_backoff = last && strcmp(json_str_or(json_get(c, "state"), ""), "waiting") == 0;
     uint64_t started = (uint64_t) json_int_or(json_get(c, "startedAt"), 0);
+    const struct json *run = c;
 
     if (o->previous || in_backoff) { /* while waiting for a restart the last run is the current one */
         if (!last)
             return error_set(err, -EINVAL, "previous terminated container \"%s\" not found", o->container);
+        run = last;
         l->from = (uint64_t) json_int_or(json_get(last, "startedAt"), 0);
         l->until = in_backoff ? 0 : started;
     } else if (started > 0) {
@@ -219,9 +264,37 @@ static int find_run(const struct json *c, const struct agent_log_options *o, str
         return error_set(err, -EINVAL, "container \"%s\" is waiting to start: %s", o->container,
                          json_str_or(json_get(c, "reason"), "ContainerCreating"));
     }
+    l->started = l->from;
+    uint64_t finished = (uint64_t) json_int_or(json_get(run, "finishedAt"), 0), now = now_realtime_usec();
+    l->fresh = finished > 0 && finished <= now && now - finished < FRESH_USEC;
+    l->run = (int) json_int_or(json_get(run, "run"), -1);
+    if (l->run >= 0 && l->until > 0) {
+        l->until = 0;
+        l->follow = false; /* it is over */
+    }
     if (o->since_usec > l->from)
         l->from = o->since_usec;
     return 0;
+}
+
+/* To the entry before the last `lines` lines, so that the next one is their first; -EAGAIN when there are fewer. */
+static int seek_lines(sd_journal *journal, uint64_t until, int64_t lines) {
+    int r = until > 0 ? sd_journal_seek_realtime_usec(journal, until) : sd_journal_seek_tail(journal);
+    bool newest = true;
+    size_t n;
+
+    for (int64_t ends = 0; r >= 0; newest = false) {
+        r = sd_journal_previous(journal);
+        if (r == 0)
+            return -EAGAIN;
+        if (r < 0)
+            break;
+        (void) line_break(journal, &n);
+        ends += n > 0 || newest; /* the last line may have no end yet */
+        if (ends > lines)
+            return 0;
+    }
+    return r;
 }
 
 static int open_journal(struct agent_log *l, const struct agent_pod *pod, const struct agent_log_options *o,
@@ -236,12 +309,13 @@ static int open_journal(struct agent_log *l, const struct agent_pod *pod, const 
         r = sd_journal_add_match(l->journal, unit, 0);
     if (r >= 0)
         r = sd_journal_add_match(l->journal, identifier, 0);
+    if (r >= 0 && l->run >= 0) {
+        _cleanup_free_ char *facility = xasprintf("SYSLOG_FACILITY=%u", POD_LOG_FACILITY(l->run));
+        r = sd_journal_add_match(l->journal, facility, 0);
+    }
     if (r >= 0 && o->tail_lines >= 0) {
-        r = l->until > 0 ? sd_journal_seek_realtime_usec(l->journal, l->until) : sd_journal_seek_tail(l->journal);
-        if (r >= 0)
-            r = sd_journal_previous_skip(l->journal, (uint64_t) o->tail_lines + 1);
-        /* fewer lines than asked for: from the first on, which next() would step over */
-        if (r >= 0 && r < o->tail_lines + 1)
+        r = seek_lines(l->journal, l->until, o->tail_lines);
+        if (r == -EAGAIN) /* from the first on, which next() would step over */
             r = sd_journal_seek_head(l->journal);
     } else if (r >= 0) {
         r = sd_journal_seek_realtime_usec(l->journal, l->from);

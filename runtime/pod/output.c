@@ -332,6 +332,7 @@ void pod_output_container_ended(struct list *outputs, const struct pod_output_id
         return;
     closep(&o->slave_fd);
     o->slave_fd = -1;
+    on_source(o, 0); /* what it wrote is on its way before its end is told */
 }
 
 int pod_output_tap(struct list *outputs, const struct pod_output_id *id, int take_fd, void *owner,

@@ -63,7 +63,7 @@ int pod_output_new(struct pod_loop *loop, struct list *outputs, const struct pod
 /* The same for a terminal's master, which it duplicates. */
 int pod_output_new_terminal(struct pod_loop *loop, struct list *outputs, const struct pod_output_id *id, int master_fd,
                             struct error *err) _must_check_;
-/* The container ended: its terminal may come to its end. */
+/* The container ended: its terminal may come to its end, and what it wrote is passed on now as far as that goes. */
 void pod_output_container_ended(struct list *outputs, const struct pod_output_id *id);
 
 /* A copy of what comes from now on goes to take_fd (owned from here on, also on failure), which is closed at the end.

@@ -183,12 +183,13 @@ void pod_attach_forget_peer(struct pod *pod, const struct pod_peer *peer) {
 
 /* What is still in the pipes reaches the peers: their taps stay until the output is at its end. */
 void pod_stdio_ended(struct pod_run *run, const struct container_status *status) {
-    struct pod_output_id id = output_id(run, POD_STREAM_STDOUT);
+    struct pod_output_id out = output_id(run, POD_STREAM_STDOUT), errors = output_id(run, POD_STREAM_STDERR);
     struct pod_attach *a;
 
     closep(&run->input_fd);
     run->input_fd = -1;
-    pod_output_container_ended(&run->pod->outputs, &id);
+    pod_output_container_ended(&run->pod->outputs, &out);
+    pod_output_container_ended(&run->pod->outputs, &errors);
     list_foreach(a, &run->pod->attaches, link) {
         if (a->run != run)
             continue;
