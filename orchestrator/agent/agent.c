@@ -7,7 +7,10 @@
 #include <string.h>
 #include <sys/inotify.h>
 
+#include "orchestrator/agent/dns/node_dns.h"
 #include "orchestrator/agent/model.h"
+#include "orchestrator/agent/probes/http.h"
+#include "orchestrator/agent/probes/probes.h"
 #include "orchestrator/agent/security.h"
 #include "orchestrator/agent/services/table.h"
 #include "orchestrator/agent/status.h"
@@ -45,6 +48,7 @@ static void pod_free(void *p) {
     struct agent_pod *pod = p;
 
     agent_exec_abandon(pod, "the pod is gone");
+    agent_probes_free(pod->probes);
     list_remove(&pod->work);
     channel_close(pod->channel);
     closep(&pod->netns_fd);
@@ -54,6 +58,8 @@ static void pod_free(void *p) {
     json_unref(pod->desired);
     json_unref(pod->state);
     json_unref(pod->image_ids);
+    json_unref(pod->probe_docs);
+    json_unref(pod->health);
     json_unref(pod->status);
     free(pod->refused_reason);
     free(pod->refused_message);
@@ -93,6 +99,19 @@ void agent_pod_context(const struct agent_pod *pod, struct pod_context *ret) {
     };
 }
 
+/* The list of the spec that names the container. */
+static const char *list_of(const struct agent_pod *pod, const char *container) {
+    static const char *const lists[] = {"initContainers", "ephemeralContainers"};
+
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+        const struct json *list = json_path(pod->desired, "spec", lists[l]);
+        for (size_t i = 0; i < json_len(list); i++)
+            if (strcmp(json_str_or(json_get(json_at(list, i), "name"), ""), container) == 0)
+                return lists[l];
+    }
+    return "containers";
+}
+
 void agent_event(struct agent_pod *pod, const char *container, const char *type, const char *reason, const char *fmt,
                  ...) {
     const struct agent *agent = pod->agent;
@@ -113,7 +132,7 @@ void agent_event(struct agent_pod *pod, const char *container, const char *type,
     if (json_path(pod->desired, "metadata", "resourceVersion"))
         json_set(&involved, "resourceVersion", json_ref(json_path(pod->desired, "metadata", "resourceVersion")));
     if (container)
-        json_set(&involved, "fieldPath", json_stringf("spec.containers{%s}", container));
+        json_set(&involved, "fieldPath", json_stringf("spec.%s{%s}", list_of(pod, container), container));
     agent->callbacks->event(agent->userdata, involved, type, reason, message);
 }
 
@@ -169,9 +188,12 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 static void set_timer(struct agent_pod *pod, uint64_t now) {
-    const uint64_t times[] = {pod->retry_at, pod->unit_exists && !pod->connected ? pod->connect_at : 0,
-                              pod->unit_exists ? pod->stop_deadline : 0, pod->unit_exists ? pod->network_at : 0,
-                              pod->expires_at, pod->tokens_at};
+    const uint64_t times[] = {pod->retry_at,
+                              pod->unit_exists && !pod->connected ? pod->connect_at : 0,
+                              pod->unit_exists ? pod->stop_deadline : 0,
+                              pod->unit_exists ? pod->network_at : 0,
+                              pod->expires_at,
+                              pod->tokens_at};
     uint64_t next = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(times); i++)
@@ -228,6 +250,7 @@ static void work_on(struct agent *agent, struct agent_pod *pod) {
         if (hashmap_get(agent->pods, uid) != pod)
             return;
     }
+    agent_probes_update(pod);
     if (!pod->finished)
         act_tell_status(pod);
     set_timer(pod, now_monotonic_usec());
@@ -266,6 +289,7 @@ void agent_pod_unit_gone(struct agent_pod *pod) {
     pod->channel = NULL;
     pod->connected = false;
     agent_exec_abandon(pod, "the pod ended");
+    agent_probes_abandon(pod);
     agent_logs_pod_changed(pod);
     act_read_state(pod);
     pod->final = status_is_final(pod->desired, pod->state);
@@ -476,6 +500,9 @@ int agent_new(sd_event *loop, const struct agent_options *options, struct agent 
     int r = open_parts(agent, err);
     if (r < 0)
         return r;
+    if (!agent->no_network)
+        agent->dns =
+            node_dns_new(loop, agent->service_table, agent->bridge, agent->run_dir, agent->cluster_domain);
     *ret = steal(&agent);
     return 0;
 }
@@ -488,8 +515,10 @@ void agent_free(struct agent *agent) {
     hashmap_free(agent->by_unit);
     hashmap_free(agent->pods);
     hashmap_free(agent->objects);
+    node_dns_free(agent->dns);
     service_table_free(agent->service_table);
     hashmap_free(agent->stale);
+    http_pool_free(agent->http);
     sd_event_source_disable_unref(agent->defer);
     sd_event_source_disable_unref(agent->inotify);
     sd_event_source_disable_unref(agent->retake);

@@ -51,12 +51,15 @@ struct agent_pod {
     char ip[NETNS_ADDRESS_SIZE];
     uint64_t start_time; /* real time */
     struct json *image_ids;
-    struct json *status; /* told last */
-    bool status_silent;  /* nobody was told `status` since callbacks changed */
+    struct json *status;       /* told last */
+    bool status_silent;        /* nobody was told `status` since callbacks changed */
     struct pod_tokens *tokens; /* tokens.c */
     uint64_t tokens_at;        /* monotonic: look at the tokens again; 0: no need */
     bool token_wait;           /* the start waits for a token asked for: retry_at is only for lost answers */
-    struct list execs;   /* struct agent_exec waiting for its answer (exec.c) */
+    struct json *probe_docs;   /* probe_documents() of its containers */
+    struct pod_probes *probes; /* NULL: there are none */
+    struct json *health;       /* probes.h */
+    struct list execs;         /* struct agent_exec waiting for its answer (exec.c) */
 };
 
 struct agent {
@@ -85,11 +88,13 @@ struct agent {
 
     struct json *network; /* as agent_set_network() got it */
     struct ipam *ipam;
+    struct node_dns *dns; /* dns/node_dns.h; NULL without a network */
 
     const struct agent_callbacks *callbacks;
     void *userdata;
     unsigned next_exec;
-    struct list logs; /* struct agent_log: readers to be told when a run ends */
+    struct http_pool *http; /* of probes and hooks; NULL before the first */
+    struct list logs;       /* struct agent_log: readers to be told when a run ends */
 };
 
 /* --- agent.c --- */
@@ -140,5 +145,6 @@ void agent_logs_pod_changed(const struct agent_pod *pod); /* a run that is follo
 void agent_exec_started(struct agent_pod *pod, const char *id, int take_console_fd);
 void agent_exec_ended(struct agent_pod *pod, const char *id, int exit_code, const char *error);
 void agent_exec_abandon(struct agent_pod *pod, const char *why);
+void agent_exec_kill(struct agent_exec *exec, int signal); /* the program, when its pod still can be told */
 
 #endif

@@ -2,6 +2,7 @@
 /* Addresses, links, routes and masquerading of this node, from what the control plane tells. */
 #include <string.h>
 
+#include "orchestrator/agent/dns/node_dns.h"
 #include "orchestrator/agent/model.h"
 #include "podium/base/alloc.h"
 #include "podium/base/log.h"
@@ -120,6 +121,7 @@ int agent_set_network(struct agent *agent, const struct json *network, struct er
             r = set_firewall(agent, network, err);
         if (r < 0)
             return r;
+        node_dns_set(agent->dns, network);
     }
     json_unref(agent->network);
     agent->network = json_ref(network);

@@ -420,7 +420,7 @@ static bool reverse(const struct cluster_zone *zone, const char *ip, unsigned ty
     bool ours = in_ranges(zone, ip);
     char *target = NULL;
 
-    if (!zone->synced) {
+    if (!service_table_synced(zone->table)) {
         ret->rcode = DNS_SERVFAIL;
         return ours;
     }
@@ -450,7 +450,7 @@ bool zone_lookup(void *userdata, const char *name, unsigned type, struct dns_ans
     size_t n;
 
     if (below(name, zone->domain, &n)) {
-        if (zone->synced)
+        if (service_table_synced(zone->table))
             answer_zone(zone, name, n, type, ret);
         else
             ret->rcode = DNS_SERVFAIL;

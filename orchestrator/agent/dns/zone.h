@@ -31,12 +31,12 @@ struct zone_range {
 };
 
 struct cluster_zone {
-    const struct service_table *table;         /* NULL: not known yet, as when synced is false */
+    /* Until it is in sync for the first time nothing is known to be true: SERVFAIL, and clients ask again. */
+    const struct service_table *table;
     const char *domain;                        /* "cluster.local", lower case, no last dot */
     char server[NETNS_ADDRESS_SIZE];           /* the DNS server's own address */
     struct zone_range ranges[ZONE_RANGES_MAX]; /* services and pods: reverse names that are ours alone */
     size_t n_ranges;
-    bool synced; /* false: the zone's names are answered SERVFAIL, as nothing is known to be true */
 };
 
 /* struct dns_zone's look-up; userdata: a struct cluster_zone. */
