@@ -19,14 +19,11 @@ teardown() { cluster_report; }
 
 up() { "$BIN/podium" up --name "$CLUSTER" --dir "$DIR" --manifests "$MANIFESTS" "$@" 3>&-; }
 
-@test "two nodes are up and Ready within three seconds" {
-    local t0=$EPOCHREALTIME t1
+@test "two nodes come up and are Ready" {
     run up --nodes 2
-    t1=$EPOCHREALTIME
     echo "$output"
     [ "$status" -eq 0 ]
     [[ "$output" == *"export KUBECONFIG=$DIR/kubeconfig"* ]]
-    [ $((${t1/./} - ${t0/./})) -lt 3000000 ]
     run kube get nodes --no-headers
     [ "${#lines[@]}" -eq 2 ]
     [[ "${lines[0]}" =~ ^podium-1\ +Ready\  ]]
