@@ -3,7 +3,9 @@
 #include <signal.h>
 #include <string.h>
 
+#include "orchestrator/agent/images/pod_images.h"
 #include "orchestrator/agent/model.h"
+#include "orchestrator/agent/probes/probes.h"
 #include "orchestrator/agent/resources.h"
 #include "orchestrator/agent/status.h"
 #include "orchestrator/object/strategy.h"
@@ -36,14 +38,12 @@ static void retry_later(struct agent_pod *pod, uint64_t first) {
 
 static void tell_problem(struct agent_pod *pod, const char *before) {
     const struct pod_problem *p = &pod->problem;
-    bool image = p->wants_image, mount = strcmp(p->reason, "FailedMount") == 0;
-    const char *reason = mount || strcmp(p->reason, "FailedCreatePodSandBox") == 0 ? p->reason
-                         : strcmp(p->reason, "ImagePullBackOff") == 0              ? "BackOff"
-                                                                                   : "Failed";
+    bool mount = strcmp(p->reason, "FailedMount") == 0;
+    const char *reason = mount || strcmp(p->reason, "FailedCreatePodSandBox") == 0 ? p->reason : "Failed";
 
-    if (before && strcmp(before, p->message) == 0 && !image)
-        return; /* told already; an event a retry is enough for images, too, but kubectl users expect it */
-    if (image || mount || strcmp(reason, "Failed") != 0)
+    if (p->wants_image || (before && strcmp(before, p->message) == 0))
+        return; /* told already */
+    if (strcmp(reason, "Failed") != 0)
         agent_event(pod, p->container, "Warning", reason, "%s", p->message);
     else
         agent_event(pod, p->container, "Warning", reason, "Error: %s", p->message);
@@ -65,7 +65,10 @@ static void act_start(struct agent_pod *pod) {
     if (prepare_pod(pod) < 0) {
         tokens_retry(pod);
         tell_problem(pod, before);
-        retry_later(pod, pod->problem.wants_image ? RETRY_IMAGE_USEC : RETRY_FIRST_USEC);
+        if (pod->problem.wants_image)
+            pod->retry_at = pod_images_retry_at(pod);
+        else
+            retry_later(pod, RETRY_FIRST_USEC);
         return;
     }
     _cleanup_free_ char *slice = unit_pod_slice(pod_qos_class(json_get(pod->desired, "spec")), pod->uid);
@@ -95,6 +98,7 @@ static void act_start(struct agent_pod *pod) {
         retry_later(pod, RETRY_FIRST_USEC);
         return;
     }
+    pod_images_started(pod);
     pod->start_pending = true;
     pod->fresh_state = true;
     pod->stop_told = false;
@@ -165,6 +169,10 @@ static void on_exec_exit(void *userdata, const char *id, int exit_code, const ch
     agent_exec_ended(userdata, id, exit_code, error);
 }
 
+static void on_hook(void *userdata, const struct json *event) {
+    agent_probes_hook(userdata, event);
+}
+
 static void on_closed(void *userdata) {
     struct agent_pod *pod = userdata;
 
@@ -173,11 +181,12 @@ static void on_closed(void *userdata) {
     pod->connected = false;
     pod->connect_at = now_monotonic_usec() + CONNECT_RETRY_USEC;
     agent_exec_abandon(pod, "the pod's supervisor ended");
+    agent_probes_abandon(pod);
     agent_pod_mark(pod);
 }
 
-static const struct channel_callbacks channel_callbacks = {on_sandbox, on_state, on_exec_started, on_exec_exit,
-                                                           on_closed};
+static const struct channel_callbacks channel_callbacks = {on_sandbox,   on_state, on_exec_started,
+                                                           on_exec_exit, on_hook,  on_closed};
 
 static void act_connect(struct agent_pod *pod) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
@@ -265,6 +274,7 @@ static void act_release(struct agent_pod *pod) {
     closep(&pod->netns_fd);
     pod->netns_fd = -1;
     agent_network_release(pod);
+    pod_images_forget(pod);
     int r = pod->agent->images ? image_unpin(pod->agent->images, pod->uid, &err) : 0;
     if (r < 0)
         log_warning("pod %s/%s: %s", pod->namespace, pod->name, error_text(&err, r));
@@ -355,10 +365,14 @@ void act_tell_status(struct agent_pod *pod) {
         .host_ip = agent->node_address,
         .pod_ip = pod->ip,
         .waiting_reason =
-            pod->problem.reason && strncmp(pod->problem.reason, "Failed", 6) != 0 ? pod->problem.reason : NULL,
+            pod->problem.reason && !pod->problem.wants_image && strncmp(pod->problem.reason, "Failed", 6) != 0
+                ? pod->problem.reason
+                : NULL,
+        .waiting_images = pod_images_waiting(pod),
         .waiting_container = pod->problem.container,
         .waiting_message = pod->problem.message,
         .image_ids = pod->image_ids,
+        .health = pod->health,
         .refused_reason = pod->refused_reason,
         .refused_message = pod->refused_message,
     };

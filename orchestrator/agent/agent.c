@@ -8,6 +8,9 @@
 #include <sys/inotify.h>
 
 #include "orchestrator/agent/dns/node_dns.h"
+#include "orchestrator/agent/images/pod_images.h"
+#include "orchestrator/agent/images/pulls.h"
+#include "orchestrator/agent/images/upkeep.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/probes/http.h"
 #include "orchestrator/agent/probes/probes.h"
@@ -54,6 +57,7 @@ static void pod_free(void *p) {
     closep(&pod->netns_fd);
     sd_event_source_disable_unref(pod->timer);
     pod_problem_finish(&pod->problem);
+    pod_images_forget(pod);
     tokens_free(pod->tokens);
     json_unref(pod->desired);
     json_unref(pod->state);
@@ -427,6 +431,34 @@ static int watch_images(struct agent *agent, struct error *err) {
     return r < 0 ? error_set_errno(err, r, "cannot watch %s", dir) : 0;
 }
 
+static void on_pulled(void *userdata) {
+    image_collector_look(((struct agent *) userdata)->collector);
+}
+
+static int open_images(struct agent *agent, const struct agent_options *o, struct error *err) {
+    const struct image_pulls_options pulls = {.program = agent->podium,
+                                              .root = agent->image_dir,
+                                              .config_dir = o->config_dir,
+                                              .skopeo = o->skopeo,
+                                              .parallel = o->parallel_pulls};
+    const struct image_collector_options collector = {
+        .policy = {.high_percent = o->image_gc_high ? o->image_gc_high : IMAGE_GC_HIGH_DEFAULT,
+                   .low_percent = o->image_gc_high ? o->image_gc_low : IMAGE_GC_LOW_DEFAULT,
+                   .min_age_usec = o->image_gc_high ? o->image_gc_min_age_usec : IMAGE_GC_MIN_AGE_DEFAULT}};
+
+    agent->images = image_store_open(agent->image_dir, err);
+    if (!agent->images)
+        return err && err->code < 0 ? err->code : -EIO;
+    agent->pulls = image_pulls_new(agent->loop, &pulls);
+    image_pulls_set_notify(agent->pulls, on_pulled, agent);
+    int r = watch_images(agent, err);
+    if (r == 0)
+        r = image_collector_new(agent, &collector, &agent->collector, err);
+    if (r == 0)
+        r = image_folder_new(agent, &agent->image_folder, err);
+    return r;
+}
+
 /* --- life --- */
 
 static char *find_baton(const char *given) {
@@ -457,6 +489,7 @@ static void take_options(struct agent *agent, const struct agent_options *o) {
     agent->controllers = o->controllers;
     agent->no_network = o->no_network;
     agent->max_pods = o->max_pods > 0 ? o->max_pods : 110;
+    agent->podium = o->podium ? xstrdup(o->podium) : NULL;
     agent->units = o->units;
     if (o->node_address)
         (void) snprintf(agent->node_address, sizeof(agent->node_address), "%s", o->node_address);
@@ -464,11 +497,8 @@ static void take_options(struct agent *agent, const struct agent_options *o) {
         agent->node_address[0] = 0;
 }
 
-static int open_parts(struct agent *agent, struct error *err) {
-    agent->images = image_store_open(agent->image_dir, err);
-    if (!agent->images)
-        return err && err->code < 0 ? err->code : -EIO;
-    int r = watch_images(agent, err);
+static int open_parts(struct agent *agent, const struct agent_options *options, struct error *err) {
+    int r = open_images(agent, options, err);
     if (r < 0)
         return r;
     r = sd_event_add_defer(agent->loop, &agent->defer, on_defer, agent);
@@ -497,7 +527,7 @@ int agent_new(sd_event *loop, const struct agent_options *options, struct agent 
     take_options(agent, options);
     agent->capability_bounds = security_own_bounds();
     node_capacity(agent);
-    int r = open_parts(agent, err);
+    int r = open_parts(agent, options, err);
     if (r < 0)
         return r;
     if (!agent->no_network)
@@ -514,6 +544,9 @@ void agent_free(struct agent *agent) {
         unit_manager_set_callbacks(agent->units, NULL, NULL);
     hashmap_free(agent->by_unit);
     hashmap_free(agent->pods);
+    image_folder_free(agent->image_folder);
+    image_collector_free(agent->collector);
+    image_pulls_free(agent->pulls);
     hashmap_free(agent->objects);
     node_dns_free(agent->dns);
     service_table_free(agent->service_table);
@@ -530,6 +563,7 @@ void agent_free(struct agent *agent) {
     free(agent->run_dir);
     free(agent->state_dir);
     free(agent->image_dir);
+    free(agent->podium);
     free(agent->baton);
     free(agent->bridge);
     free(agent->cluster_domain);

@@ -34,6 +34,8 @@ static void dispatch(struct channel *c, const struct json *m, int *fd) {
     } else if (strcmp(event, "exec-exit") == 0) {
         c->callbacks->exec_exit(c->userdata, json_str_or(json_get(m, "id"), ""),
                                 (int) json_int_or(json_get(m, "exitCode"), -1), json_str(json_get(m, "error")));
+    } else if (strcmp(event, "hook") == 0 || strcmp(event, "hook-failed") == 0) {
+        c->callbacks->hook(c->userdata, m);
     } else if (strcmp(event, "error") == 0) {
         log_warning("supervisor: %s: %s", json_str_or(json_get(m, "op"), ""), json_str_or(json_get(m, "message"), ""));
     }

@@ -19,6 +19,7 @@ struct channel_callbacks {
     void (*state)(void *userdata, const struct json *state);
     void (*exec_started)(void *userdata, const char *id, int take_console_fd); /* -1 without a terminal */
     void (*exec_exit)(void *userdata, const char *id, int exit_code, const char *error);
+    void (*hook)(void *userdata, const struct json *event); /* "hook" and "hook-failed" */
     void (*closed)(void *userdata);
 };
 

@@ -13,6 +13,7 @@
 #include "orchestrator/agent/model.h"
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
+#include "podium/base/log.h"
 
 #define CHUNK           65536
 #define ATTACH_PIPE_MAX (1024 * 1024) /* what may wait for us before the supervisor thinks that we don't listen */
@@ -434,4 +435,16 @@ void agent_exec_pause(struct agent_exec *e, bool paused) {
 void agent_exec_close(struct agent_exec *e) {
     if (e)
         exec_free(e);
+}
+
+void agent_exec_kill(struct agent_exec *e, int signal) {
+    struct json *op = json_object();
+
+    json_set(&op, "op", json_string("exec-kill"));
+    json_set(&op, "id", json_string(e->id));
+    json_set(&op, "signal", json_int(signal));
+    if (e->exited || list_empty(&e->link) || !e->pod->channel)
+        json_unref(op);
+    else if (channel_send(e->pod->channel, op, NULL, 0, NULL) < 0)
+        log_debug("a program in pod %s/%s is left to end by itself", e->pod->namespace, e->pod->name);
 }

@@ -48,6 +48,8 @@ struct agent_pod {
     bool stop_told, final, released, finished;
     sd_event_source *timer;
 
+    struct hashmap *images;      /* container name → its image's way here (images/pod_images.c); NULL: none */
+    struct json *images_waiting; /* container name → {reason, message} */
     char ip[NETNS_ADDRESS_SIZE];
     uint64_t start_time; /* real time */
     struct json *image_ids;
@@ -74,6 +76,10 @@ struct agent {
     uint64_t capability_bounds;
     struct unit_manager *units;
     struct image_store *images;
+    char *podium; /* the program of image workers; NULL: this one */
+    struct image_pulls *pulls;
+    struct image_folder *image_folder;
+    struct image_collector *collector;
 
     struct hashmap *pods;                /* uid → struct agent_pod */
     struct hashmap *by_unit;             /* unit name → struct agent_pod, borrowed */

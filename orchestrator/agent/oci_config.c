@@ -148,6 +148,19 @@ static void add_file(struct json **mounts, const struct pod_context *ctx, const 
         json_append(mounts, make_mount(destination, "bind", source, read_only ? "bind,ro" : "bind,rw"));
 }
 
+/* Where the supervisor finds what the container wrote to its terminationMessagePath. */
+static char *termination_file(const struct oci_config_input *in) {
+    return xasprintf("%s/termination/%s", in->ctx->run_dir, json_str_or(json_get(in->container, "name"), ""));
+}
+
+static void add_termination_file(const struct oci_config_input *in, struct json **mounts) {
+    const char *path = json_str_or(json_get(in->container, "terminationMessagePath"), "/dev/termination-log");
+    _cleanup_free_ char *source = termination_file(in);
+
+    if (path[0] == '/' && path[1] && !is_mounted(*mounts, path))
+        json_append(mounts, make_mount(path, "bind", source, "bind,rw"));
+}
+
 static int make_mounts(const struct oci_config_input *in, const struct security *s, struct json **ret,
                        struct pod_problem *problem) {
     const struct json *wanted = json_get(in->container, "volumeMounts");
@@ -177,6 +190,7 @@ static int make_mounts(const struct oci_config_input *in, const struct security 
     add_file(&m, in->ctx, "resolv.conf", false);
     if (*in->hostname)
         add_file(&m, in->ctx, "hostname", false);
+    add_termination_file(in, &m);
     *ret = steal(&m);
     return 0;
 }
@@ -305,19 +319,16 @@ static void add_hook(struct json **out, const char *member, const struct json *h
         json_set_path(out, json_ref(json_path(handler, "exec", "command")), member, "exec");
     else if (json_get(handler, "sleep"))
         json_set_path(out, json_ref(json_path(handler, "sleep", "seconds")), member, "sleepSeconds");
+    else if (json_get(handler, "httpGet"))
+        json_set_path(out, json_bool(true), member, "http");
+    /* tcpSocket was never run by anybody */
 }
 
 static int check(const struct oci_config_input *in, const struct json *process, const char *name,
                  struct pod_problem *problem) {
-    static const char *const hooks[] = {"postStart", "preStop"};
-
     if (json_len(json_get(process, "args")) == 0)
         return pod_problem_set(problem, "CreateContainerError", name,
                                "no command: neither the container nor the image names one");
-    for (size_t i = 0; i < ARRAY_LEN(hooks); i++)
-        if (json_path(in->container, "lifecycle", hooks[i], "httpGet"))
-            return pod_problem_set(problem, "CreateContainerError", name, "lifecycle.%s.httpGet is not supported yet",
-                                   hooks[i]);
     return 0;
 }
 
@@ -357,6 +368,10 @@ int oci_config_build(const struct oci_config_input *in, struct json **ret, struc
     json_set(&out, "stopSignal", json_int(sig > 0 ? sig : SIGTERM));
     add_hook(&out, "postStart", json_path(in->container, "lifecycle", "postStart"));
     add_hook(&out, "preStop", json_path(in->container, "lifecycle", "preStop"));
+    if (json_is_object(json_get(in->container, "startupProbe")))
+        json_set(&out, "startupProbe", json_bool(true));
+    _cleanup_free_ char *words = termination_file(in);
+    json_set(&out, "terminationMessageFile", json_string(words));
     *ret = steal(&out);
     return 0;
 }

@@ -2,9 +2,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "orchestrator/agent/images/pod_images.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/oci_config.h"
 #include "orchestrator/agent/pod_files.h"
+#include "orchestrator/agent/probes/probes.h"
+#include "orchestrator/agent/probes/target.h"
 #include "orchestrator/agent/volumes.h"
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
@@ -13,24 +16,17 @@
 
 #define SHM_BYTES (64 * 1024 * 1024)
 
-/* A missing image: the words depend on the pull policy and on how often we looked. */
-static int image_problem(struct agent_pod *pod, const struct json *container, int r, const char *text) {
-    const char *image = json_str_or(json_get(container, "image"), "");
-    const char *name = json_str(json_get(container, "name"));
-    const char *policy = json_str_or(json_get(container, "imagePullPolicy"), "IfNotPresent");
+/* The words are the containers' own (images/pod_images.c). */
+static int images_awaited(struct agent_pod *pod) {
+    int r = pod_problem_set(&pod->problem, "ImagesAwaited", NULL, "waiting for images");
 
-    if (r == -EINVAL)
-        r = pod_problem_set(&pod->problem, "InvalidImageName", name, "Failed to apply default image tag \"%s\": %s",
-                            image, text);
-    else if (strcmp(policy, "Never") == 0)
-        r = pod_problem_set(&pod->problem, "ErrImageNeverPull", name,
-                            "Container image \"%s\" is not present with pull policy of Never", image);
-    else if (pod->attempts == 0)
-        r = pod_problem_set(&pod->problem, "ErrImagePull", name, "failed to pull image \"%s\": %s", image, text);
-    else
-        r = pod_problem_set(&pod->problem, "ImagePullBackOff", name, "Back-off pulling image \"%s\": %s", image, text);
     pod->problem.wants_image = true;
     return r;
+}
+
+/* What tells which image runs: how it can be pulled again; its own digest when it came from an archive. */
+static const char *image_id(const struct image *image) {
+    return image->repo_digests[0] ? image->repo_digests[0] : image->digest;
 }
 
 struct build {
@@ -42,15 +38,13 @@ struct build {
 
 static int add_container(const struct build *b, const struct json *container, struct json **list) {
     _cleanup_(image_finish) struct image image = {0};
-    _cleanup_(error_clear) struct error err = ERROR_INIT;
     struct agent_pod *pod = b->pod;
     struct json *out = NULL;
 
-    int r =
-        image_resolve_pinned(pod->agent->images, json_str_or(json_get(container, "image"), ""), pod->uid, &image, &err);
+    int r = pod_image_take(pod, container, &image);
     if (r < 0)
-        return image_problem(pod, container, r, error_text(&err, r));
-    json_set(&pod->image_ids, json_str_or(json_get(container, "name"), ""), json_string(image.digest));
+        return pod->problem.reason ? r : images_awaited(pod);
+    json_set(&pod->image_ids, json_str_or(json_get(container, "name"), ""), json_string(image_id(&image)));
     struct oci_config_input in = {
         .ctx = b->ctx, .container = container, .image = &image, .volumes = b->volumes, .hostname = b->hostname};
     r = oci_config_build(&in, &out, &pod->problem);
@@ -122,6 +116,7 @@ static struct json *pod_head(const struct agent_pod *pod, const char *hostname) 
     json_set(&doc, "podIP", json_string(pod->ip));
     json_set(&doc, "unit", json_string(pod->unit));
     json_set(&doc, "imageIDs", json_ref(pod->image_ids));
+    json_set(&doc, "probed", json_ref(pod->probe_docs));
     return doc;
 }
 
@@ -153,6 +148,9 @@ static int build(struct agent_pod *pod, const struct pod_context *ctx, const str
         r = add_containers(&b, "containers", &lists);
     if (r < 0)
         return r;
+    json_unref(pod->probe_docs);
+    pod->probe_docs = probe_documents(json_get(pod->desired, "spec"));
+    agent_probes_new(pod);
     doc = pod_head(pod, hostname);
     json_set(&doc, "tmpfs", tmpfs_list(ctx, volumes));
     json_set(&doc, "initContainers", json_ref(json_get(lists, "initContainers")));
@@ -175,5 +173,9 @@ int prepare_pod(struct agent_pod *pod) {
     if (r < 0)
         return pod_problem_set(&pod->problem, "FailedCreatePodSandBox", NULL, "%s", error_text(&err, r));
     r = volumes_prepare(&ctx, &volumes, &pod->problem);
-    return r < 0 ? r : build(pod, &ctx, &volumes);
+    if (r < 0)
+        return r;
+    if (pod_images_ensure(pod) < 0)
+        return images_awaited(pod);
+    return build(pod, &ctx, &volumes);
 }

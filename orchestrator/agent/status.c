@@ -98,6 +98,9 @@ static struct json *state_value(const struct status_input *in, const struct json
         json_set(&o, "terminated", termination(c));
         return o;
     }
+    const struct json *image = json_get(in->waiting_images, name);
+    if (image)
+        return waiting(json_str_or(json_get(image, "reason"), ""), json_str(json_get(image, "message")));
     if (in->waiting_reason && (!in->waiting_container || strcmp(in->waiting_container, name) == 0))
         return waiting(in->waiting_reason, in->waiting_message);
     if (is(json_get(c, "state"), "waiting"))
@@ -105,12 +108,22 @@ static struct json *state_value(const struct status_input *in, const struct json
     return waiting(pending_reason(in), NULL);
 }
 
-static bool is_ready(const struct json *c, bool init) {
+/* What the readiness probe says of this run; true without one. */
+static bool probe_says_ready(const struct status_input *in, const struct json *spec, const struct json *c) {
+    const struct json *health = json_get(in->health, json_str_or(json_get(spec, "name"), ""));
+
+    if (!json_is_object(json_get(spec, "readinessProbe")))
+        return true;
+    return json_bool_or(json_get(health, "ready"), false) &&
+           json_equal(json_get(health, "containerID"), json_get(c, "containerID"));
+}
+
+static bool is_ready(const struct status_input *in, const struct json *spec, const struct json *c, bool init) {
     bool running = is(json_get(c, "state"), "running") && json_bool_or(json_get(c, "started"), false);
 
     if (init && !json_bool_or(json_get(c, "sidecar"), false))
         return is(json_get(c, "state"), "terminated") && json_int_or(json_get(c, "exitCode"), 1) == 0;
-    return running; /* probes, when there are any, will have a say here */
+    return running && probe_says_ready(in, spec, c);
 }
 
 /* A state as it is shown once nothing runs any more: what was running without a record of its end was killed. */
@@ -141,7 +154,7 @@ static struct json *container_status(const struct status_input *in, const struct
     json_set(&o, "lastState", json_object());
     if (last)
         json_set_path(&o, termination(last), "lastState", "terminated");
-    json_set(&o, "ready", json_bool(is_ready(c, init)));
+    json_set(&o, "ready", json_bool(is_ready(in, spec, c, init)));
     json_set(&o, "restartCount", json_int(json_int_or(json_get(c, "restartCount"), 0)));
     json_set(&o, "image", json_string(json_str_or(json_get(spec, "image"), "")));
     json_set(&o, "imageID", json_string(json_str_or(json_get(in->image_ids, name), "")));

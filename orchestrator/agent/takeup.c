@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "orchestrator/agent/model.h"
+#include "orchestrator/agent/probes/probes.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/limits.h"
@@ -31,7 +32,9 @@ static void take_up(struct agent *agent, const char *pods_dir, const char *uid) 
     (void) snprintf(pod->ip, sizeof(pod->ip), "%s", json_str_or(json_get(doc, "podIP"), ""));
     pod->image_ids = json_ref(json_get(doc, "imageIDs"));
     pod->grace = json_int_or(json_get(doc, "terminationGracePeriodSeconds"), POD_GRACE_DEFAULT);
+    pod->probe_docs = json_ref(json_get(doc, "probed"));
     act_read_state(pod);
+    agent_probes_new(pod);
 }
 
 static int on_retake(sd_event_source *source, uint64_t usec, void *userdata) {
