@@ -156,4 +156,26 @@ void agent_exec_pause(struct agent_exec *exec, bool paused); /* flow control of 
 void agent_exec_close(struct agent_exec *exec);
 #define AGENT_EXEC_BUFFER_HIGH (256u * 1024u)
 
+/* --- port-forward --- */
+
+struct agent_forward;
+
+struct agent_forward_callbacks {
+    void (*data)(void *userdata, const void *p, size_t n);
+    /* Once: the pod's program has closed its side (NULL), or why there is no connection. */
+    void (*end)(void *userdata, const char *error);
+    /* The input accepted earlier went out: agent_forward_write() may go on. */
+    void (*writable)(void *userdata);
+};
+
+/* A TCP connection to the port on the pod's loopback, made in its network namespace (the node's with hostNetwork); IPv4
+ * first, then IPv6. A refused connection is told by `end`. -ENOENT: pod unknown or not running here. */
+int agent_forward_open(struct agent *agent, const char *uid, int port, const struct agent_forward_callbacks *callbacks,
+                       void *userdata, struct agent_forward **ret, struct error *err) _must_check_;
+/* Takes all bytes; returns how many wait: above AGENT_EXEC_BUFFER_HIGH stop until writable(). */
+size_t agent_forward_write(struct agent_forward *f, const void *p, size_t n);
+void agent_forward_write_end(struct agent_forward *f); /* half-closes once all is written */
+void agent_forward_pause(struct agent_forward *f, bool paused);
+void agent_forward_close(struct agent_forward *f); /* any time, also from a callback; NULL is fine */
+
 #endif

@@ -209,6 +209,11 @@ static void on_token(void *userdata, const char *uid, const char *audience, int6
     agent_token_answer(((struct agent_process *) userdata)->agent, uid, audience, seconds, token, expires, error);
 }
 
+static int on_open_forward(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
+                           struct error *err) {
+    return agent_streams_open_forward(((struct agent_process *) userdata)->agent, stream, options, ret_userdata, err);
+}
+
 static struct json *get_pods(void *userdata) {
     return agent_list_pods(((struct agent_process *) userdata)->agent);
 }
@@ -227,8 +232,10 @@ static const struct agent_link_handler link_handler = {
     .node_labels = get_node_labels,
     .open_log = on_open_log,
     .open_exec = on_open_exec,
+    .open_forward = on_open_forward,
     .log_ops = &agent_log_stream_ops,
     .exec_ops = &agent_exec_stream_ops,
+    .forward_ops = &agent_forward_stream_ops,
     .token = on_token,
     .list_pods = get_pods,
 };

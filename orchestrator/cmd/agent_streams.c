@@ -10,12 +10,14 @@ struct joint {
     struct link_stream *link;
     struct agent_log *log;
     struct agent_exec *exec;
+    struct agent_forward *forward;
 };
 
 static void joint_free(struct joint *j) {
     agent_log_close(j->log);
     if (j->exec)
         agent_exec_close(j->exec);
+    agent_forward_close(j->forward);
     free(j);
 }
 
@@ -28,6 +30,8 @@ static void send_out(struct joint *j, enum link_channel channel, const void *p, 
         agent_log_pause(j->log, true);
     if (j->exec)
         agent_exec_pause(j->exec, true);
+    if (j->forward)
+        agent_forward_pause(j->forward, true);
 }
 
 static void on_log_data(void *userdata, const void *p, size_t n) {
@@ -61,6 +65,16 @@ static void on_exec_writable(void *userdata) {
         link_stream_pause(j->link, false);
 }
 
+static void on_forward_end(void *userdata, const char *error) {
+    struct joint *j = userdata;
+
+    if (j->link)
+        link_stream_end(j->link, error ? -ECONNREFUSED : 0, error);
+    joint_free(j);
+}
+
+static const struct agent_forward_callbacks forward_callbacks = {
+    .data = on_log_data, .end = on_forward_end, .writable = on_exec_writable};
 static const struct agent_log_callbacks log_callbacks = {.data = on_log_data, .end = on_log_end};
 static const struct agent_exec_callbacks exec_callbacks = {
     .data = on_exec_data, .exit = on_exec_exit, .writable = on_exec_writable};
@@ -76,6 +90,8 @@ static void on_link_acked(void *userdata, size_t n) {
         agent_log_pause(j->log, false);
     if (j->exec)
         agent_exec_pause(j->exec, false);
+    if (j->forward)
+        agent_forward_pause(j->forward, false);
 }
 
 static void on_link_end(void *userdata, int code, const char *error) {
@@ -118,6 +134,17 @@ static void on_link_data(void *userdata, enum link_channel channel, const void *
     }
 }
 
+static void on_forward_link_data(void *userdata, enum link_channel channel, const void *p, size_t n) {
+    struct joint *j = userdata;
+
+    if (channel == LINK_STDIN && agent_forward_write(j->forward, p, n) > AGENT_EXEC_BUFFER_HIGH)
+        link_stream_pause(j->link, true);
+    else if (channel == LINK_STDIN_END)
+        agent_forward_write_end(j->forward);
+}
+
+const struct link_stream_ops agent_forward_stream_ops = {
+    .data = on_forward_link_data, .acked = on_link_acked, .end = on_link_end};
 const struct link_stream_ops agent_log_stream_ops = {.data = ignore_data, .acked = on_link_acked, .end = on_link_end};
 const struct link_stream_ops agent_exec_stream_ops = {.data = on_link_data, .acked = on_link_acked, .end = on_link_end};
 
@@ -165,10 +192,25 @@ int agent_streams_open_exec(struct agent *agent, struct link_stream *stream, con
         .stderr_ = json_bool_or(json_get(options, "stderr"), false),
     };
     j->link = stream;
+    int r = json_bool_or(json_get(options, "attach"), false)
+                ? agent_attach_open(agent, &o, &exec_callbacks, j, &j->exec, err)
+                : agent_exec_open(agent, &o, &exec_callbacks, j, &j->exec, err);
+    if (r < 0) {
+        free(j);
+        return r;
+    }
+    *ret_userdata = j;
+    return 0;
+}
+
+int agent_streams_open_forward(struct agent *agent, struct link_stream *stream, const struct json *options,
+                               void **ret_userdata, struct error *err) {
+    struct joint *j = xnew0(struct joint);
+
+    j->link = stream;
     int r =
-        json_bool_or(json_get(options, "attach"), false)
-            ? agent_attach_open(agent, &o, &exec_callbacks, j, &j->exec, err)
-            : agent_exec_open(agent, &o, &exec_callbacks, j, &j->exec, err);
+        agent_forward_open(agent, json_str_or(json_get(options, "uid"), ""),
+                           (int) json_int_or(json_get(options, "port"), 0), &forward_callbacks, j, &j->forward, err);
     if (r < 0) {
         free(j);
         return r;

@@ -9,8 +9,7 @@ struct node_stream {
     struct link_stream *link; /* NULL when it has ended or could not be opened */
     const struct node_stream_handlers *handlers;
     void *userdata;
-    size_t passed_on; /* bytes of data() not yet given back by resume() */
-    bool exec;
+    size_t passed_on;         /* bytes of data() not yet given back by resume() */
     sd_event_source *failure; /* deferred `end` of a stream that could not be opened */
     struct error err;
     int code;
@@ -67,20 +66,20 @@ static struct json *target(const struct node_pod *pod) {
     return o;
 }
 
+typedef int (*open_fn)(struct link_server *s, const char *node, const struct json *options,
+                       const struct link_stream_ops *ops, void *userdata, struct link_stream **ret, struct error *err);
+
 static struct node_stream *open_stream(struct node_streams *c, const struct node_pod *pod, const struct json *options,
-                                       bool exec, const struct node_stream_handlers *handlers, void *userdata) {
+                                       open_fn open, const struct node_stream_handlers *handlers, void *userdata) {
     struct node_stream *s = xnew0(struct node_stream);
     int r;
 
     s->handlers = handlers;
     s->userdata = userdata;
-    s->exec = exec;
     if (!c->link || !pod->node || !*pod->node)
         r = error_set(&s->err, -EHOSTUNREACH, "the pod is on no node yet");
-    else if (exec)
-        r = link_server_open_exec(c->link, pod->node, options, &link_ops, s, &s->link, &s->err);
     else
-        r = link_server_open_log(c->link, pod->node, options, &link_ops, s, &s->link, &s->err);
+        r = open(c->link, pod->node, options, &link_ops, s, &s->link, &s->err);
     if (r < 0) {
         s->code = r == -ENOTCONN ? -EHOSTUNREACH : r;
         (void) sd_event_add_defer(c->loop, &s->failure, on_failure, s);
@@ -98,7 +97,7 @@ static struct node_stream *open_logs(void *carrier, const struct node_logs_reque
     json_set(&o, "tailLines", json_int(r->tail_lines));
     json_set(&o, "sinceUsec", json_int((int64_t) r->since_usec));
     json_set(&o, "limitBytes", json_int(r->limit_bytes > 0 ? r->limit_bytes : 0));
-    return open_stream(carrier, &r->pod, o, false, handlers, userdata);
+    return open_stream(carrier, &r->pod, o, link_server_open_log, handlers, userdata);
 }
 
 static struct node_stream *open_exec(void *carrier, const struct node_exec_request *r,
@@ -112,7 +111,16 @@ static struct node_stream *open_exec(void *carrier, const struct node_exec_reque
     json_set(&o, "stdin", json_bool(r->in));
     json_set(&o, "stdout", json_bool(r->out));
     json_set(&o, "stderr", json_bool(r->err));
-    return open_stream(carrier, &r->pod, o, true, handlers, userdata);
+    return open_stream(carrier, &r->pod, o, link_server_open_exec, handlers, userdata);
+}
+
+static struct node_stream *open_forward(void *carrier, const struct node_forward_request *r,
+                                        const struct node_stream_handlers *handlers, void *userdata) {
+    _cleanup_json_ struct json *o = json_object();
+
+    json_set(&o, "uid", json_string(r->pod.uid));
+    json_set(&o, "port", json_int(r->port));
+    return open_stream(carrier, &r->pod, o, link_server_open_forward, handlers, userdata);
 }
 
 static void stream_write(struct node_stream *s, const void *p, size_t n) {
@@ -146,6 +154,7 @@ static void stream_cancel(struct node_stream *s) {
 const struct node_ops node_streams_ops = {
     .open_logs = open_logs,
     .open_exec = open_exec,
+    .open_forward = open_forward,
     .write = stream_write,
     .write_end = stream_write_end,
     .resize = stream_resize,

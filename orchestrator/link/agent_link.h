@@ -42,7 +42,11 @@ struct agent_link_handler {
                     struct error *err);
     int (*open_exec)(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
                      struct error *err);
-    const struct link_stream_ops *log_ops, *exec_ops;
+    /* A connection to a port of a pod: {uid, port}. LINK_STDIN goes there, LINK_STDOUT comes back, the end of what comes
+     * back ends the stream with 0. */
+    int (*open_forward)(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
+                        struct error *err);
+    const struct link_stream_ops *log_ops, *exec_ops, *forward_ops;
     /* The answer to agent_link_request_token(): token and expires (RFC 3339), or NULL and why not. A connection that
      * goes takes the answers still to come with it. */
     void (*token)(void *userdata, const char *uid, const char *audience, int64_t seconds, const char *token,

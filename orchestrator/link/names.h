@@ -11,7 +11,8 @@
  *                                                all Services and EndpointSlices of the cluster (push_services.h)
  *   Retell()                                     tell all pod statuses again: the control plane had given the node up
  *   SetNetwork(s network)                        pod range, peers, DNS (agent/node_api.h)
- *   OpenLog(t stream, s options)  OpenExec(t stream, s options)         byte streams, see org.podium.Stream1
+ *   OpenLog(t stream, s options)  OpenExec(t stream, s options)
+ *   OpenForward(t stream, s options)             byte streams, see org.podium.Stream1
  *   ListPods() → a(sssss)                        namespace, name, uid, phase, unit
  *   properties NodeName (s), Connected (b), Version (s); signal PodChanged(s namespace, s name, s uid, s phase)
  *

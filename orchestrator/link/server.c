@@ -308,3 +308,9 @@ int link_server_open_exec(struct link_server *s, const char *node, const struct 
                           struct error *err) {
     return open_stream(s, "OpenExec", node, options, ops, userdata, ret, err);
 }
+
+int link_server_open_forward(struct link_server *s, const char *node, const struct json *options,
+                             const struct link_stream_ops *ops, void *userdata, struct link_stream **ret,
+                             struct error *err) {
+    return open_stream(s, "OpenForward", node, options, ops, userdata, ret, err);
+}

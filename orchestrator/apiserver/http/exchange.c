@@ -15,6 +15,7 @@ struct exchange {
     struct api_request *req;
     struct gate gate;
     bool started;
+    bool taken_over; /* an upgraded connection has come back to be closed */
 };
 
 static void resume(struct api_request *req) {
@@ -163,7 +164,7 @@ static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c) {
     if (req->out.kind == API_OUT_WATCH && watch_form_accepted(req))
         return watch_stream_queue(x->server, c, req);
     if (req->out.kind == API_OUT_STREAM)
-        return stream_answer_queue(x->server, c, req);
+        return stream_answer_queue(x->server, c, req, &x->taken_over);
     if (req->out.kind == API_OUT_BACKUP)
         return backup_queue(c, req);
     encode_response(req, &e);
@@ -217,6 +218,8 @@ enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *c, const char 
         *con_cls = exchange_new(cls, c, url, method);
         return MHD_YES;
     }
+    if (x->taken_over)
+        return MHD_NO;
     if (*upload_size > 0) {
         strbuf_add(&x->req->body, upload, *upload_size);
         *upload_size = 0;

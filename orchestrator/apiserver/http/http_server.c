@@ -11,6 +11,7 @@
 #include "orchestrator/apiserver/http/internal.h"
 #include "orchestrator/apiserver/loop_queue.h"
 #include "orchestrator/apiserver/streams/conduit.h"
+#include "orchestrator/apiserver/subresources/stream.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/fd.h"

@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/apiserver/http/stream_answer.h"
 
-#include <gnutls/crypto.h>
-#include <string.h>
-#include <strings.h>
-
-#include "orchestrator/apiserver/http/exec_session.h"
+#include "orchestrator/apiserver/http/upgrade.h"
 #include "orchestrator/apiserver/subresources/stream.h"
 #include "podium/base/alloc.h"
-#include "podium/base/base64.h"
-
-/* --- logs --- */
 
 struct log_answer {
     struct http_server *server;
@@ -76,83 +69,9 @@ static enum MHD_Result queue_log(struct http_server *h, struct MHD_Connection *c
     return ok;
 }
 
-/* --- exec and attach --- */
-
-static const char *const protocols[] = {"v5.channel.k8s.io", "v4.channel.k8s.io"};
-
-static bool header_has(const char *header, const char *token) {
-    size_t n = strlen(token);
-    while (header && *header) {
-        header += strspn(header, ", \t");
-        size_t len = strcspn(header, ", \t");
-        if (len == n && strncasecmp(header, token, n) == 0)
-            return true;
-        header += len;
-    }
-    return false;
-}
-
-static const char *header(struct MHD_Connection *c, const char *name) {
-    return MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
-}
-
-static const char *choose_protocol(struct MHD_Connection *c) {
-    const char *offered = header(c, "Sec-WebSocket-Protocol");
-    for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
-        if (header_has(offered, protocols[i]))
-            return protocols[i];
-    return NULL;
-}
-
-/* RFC 6455: base64 of the SHA-1 of the key and a fixed text. */
-static char *accept_key(const char *key) {
-    uint8_t digest[20];
-    _cleanup_free_ char *text = xasprintf("%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
-    if (gnutls_hash_fast(GNUTLS_DIG_SHA1, text, strlen(text), digest) < 0)
-        return xstrdup("");
-    return base64_encode(digest, sizeof(digest));
-}
-
-static void upgraded(void *cls, struct MHD_Connection *c, void *req_cls, const char *extra, size_t extra_len,
-                     MHD_socket sock, struct MHD_UpgradeResponseHandle *urh) {
-    exec_session_start(cls, urh, sock, extra, extra_len);
-}
-
-static enum MHD_Result refuse(struct MHD_Connection *c, struct api_stream *take) {
-    static const char text[] =
-        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"Upgrade "
-        "request "
-        "required: WebSocket with the subprotocol v5.channel.k8s.io or v4.channel.k8s.io\",\"reason\":\"BadRequest\","
-        "\"code\":400}\n";
-    api_stream_free(take);
-    struct MHD_Response *r = MHD_create_response_from_buffer(sizeof(text) - 1, (void *) text, MHD_RESPMEM_PERSISTENT);
-    if (!r)
-        return MHD_NO;
-    (void) MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-    enum MHD_Result ok = MHD_queue_response(c, 400, r);
-    MHD_destroy_response(r);
-    return ok;
-}
-
-static enum MHD_Result queue_exec(struct MHD_Connection *c, struct api_stream *take) {
-    const char *key = header(c, "Sec-WebSocket-Key"), *protocol = choose_protocol(c);
-    if (!key || !protocol || !header_has(header(c, MHD_HTTP_HEADER_UPGRADE), "websocket"))
-        return refuse(c, take);
-    struct MHD_Response *r = MHD_create_response_for_upgrade(upgraded, take);
-    if (!r) {
-        api_stream_free(take);
-        return MHD_NO;
-    }
-    _cleanup_free_ char *accept = accept_key(key);
-    (void) MHD_add_response_header(r, MHD_HTTP_HEADER_UPGRADE, "websocket");
-    (void) MHD_add_response_header(r, "Sec-WebSocket-Accept", accept);
-    (void) MHD_add_response_header(r, "Sec-WebSocket-Protocol", protocol);
-    enum MHD_Result ok = MHD_queue_response(c, MHD_HTTP_SWITCHING_PROTOCOLS, r);
-    MHD_destroy_response(r);
-    return ok;
-}
-
-enum MHD_Result stream_answer_queue(struct http_server *h, struct MHD_Connection *c, struct api_request *req) {
+enum MHD_Result stream_answer_queue(struct http_server *h, struct MHD_Connection *c, struct api_request *req,
+                                    bool *taken_over) {
     struct api_stream *s = steal(&req->out.stream);
-    return s->log ? queue_log(h, c, s) : queue_exec(c, s);
+
+    return s->kind == API_STREAM_LOG ? queue_log(h, c, s) : upgrade_queue(c, s, taken_over);
 }

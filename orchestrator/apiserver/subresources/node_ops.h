@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The door to the nodes: byte streams of logs and of commands in containers. The API server opens them, whoever has a
+ * The door to the nodes: byte streams of logs, of commands in containers, and to ports of pods. The API server opens them, whoever has a
  * connection to the nodes carries them (orchestrator/link).
  *
  * Threads. All of it belongs to one loop: the API server calls the operations on the thread of the loop given to
@@ -9,7 +9,8 @@
  *
  * Flow control. In each direction at most NODE_STREAM_WINDOW bytes may be under way: the carrier stops sending (and
  * reading at the node) when that many bytes of data() were not yet given back by resume(); the API server stops writing
- * when that many bytes of write() were not yet given back by the `taken` handler. Credits count all channels together.
+ * when that many bytes of write() were not yet given back by the `taken` handler (or some more, where several streams
+ * share a client's connection that knows no flow control: streams/forward_spdy.c). Credits count all channels together.
  *
  * Lifetime. A stream lives until its `end` handler has returned or cancel() was called, whichever comes first; `end` is
  * called exactly once unless cancelled, and nothing is called after it or after cancel().
@@ -48,6 +49,13 @@ struct node_exec_request {
     bool tty;          /* err is not used then */
 };
 
+/* A connection to a port of the pod: what write() sends comes out there, data() with NODE_STDOUT is what came back; the
+ * end is the end of what comes back, or why there is no connection. */
+struct node_forward_request {
+    struct node_pod pod; /* container is not used */
+    int port;
+};
+
 struct node_stream_end {
     int error; /* 0: the stream ended by itself; -EHOSTUNREACH: node not connected; -ENOENT: no such container,
                   or no logs; other -errno */
@@ -69,6 +77,8 @@ struct node_ops {
                                      const struct node_stream_handlers *handlers, void *userdata);
     struct node_stream *(*open_exec)(void *carrier, const struct node_exec_request *request,
                                      const struct node_stream_handlers *handlers, void *userdata);
+    struct node_stream *(*open_forward)(void *carrier, const struct node_forward_request *request,
+                                        const struct node_stream_handlers *handlers, void *userdata);
     void (*write)(struct node_stream *s, const void *p, size_t n); /* stdin */
     void (*write_end)(struct node_stream *s);                      /* end of stdin; once */
     void (*resize)(struct node_stream *s, unsigned columns, unsigned rows);

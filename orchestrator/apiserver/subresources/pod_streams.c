@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* pods/log, pods/exec, pods/attach: checks against the pod, and what to ask of its node. */
+/* pods/log, pods/exec, pods/attach, pods/portforward: checks against the pod, and what to ask of its node. */
 #include <string.h>
 
 #include "orchestrator/apiserver/server.h"
@@ -9,6 +9,8 @@
 #include "orchestrator/object/timestamp.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
+
+#define FORWARD_PORTS_MAX 100 /* channel numbers are one byte, two for each port */
 
 void api_stream_free(struct api_stream *s) {
     if (!s)
@@ -23,6 +25,7 @@ void api_stream_free(struct api_stream *s) {
     free(s->uid);
     free(s->container);
     strv_free(s->argv);
+    free(s->ports);
     free(s);
 }
 
@@ -62,7 +65,7 @@ static bool choose_container(struct api_request *req, const struct json *pod, ch
 }
 
 /* The pod must exist and be on a node that can be asked. */
-static struct api_stream *stream_new(struct api_request *req) {
+static struct api_stream *stream_new(struct api_request *req, enum api_stream_kind kind) {
     _cleanup_(store_item_unrefp) struct store_item *item = store_get(req->api->store, "pods", req->ns, req->name);
     if (!item) {
         (void) api_not_found(req, req->name);
@@ -71,7 +74,7 @@ static struct api_stream *stream_new(struct api_request *req) {
     const struct json *pod = store_item_doc(item);
     const char *node = json_str_or(json_path(pod, "spec", "nodeName"), "");
     _cleanup_free_ char *container = NULL;
-    if (!choose_container(req, pod, &container))
+    if (kind != API_STREAM_FORWARD && !choose_container(req, pod, &container))
         return NULL;
     if (!*node) {
         (void) api_bad_request(req, "pod %s does not have a host assigned", req->name);
@@ -82,6 +85,7 @@ static struct api_stream *stream_new(struct api_request *req) {
         return NULL;
     }
     struct api_stream *s = xnew0(struct api_stream);
+    s->kind = kind;
     s->api = req->api;
     s->node = xstrdup(node);
     s->ns = xstrdup(req->ns);
@@ -161,7 +165,7 @@ enum api_progress logs_serve(struct api_request *req) {
     if (!number_param(req, "tailLines", &l.tail_lines) || !number_param(req, "limitBytes", &l.limit_bytes) ||
         !read_since(req, &l.since_usec))
         return API_DONE;
-    struct api_stream *s = stream_new(req);
+    struct api_stream *s = stream_new(req, API_STREAM_LOG);
     if (!s)
         return API_DONE;
     l.pod = s->logs.pod;
@@ -180,7 +184,7 @@ static bool channel_wanted(const struct api_request *req, const char *key) {
 }
 
 static enum api_progress open_command(struct api_request *req, bool attach) {
-    struct api_stream *s = stream_new(req);
+    struct api_stream *s = stream_new(req, API_STREAM_COMMAND);
     if (!s)
         return API_DONE;
     s->argv = attach ? NULL : strv_new();
@@ -208,4 +212,34 @@ enum api_progress exec_serve(struct api_request *req) {
 
 enum api_progress attach_serve(struct api_request *req) {
     return open_command(req, true);
+}
+
+/* "80", "80,81": the ports of a WebSocket without streams of its own. */
+static bool read_ports(const struct api_request *req, struct api_stream *s) {
+    for (size_t i = 0; i < req->n_params; i++) {
+        if (strcmp(req->params[i].key, "ports") != 0)
+            continue;
+        for (const char *p = req->params[i].value; *p;) {
+            char *end;
+            long port = strtol(p, &end, 10);
+            if (end == p || (*end && *end != ',') || port < 1 || port > 65535 || s->n_ports >= FORWARD_PORTS_MAX)
+                return false;
+            s->ports = xreallocarray(s->ports, s->n_ports + 1, sizeof(*s->ports));
+            s->ports[s->n_ports++] = (int) port;
+            p = *end ? end + 1 : end;
+        }
+    }
+    return true;
+}
+
+enum api_progress portforward_serve(struct api_request *req) {
+    struct api_stream *s = stream_new(req, API_STREAM_FORWARD);
+
+    if (!s)
+        return API_DONE;
+    if (read_ports(req, s))
+        return reply_stream(req, s);
+    api_stream_free(s);
+    return api_bad_request(req, "query parameter \"ports\" must be numbers from 1 to 65535, %d at most",
+                           FORWARD_PORTS_MAX);
 }

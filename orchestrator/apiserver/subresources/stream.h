@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What pods/log, exec and attach leave in the answer.
+ * What pods/log, exec, attach and portforward leave in the answer.
  *
- * exec: the request to make of the node; the transport opens it once the connection is a WebSocket (all on the loop).
+ * exec, port-forward: the request to make of the node; the session (streams/) opens it once the connection is upgraded.
  * logs: a stream that is open already. Its bytes come on the loop's thread and are read by an HTTP worker: this is the
  * bridge between the two. Reading gives credit back to the node.
  */
@@ -14,13 +14,18 @@
 
 struct log_stream;
 
+enum api_stream_kind { API_STREAM_LOG, API_STREAM_COMMAND, API_STREAM_FORWARD };
+
 struct api_stream {
+    enum api_stream_kind kind;
     struct apiserver *api;
-    struct log_stream *log;        /* NULL: exec */
+    struct log_stream *log;        /* API_STREAM_LOG */
     struct node_logs_request logs; /* strings owned by the stream */
-    struct node_exec_request exec;
+    struct node_exec_request exec; /* API_STREAM_COMMAND; its pod also for API_STREAM_FORWARD */
     char *node, *ns, *name, *uid, *container;
     char **argv;
+    int *ports; /* API_STREAM_FORWARD: of the query; may be none */
+    size_t n_ports;
 };
 void api_stream_free(struct api_stream *s); /* NULL is fine; closes an open log */
 

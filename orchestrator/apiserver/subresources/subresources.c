@@ -12,7 +12,7 @@ static const struct {
 } subresources[] = {
     {"*", "scale", scale_serve},         {"pods", "binding", binding_serve}, {"pods", "eviction", eviction_serve},
     {"pods", "log", logs_serve},         {"pods", "exec", exec_serve},       {"pods", "attach", attach_serve},
-    {"pods", "portforward", not_served}, {"*", "proxy", not_served},         {"serviceaccounts", "token", token_request_serve},
+    {"pods", "portforward", portforward_serve}, {"*", "proxy", not_served},         {"serviceaccounts", "token", token_request_serve},
 };
 
 static const struct {
