@@ -19,6 +19,7 @@
 #define PODIUM_AGENT_AGENT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "podium/base/cleanup.h"
 #include "podium/base/error.h"
@@ -33,6 +34,10 @@ enum agent_controllers {
     AGENT_CONTROLLERS_REQUIRED,  /* pods that ask for a limit that cannot be set are refused */
 };
 
+#define IMAGE_GC_HIGH_DEFAULT    85
+#define IMAGE_GC_LOW_DEFAULT     80
+#define IMAGE_GC_MIN_AGE_DEFAULT (120ull * 1000000ull)
+
 struct agent_options {
     const char *node_name;
     const char *run_dir;   /* NULL: /run/podium */
@@ -46,6 +51,13 @@ struct agent_options {
     struct unit_manager *units; /* see unit_manager_new_systemd(); borrowed */
     bool no_network;            /* leave links, routes and nftables alone (tests); pods get no address */
     int max_pods;               /* 0: 110 */
+    const char *podium;         /* the program that has `image-worker`; NULL: the one that runs */
+    const char *config_dir;     /* registries.conf, certs.d, auth.json, policy.json; NULL: /etc/podium */
+    const char *skopeo;         /* NULL: from PATH */
+    unsigned parallel_pulls;    /* 0: 3 */
+    unsigned image_gc_high;     /* percent of disk use above which unused images go; 0: the defaults of all three */
+    unsigned image_gc_low;      /* percent to come down to */
+    uint64_t image_gc_min_age_usec;
 };
 
 int agent_new(sd_event *loop, const struct agent_options *options, struct agent **ret, struct error *err) _must_check_;
