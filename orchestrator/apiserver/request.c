@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "orchestrator/apiserver/routes.h"
+#include "orchestrator/apiserver/service_pool.h"
 #include "orchestrator/apiserver/subresources/stream.h"
 #include "orchestrator/apiserver/versions.h"
 #include "orchestrator/store/backup.h"
@@ -55,6 +56,7 @@ static void response_reset(struct api_response *out) {
 void api_request_free(struct api_request *req) {
     if (!req)
         return;
+    service_pool_settle(req);
     for (size_t i = 0; i < req->n_params; i++) {
         free(req->params[i].key);
         free(req->params[i].value);

@@ -2,41 +2,37 @@
 #include "orchestrator/apiserver/service_pool.h"
 
 #include <arpa/inet.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "orchestrator/apiserver/server.h"
+#include "orchestrator/apiserver/service_ledger.h"
+#include "orchestrator/apiserver/status.h"
 #include "podium/base/alloc.h"
-#include "podium/base/clock.h"
-#include "podium/base/hashmap.h"
 #include "podium/base/random.h"
 
 #define NODE_PORT_FIRST 30000
 #define NODE_PORT_LAST  32767
-/* For requests that never come to a write; others are settled when it ends. */
-#define GRANT_USEC (60 * USEC_PER_SEC)
+#define DNS_OFFSET      10 /* the tenth address is the DNS's (as kubeadm), never given to another by chance */
 
-struct grant {
-    char *owner;
-    uint64_t until;
+/* Numbers from first on; the first `low` of them are taken last. */
+struct range {
+    uint32_t first, count, low;
 };
 
 struct service_pool {
-    struct store *store;
-    pthread_mutex_t lock;
-    struct hashmap *grants; /* "10.96.0.7" or "tcp/30080" → struct grant */
-    uint32_t first, count;  /* usable addresses, host order */
+    struct service_ledger *ledger;
+    char *cidr;
+    uint32_t network;
+    struct range addresses, ports;
 };
 
-/* What Services hold: same keys as grants, values are owners ("ns/name"). */
-struct taken {
-    struct hashmap *map;
-};
-
-static void grant_free(void *p) {
-    struct grant *g = p;
-    free(g->owner);
-    free(g);
+/* Upstream's calculateRangeOffset: a part of the range, within limits; nothing of a tiny one. */
+static uint32_t low_part(uint32_t size, uint32_t part, uint32_t min, uint32_t max) {
+    uint32_t low = size / part;
+    if (size <= min)
+        return 0;
+    low = low < min ? min : low > max ? max : low;
+    return low < size ? low : 0;
 }
 
 int service_pool_new(struct store *store, const char *cidr, struct service_pool **ret, struct error *err) {
@@ -49,12 +45,14 @@ int service_pool_new(struct store *store, const char *cidr, struct service_pool 
         return error_set(err, -EINVAL, "\"%s\" is no IPv4 range for services (like 10.96.0.0/16)", cidr);
     struct service_pool *p = xnew0(struct service_pool);
     uint32_t size = 1u << (32 - bits);
-    p->store = store;
-    /* The first address belongs to the API itself (the kubernetes Service); network and broadcast to nobody. */
-    p->first = (ntohl(a.s_addr) & ~(size - 1)) + 2;
-    p->count = size - 3;
-    p->grants = hashmap_new(grant_free);
-    (void) pthread_mutex_init(&p->lock, NULL);
+    p->ledger = service_ledger_new(store);
+    p->cidr = xstrdup(cidr);
+    p->network = ntohl(a.s_addr) & ~(size - 1);
+    /* network and broadcast address are nobody's */
+    p->addresses = (struct range){p->network + 1, size - 2, low_part(size - 2, 16, 16, 256)};
+    p->ports.first = NODE_PORT_FIRST;
+    p->ports.count = NODE_PORT_LAST - NODE_PORT_FIRST + 1;
+    p->ports.low = low_part(p->ports.count, 32, 16, 128);
     *ret = p;
     return 0;
 }
@@ -62,86 +60,69 @@ int service_pool_new(struct store *store, const char *cidr, struct service_pool 
 void service_pool_free(struct service_pool *p) {
     if (!p)
         return;
-    hashmap_free(p->grants);
-    (void) pthread_mutex_destroy(&p->lock);
+    service_ledger_free(p->ledger);
+    free(p->cidr);
     free(p);
 }
 
-static char *port_key(const struct json *port, int64_t number) {
-    return xasprintf("%s/%lld", json_str_or(json_get(port, "protocol"), "TCP"), (long long) number);
+void service_pool_settle(const struct api_request *req) {
+    struct service_pool *p = req->api->services;
+    if (p && req->resource && strcmp(req->resource->key, "services") == 0)
+        service_ledger_settle(p->ledger, req);
 }
 
-static void note_service(struct hashmap *taken, struct store_item *item) {
-    const struct json *spec = json_get(store_item_doc(item), "spec"), *ports = json_get(spec, "ports");
-    const char *ip = json_str_or(json_get(spec, "clusterIP"), "");
-    char *owner = xasprintf("%s/%s", store_item_namespace(item), store_item_name(item));
-    if (*ip && strcmp(ip, "None") != 0)
-        hashmap_put(taken, ip, xstrdup(owner));
-    for (size_t i = 0; i < json_len(ports); i++) {
-        int64_t n = json_int_or(json_get(json_at(ports, i), "nodePort"), 0);
-        _cleanup_free_ char *key = n ? port_key(json_at(ports, i), n) : NULL;
-        if (key)
-            hashmap_put(taken, key, xstrdup(owner));
-    }
-    free(owner);
-}
-
-static struct hashmap *taken_now(struct service_pool *p) {
-    struct hashmap *taken = hashmap_new(free);
-    _cleanup_(store_list_finish) struct store_list l = {0};
-    if (store_list(p->store, "services", NULL, NULL, NULL, 0, 0, &l) < 0)
-        return taken;
-    for (size_t i = 0; i < l.n; i++)
-        note_service(taken, l.items[i]);
-    return taken;
-}
-
-static void forget_old_grants(struct service_pool *p) {
-    uint64_t now = now_monotonic_usec();
-    struct hashmap_iter it = {0};
-    while (hashmap_next(p->grants, &it))
-        if (((struct grant *) it.value)->until < now)
-            hashmap_remove(p->grants, it.key);
-}
-
+/* One Service being filled. */
 struct allocation {
     struct service_pool *pool;
-    struct hashmap *taken;
+    struct api_request *req;
+    struct json **doc;
+    struct field_errors *errors;
     char *owner;
-    bool dry_run;
 };
 
-/* Free, or the owner's already. */
-static bool available(const struct allocation *a, const char *key) {
-    const char *holder = hashmap_get(a->taken, key);
-    const struct grant *g = hashmap_get(a->pool->grants, key);
-    return (!holder || strcmp(holder, a->owner) == 0) && (!g || strcmp(g->owner, a->owner) == 0);
+static enum ledger_state state_of(const struct allocation *a, const char *key) {
+    return service_ledger_state(a->pool->ledger, key, a->owner, a->req);
 }
 
 static void grant(struct allocation *a, const char *key) {
-    if (a->dry_run)
-        return;
-    struct grant *g = xnew0(struct grant);
-    g->owner = xstrdup(a->owner);
-    g->until = now_monotonic_usec() + GRANT_USEC;
-    hashmap_put(a->pool->grants, key, g);
+    if (!a->req->dry_run && state_of(a, key) == LEDGER_FREE)
+        service_ledger_grant(a->pool->ledger, key, a->req);
+}
+
+static const struct json *spec_of(const struct allocation *a) {
+    return json_get(*a->doc, "spec");
+}
+
+static bool is_type(const struct json *spec, const char *type) {
+    return strcmp(json_str_or(json_get(spec, "type"), "ClusterIP"), type) == 0;
+}
+
+typedef bool (*try_fn)(struct allocation *a, uint32_t number, char key[INET_ADDRSTRLEN]);
+
+static bool pick_among(struct allocation *a, uint32_t first, uint32_t count, try_fn try, char key[INET_ADDRSTRLEN]) {
+    uint32_t start = count ? (uint32_t) (random_u64() % count) : 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (try(a, first + (start + i) % count, key))
+            return true;
+    return false;
+}
+
+/* Fills key with a free one and grants it; false: the range is full. */
+static bool pick(struct allocation *a, const struct range *r, try_fn try, char key[INET_ADDRSTRLEN]) {
+    if (!pick_among(a, r->first + r->low, r->count - r->low, try, key) && !pick_among(a, r->first, r->low, try, key))
+        return false;
+    grant(a, key);
+    return true;
 }
 
 /* --- addresses --- */
 
-static void address_text(uint32_t host_order, char out[INET_ADDRSTRLEN]) {
-    struct in_addr a = {.s_addr = htonl(host_order)};
-    (void) inet_ntop(AF_INET, &a, out, INET_ADDRSTRLEN);
-}
-
-static bool pick_address(struct allocation *a, char out[INET_ADDRSTRLEN]) {
-    uint32_t start = (uint32_t) (random_u64() % a->pool->count);
-    for (uint32_t i = 0; i < a->pool->count; i++) {
-        address_text(a->pool->first + (start + i) % a->pool->count, out);
-        if (!hashmap_has(a->taken, out) && !hashmap_has(a->pool->grants, out))
-            return true;
-    }
-    return false;
+static bool try_address(struct allocation *a, uint32_t number, char key[INET_ADDRSTRLEN]) {
+    struct in_addr in = {.s_addr = htonl(number)};
+    if (number == a->pool->network + 1 || number == a->pool->network + DNS_OFFSET)
+        return false;
+    (void) inet_ntop(AF_INET, &in, key, INET_ADDRSTRLEN);
+    return state_of(a, key) == LEDGER_FREE;
 }
 
 static void set_address(struct json **doc, const char *ip) {
@@ -151,112 +132,163 @@ static void set_address(struct json **doc, const char *ip) {
     json_set_path(doc, list, "spec", "clusterIPs");
 }
 
-static void fill_address(struct allocation *a, struct json **doc, struct field_errors *errors) {
-    const char *ip = json_str_or(json_path(*doc, "spec", "clusterIP"), "");
+static void refuse_address(struct allocation *a, const char *ip, const char *why) {
+    field_errors_add(a->errors, "FieldValueInvalid", "spec.clusterIPs", json_get(spec_of(a), "clusterIPs"),
+                     "failed to allocate IP %s: %s", ip, why);
+}
+
+static bool fill_address(struct allocation *a) {
+    const char *ip = json_str_or(json_get(spec_of(a), "clusterIP"), "");
     char text[INET_ADDRSTRLEN];
     struct in_addr in;
     if (!*ip) {
-        if (!pick_address(a, text)) {
-            field_errors_add(errors, "InternalError", "spec.clusterIPs", NULL,
-                             "failed to allocate a serviceIP: range is full");
-            return;
+        if (!pick(a, &a->pool->addresses, try_address, text)) {
+            (void) api_internal_error(a->req, "failed to allocate a serviceIP: range is full");
+            return false;
         }
-        grant(a, text);
-        set_address(doc, text);
-        return;
+        set_address(a->doc, text);
+        return true;
     }
-    if (inet_pton(AF_INET, ip, &in) != 1)
-        return; /* validation says so */
-    uint32_t offset = ntohl(in.s_addr) - (a->pool->first - 1);
-    const char *why = NULL;
-    if (offset > a->pool->count)
-        why = "the provided IP is not in the valid range";
-    else if (!available(a, ip))
-        why = "provided IP is already allocated";
-    if (why) {
-        const struct json *v = json_path(*doc, "spec", "clusterIPs");
-        field_errors_add(errors, "FieldValueInvalid", "spec.clusterIPs", v, "failed to allocate IP %s: %s", ip, why);
-        return;
+    if (inet_pton(AF_INET, ip, &in) != 1 || ntohl(in.s_addr) - a->pool->addresses.first >= a->pool->addresses.count) {
+        _cleanup_free_ char *why = xasprintf("the provided IP (%s) is not in the valid range. The range of valid IPs "
+                                             "is %s",
+                                             ip, a->pool->cidr);
+        refuse_address(a, ip, why);
+    } else if (state_of(a, ip) == LEDGER_TAKEN) {
+        refuse_address(a, ip, "provided IP is already allocated");
+    } else {
+        grant(a, ip);
     }
-    grant(a, ip);
+    return true;
+}
+
+/* The cluster has one family. */
+static void check_families(struct allocation *a) {
+    const struct json *families = json_get(spec_of(a), "ipFamilies"), *policy = json_get(spec_of(a), "ipFamilyPolicy");
+    for (size_t i = 0; i < json_len(families); i++) {
+        _cleanup_free_ char *field = xasprintf("spec.ipFamilies[%zu]", i);
+        if (strcmp(json_str_or(json_at(families, i), ""), "IPv4") != 0)
+            field_errors_add(a->errors, "FieldValueInvalid", field, json_at(families, i),
+                             "not configured on this cluster");
+    }
+    if (strcmp(json_str_or(policy, ""), "RequireDualStack") == 0)
+        field_errors_add(a->errors, "FieldValueInvalid", "spec.ipFamilyPolicy", policy,
+                         "this cluster is not configured for dual-stack services");
 }
 
 /* --- node ports --- */
 
-static bool wants_node_ports(const struct json *spec) {
-    const char *type = json_str_or(json_get(spec, "type"), "");
-    return strcmp(type, "NodePort") == 0 ||
-           (strcmp(type, "LoadBalancer") == 0 && json_bool_or(json_get(spec, "allocateLoadBalancerNodePorts"), true));
+static bool try_port(struct allocation *a, uint32_t number, char key[INET_ADDRSTRLEN]) {
+    (void) snprintf(key, INET_ADDRSTRLEN, "%u", number);
+    return state_of(a, key) == LEDGER_FREE;
 }
 
-static int64_t pick_port(struct allocation *a, const struct json *port) {
-    unsigned n = NODE_PORT_LAST - NODE_PORT_FIRST + 1, start = (unsigned) (random_u64() % n);
-    for (unsigned i = 0; i < n; i++) {
-        int64_t number = NODE_PORT_FIRST + (start + i) % n;
-        _cleanup_free_ char *key = port_key(port, number);
-        if (hashmap_has(a->taken, key) || hashmap_has(a->pool->grants, key))
-            continue;
-        grant(a, key);
-        return number;
+/* NULL: granted. Else why not; the caller frees. */
+static char *claim_port(struct allocation *a, int64_t number) {
+    char key[24];
+    (void) snprintf(key, sizeof(key), "%lld", (long long) number);
+    if (number < NODE_PORT_FIRST || number > NODE_PORT_LAST)
+        return xasprintf("provided port is not in the valid range. The range of valid ports is %d-%d", NODE_PORT_FIRST,
+                         NODE_PORT_LAST);
+    if (state_of(a, key) == LEDGER_TAKEN)
+        return xstrdup("provided port is already allocated");
+    grant(a, key);
+    return NULL;
+}
+
+static int64_t node_port_at(const struct json *ports, size_t i) {
+    return json_int_or(json_get(json_at(ports, i), "nodePort"), 0);
+}
+
+static void claim_asked_ports(struct allocation *a) {
+    const struct json *ports = json_get(spec_of(a), "ports");
+    for (size_t i = 0; i < json_len(ports); i++) {
+        int64_t number = node_port_at(ports, i);
+        _cleanup_free_ char *field = xasprintf("spec.ports[%zu].nodePort", i), *why = NULL;
+        if (number && (why = claim_port(a, number)))
+            field_errors_add(a->errors, "FieldValueInvalid", field, json_get(json_at(ports, i), "nodePort"), "%s", why);
     }
+}
+
+/* One port number in several protocols gets one node port. */
+static int64_t sibling_port(const struct json *ports, size_t i) {
+    for (size_t k = 0; k < json_len(ports); k++)
+        if (k != i && node_port_at(ports, k) &&
+            json_equal(json_get(json_at(ports, k), "port"), json_get(json_at(ports, i), "port")))
+            return node_port_at(ports, k);
     return 0;
 }
 
-static void fill_port(struct allocation *a, struct json **port, size_t i, struct field_errors *errors) {
-    int64_t number = json_int_or(json_get(*port, "nodePort"), 0);
-    _cleanup_free_ char *field = xasprintf("spec.ports[%zu].nodePort", i);
-    if (number == 0) {
-        number = pick_port(a, *port);
-        if (number == 0)
-            field_errors_add(errors, "InternalError", field, NULL, "failed to allocate a nodePort: range is full");
-        else
-            json_set(port, "nodePort", json_int(number));
-        return;
+static bool fill_ports(struct allocation *a) {
+    char key[INET_ADDRSTRLEN];
+    for (size_t i = 0; i < json_len(json_get(spec_of(a), "ports")); i++) {
+        const struct json *ports = json_get(spec_of(a), "ports");
+        int64_t number = node_port_at(ports, i) ? node_port_at(ports, i) : sibling_port(ports, i);
+        if (number == 0) {
+            if (!pick(a, &a->pool->ports, try_port, key)) {
+                (void) api_internal_error(a->req, "failed to allocate a nodePort: range is full");
+                return false;
+            }
+            number = strtol(key, NULL, 10);
+        }
+        if (number != node_port_at(ports, i))
+            json_set(json_edit_at(json_edit(json_edit(a->doc, "spec"), "ports"), i), "nodePort", json_int(number));
     }
-    _cleanup_free_ char *key = port_key(*port, number);
-    if (number < NODE_PORT_FIRST || number > NODE_PORT_LAST)
-        field_errors_add(errors, "FieldValueInvalid", field, json_get(*port, "nodePort"),
-                         "provided port is not in the valid range. The range of valid ports is %d-%d", NODE_PORT_FIRST,
-                         NODE_PORT_LAST);
-    else if (!available(a, key))
-        field_errors_add(errors, "FieldValueInvalid", field, json_get(*port, "nodePort"),
-                         "provided port is already allocated");
-    else
-        grant(a, key);
+    return true;
 }
 
-void service_pool_settle(const struct api_request *req) {
-    struct service_pool *p = req->api->services;
-    struct hashmap_iter it = {0};
-    if (strcmp(req->resource->key, "services") != 0 || !p)
-        return;
-    _cleanup_free_ char *owner = xasprintf("%s/%s", req->ns, req->name);
-    (void) pthread_mutex_lock(&p->lock);
-    while (hashmap_next(p->grants, &it))
-        if (strcmp(((struct grant *) it.value)->owner, owner) == 0)
-            hashmap_remove(p->grants, it.key);
-    (void) pthread_mutex_unlock(&p->lock);
+static bool fill_health_port(struct allocation *a) {
+    int64_t number = json_int_or(json_get(spec_of(a), "healthCheckNodePort"), 0);
+    char key[INET_ADDRSTRLEN];
+    if (number) {
+        _cleanup_free_ char *why = claim_port(a, number);
+        if (why)
+            (void) api_internal_error(a->req, "failed to allocate requested HealthCheck NodePort %lld: %s",
+                                      (long long) number, why);
+        return !why;
+    }
+    if (!pick(a, &a->pool->ports, try_port, key)) {
+        (void) api_internal_error(a->req, "failed to allocate a HealthCheck NodePort: range is full");
+        return false;
+    }
+    json_set_path(a->doc, json_int(strtol(key, NULL, 10)), "spec", "healthCheckNodePort");
+    return true;
 }
 
-void service_pool_fill(struct api_request *req, struct json **doc, struct field_errors *errors) {
+/* --- Services --- */
+
+static bool fill(struct allocation *a) {
+    const struct json *spec = spec_of(a);
+    bool balanced = is_type(spec, "LoadBalancer"),
+         headless = strcmp(json_str_or(json_get(spec, "clusterIP"), ""), "None") == 0;
+    bool node_ports = is_type(spec, "NodePort") || balanced;
+    bool new_ports =
+        is_type(spec, "NodePort") || (balanced && json_bool_or(json_get(spec, "allocateLoadBalancerNodePorts"), true));
+    bool health = balanced && strcmp(json_str_or(json_get(spec, "externalTrafficPolicy"), ""), "Local") == 0;
+    if (is_type(spec, "ExternalName"))
+        return true;
+    check_families(a);
+    if (node_ports)
+        claim_asked_ports(a);
+    if (a->errors->n > 0)
+        return true;
+    if (!headless && !fill_address(a))
+        return false;
+    if (new_ports && !fill_ports(a))
+        return false;
+    return !health || fill_health_port(a);
+}
+
+bool service_pool_fill(struct api_request *req, struct json **doc, struct field_errors *errors) {
     struct service_pool *p = req->api->services;
     if (strcmp(req->resource->key, "services") != 0 || req->sub || !p)
-        return;
-    const struct json *spec = json_get(*doc, "spec");
-    const char *type = json_str_or(json_get(spec, "type"), ""), *ip = json_str_or(json_get(spec, "clusterIP"), "");
-    bool address = strcmp(type, "ExternalName") != 0 && strcmp(ip, "None") != 0, ports = wants_node_ports(spec);
-    if (!address && !ports)
-        return;
-    struct allocation a = {.pool = p, .dry_run = req->dry_run};
+        return true;
+    struct allocation a = {.pool = p, .req = req, .doc = doc, .errors = errors};
     a.owner = xasprintf("%s/%s", req->ns, json_str_or(json_path(*doc, "metadata", "name"), ""));
-    (void) pthread_mutex_lock(&p->lock);
-    forget_old_grants(p);
-    a.taken = taken_now(p);
-    if (address)
-        fill_address(&a, doc, errors);
-    for (size_t i = 0; ports && i < json_len(json_path(*doc, "spec", "ports")); i++)
-        fill_port(&a, json_edit_at(json_edit(json_edit(doc, "spec"), "ports"), i), i, errors);
-    (void) pthread_mutex_unlock(&p->lock);
-    hashmap_free(a.taken);
+    service_pool_settle(req); /* of an earlier attempt */
+    service_ledger_begin(p->ledger);
+    bool fine = fill(&a);
+    service_ledger_end(p->ledger);
     free(a.owner);
+    return fine;
 }

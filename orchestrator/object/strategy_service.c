@@ -109,9 +109,23 @@ static void carry_if_absent(struct json **doc, const struct json *old, const cha
         json_set(json_edit(doc, "spec"), key, json_ref(was));
 }
 
+/* Who changes one of the two names of the address means both (upstream's NormalizeClusterIPs). */
+static void follow_cluster_ip(struct json **doc, const struct json *old) {
+    const char *ip = json_str_or(json_path(*doc, "spec", "clusterIP"), "");
+    const char *was = json_str_or(json_path(old, "spec", "clusterIP"), "");
+    const struct json *ips = json_path(*doc, "spec", "clusterIPs");
+    if (!*ip || strcmp(ip, was) == 0 || (json_len(ips) && !json_equal(ips, json_path(old, "spec", "clusterIPs"))))
+        return;
+    struct json *list = json_array();
+    json_append(&list, json_string(ip));
+    json_set_path(doc, list, "spec", "clusterIPs");
+}
+
 void strategy_service_update(struct json **doc, const struct json *old) {
     static const char *const addresses[] = {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"};
     static const char *const balanced[] = {"allocateLoadBalancerNodePorts", "loadBalancerClass"};
+    if (has_cluster_ip(*doc) && has_cluster_ip(old))
+        follow_cluster_ip(doc, old);
     for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
         if (has_cluster_ip(*doc) && has_cluster_ip(old))
             carry_if_absent(doc, old, addresses[i]);

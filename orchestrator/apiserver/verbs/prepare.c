@@ -110,9 +110,9 @@ bool prepare_create(struct api_request *req, struct json **doc) {
     (void) generate_name(req, doc);
     stamp_new(r, doc);
     strategy_prepare_create(r, doc);
-    service_pool_fill(req, doc, &errors);
     validate_create(r, *doc, &errors);
-    if (!report(req, *doc, &errors) || !admission_validate(req, NULL, *doc))
+    if (!report(req, *doc, &errors) || !service_pool_fill(req, doc, &errors) || !report(req, *doc, &errors) ||
+        !admission_validate(req, NULL, *doc))
         return false;
     free(req->name);
     req->name = xstrdup(json_str_or(meta(*doc, "name"), ""));
@@ -168,9 +168,11 @@ enum mutate_action prepare_update(struct api_request *req, const struct json *ol
     if (!admission_mutate(req, old, doc))
         return MUTATE_FAILED;
     strategy_prepare_update(r, sub, doc, old);
-    if (service_changed(r, *doc, old))
-        service_pool_fill(req, doc, &errors);
     validate_update(r, sub, *doc, old, &errors);
+    if (!report(req, *doc, &errors))
+        return MUTATE_FAILED;
+    if (service_changed(r, *doc, old) && !service_pool_fill(req, doc, &errors))
+        return MUTATE_FAILED;
     if (!report(req, *doc, &errors) || !admission_validate(req, old, *doc))
         return MUTATE_FAILED;
     if (released(r, *doc))
