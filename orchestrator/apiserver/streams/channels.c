@@ -12,7 +12,7 @@ bool channels_in_text(const char *protocol) {
     return strstr(protocol, "base64.") != NULL;
 }
 
-void channel_send(struct conduit *c, bool text, unsigned channel, const void *p, size_t n) {
+void channel_message_send(struct conduit *c, bool text, unsigned channel, const void *p, size_t n) {
     _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
 
     if (text) {
@@ -26,7 +26,7 @@ void channel_send(struct conduit *c, bool text, unsigned channel, const void *p,
     conduit_send(c, b.data, b.len);
 }
 
-bool channel_parse(bool text, const void *message, size_t n, unsigned *channel, uint8_t **bytes, size_t *len) {
+bool channel_message_parse(bool text, const void *message, size_t n, unsigned *channel, uint8_t **bytes, size_t *len) {
     const uint8_t *m = message;
 
     *bytes = NULL;

@@ -32,7 +32,7 @@ static void on_data(void *userdata, enum node_channel channel, const void *p, si
     if (n == 0)
         return;
     s->uncredited += n;
-    channel_send(s->conduit, s->text, channel == NODE_STDERR ? CHANNEL_STDERR : CHANNEL_STDOUT, p, n);
+    channel_message_send(s->conduit, s->text, channel == NODE_STDERR ? CHANNEL_STDERR : CHANNEL_STDOUT, p, n);
 }
 
 static void give_credit(struct session *s) {
@@ -62,7 +62,7 @@ static void on_end(void *userdata, const struct node_stream_end *end) {
         text = command_failure(end);
     }
     if (text)
-        channel_send(s->conduit, s->text, CHANNEL_STATUS, text, strlen(text));
+        channel_message_send(s->conduit, s->text, CHANNEL_STATUS, text, strlen(text));
     conduit_finish(s->conduit);
 }
 
@@ -83,7 +83,7 @@ static void input(void *userdata, const void *message, size_t n) {
     unsigned channel;
     size_t len;
 
-    if (!s->stream || !channel_parse(s->text, message, n, &channel, &bytes, &len))
+    if (!s->stream || !channel_message_parse(s->text, message, n, &channel, &bytes, &len))
         return;
     if (channel == CHANNEL_RESIZE) {
         command_resize(ops_of(s), s->stream, bytes, len);

@@ -33,7 +33,7 @@ static void on_data(void *userdata, enum node_channel channel, const void *p, si
     if (n == 0)
         return;
     f->uncredited += n;
-    channel_send(f->session->conduit, f->session->text, f->data, p, n);
+    channel_message_send(f->session->conduit, f->session->text, f->data, p, n);
 }
 
 /* One connection that is not read holds up all of this WebSocket: the protocol has no flow control of its own. */
@@ -59,7 +59,7 @@ static void on_end(void *userdata, const struct node_stream_end *end) {
 
     f->node = NULL;
     if (text)
-        channel_send(s->conduit, s->text, f->error, text, strlen(text));
+        channel_message_send(s->conduit, s->text, f->error, text, strlen(text));
     if (--s->open == 0)
         conduit_finish(s->conduit);
     else
@@ -77,8 +77,8 @@ static void opened(void *userdata, struct conduit *c) {
         const uint8_t port[] = {(uint8_t) r.port, (uint8_t) (r.port >> 8)};
         struct forward *f = &s->forwards[i];
         *f = (struct forward){.session = s, .data = 2 * (unsigned) i, .error = 2 * (unsigned) i + 1};
-        channel_send(c, s->text, f->data, port, sizeof(port));
-        channel_send(c, s->text, f->error, port, sizeof(port));
+        channel_message_send(c, s->text, f->data, port, sizeof(port));
+        channel_message_send(c, s->text, f->error, port, sizeof(port));
         f->node = ops_of(s)->open_forward(s->request->api->node_carrier, &r, &handlers, f);
     }
 }
@@ -89,7 +89,7 @@ static void input(void *userdata, const void *message, size_t n) {
     unsigned channel;
     size_t len;
 
-    if (!channel_parse(s->text, message, n, &channel, &bytes, &len) || channel % 2 != 0 ||
+    if (!channel_message_parse(s->text, message, n, &channel, &bytes, &len) || channel % 2 != 0 ||
         channel / 2 >= s->request->n_ports || len == 0)
         return;
     struct forward *f = &s->forwards[channel / 2];

@@ -41,8 +41,8 @@ void command_resize(const struct node_ops *ops, struct node_stream *stream, cons
 /* Channels in messages: "v4.base64.channel.k8s.io" and the like write text. */
 bool channels_in_text(const char *protocol);
 struct conduit;
-void channel_send(struct conduit *c, bool text, unsigned channel, const void *p, size_t n);
+void channel_message_send(struct conduit *c, bool text, unsigned channel, const void *p, size_t n);
 /* Takes a message apart. False: none of ours. *bytes: to be freed. */
-bool channel_parse(bool text, const void *message, size_t n, unsigned *channel, uint8_t **bytes, size_t *len);
+bool channel_message_parse(bool text, const void *message, size_t n, unsigned *channel, uint8_t **bytes, size_t *len);
 
 #endif
