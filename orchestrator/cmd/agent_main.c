@@ -16,6 +16,7 @@
 #include "orchestrator/object/validation.h"
 #include "orchestrator/systemd/units.h"
 #include "podium/base/alloc.h"
+#include "podium/base/clock.h"
 #include "podium/base/fd.h"
 #include "podium/base/log.h"
 #include "podium/base/path.h"
@@ -23,7 +24,8 @@
 struct agent_settings {
     const char *server, *node_name, *node_address, *token_file, *ca_file, *ca_hash, *baton, *state_dir, *run_dir;
     bool controllers_required;
-    char **words; /* the texts above point into them */
+    unsigned numbers[4]; /* parallel_pulls, image_gc_high, image_gc_low, image_gc_min_age */
+    char **words;        /* the texts above point into them */
 };
 
 struct agent_process {
@@ -52,8 +54,28 @@ static const char usage[] =
     "  --run-dir DIR            (default /run/podium)\n"
     "  --cgroup-controllers preferred|required\n"
     "                           what to do about limits that this host cannot set (default preferred)\n"
+    "  --parallel-pulls N       images pulled at the same time (default 3)\n"
+    "  --image-gc-high PERCENT  of disk use above which images nobody uses are removed (default 85; 100: never)\n"
+    "  --image-gc-low PERCENT   of disk use at which that ends (default 80)\n"
+    "  --image-gc-min-age SECONDS\n"
+    "                           images younger than that stay (default 120)\n"
     "  --config FILE            settings of podium.conf(5) (default /etc/podium/podium.conf, where it exists)\n"
     "  --log-level LEVEL        error, warning, info (default), debug\n";
+
+/* Options whose value is a number, and the smallest and largest it may be. */
+enum { NUMBER_PULLS = 256, NUMBER_GC_HIGH, NUMBER_GC_LOW, NUMBER_GC_MIN_AGE };
+static const struct { unsigned min, max; } number_ranges[] = {{1, 64}, {1, 100}, {0, 99}, {0, 366 * 86400}};
+
+static bool take_number(struct agent_settings *s, int option, const char *text) {
+    size_t i = (size_t) (option - NUMBER_PULLS);
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+
+    if (*text < '0' || *text > '9' || *end || n < number_ranges[i].min || n > number_ranges[i].max)
+        return false;
+    s->numbers[i] = (unsigned) n;
+    return true;
+}
 
 static const struct option long_options[] = {
     {"server", required_argument, NULL, 's'},
@@ -66,6 +88,10 @@ static const struct option long_options[] = {
     {"state-dir", required_argument, NULL, 'd'},
     {"run-dir", required_argument, NULL, 'r'},
     {"cgroup-controllers", required_argument, NULL, 'C'},
+    {"parallel-pulls", required_argument, NULL, NUMBER_PULLS},
+    {"image-gc-high", required_argument, NULL, NUMBER_GC_HIGH},
+    {"image-gc-low", required_argument, NULL, NUMBER_GC_LOW},
+    {"image-gc-min-age", required_argument, NULL, NUMBER_GC_MIN_AGE},
     {"log-level", required_argument, NULL, 'l'},
     {"help", no_argument, NULL, 'h'},
     {0},
@@ -88,6 +114,8 @@ static int parse(int argc, char **argv, struct agent_settings *s) {
             log_set_level(level);
         } else if (c == 'C' && (strcmp(optarg, "required") == 0 || strcmp(optarg, "preferred") == 0)) {
             s->controllers_required = strcmp(optarg, "required") == 0;
+        } else if (c >= NUMBER_PULLS && take_number(s, c, optarg)) {
+            continue;
         } else if (c != '?' && (size_t) c < ARRAY_LEN(texts) && texts[c]) {
             *texts[c] = optarg;
         } else {
@@ -108,7 +136,10 @@ static int read_settings(int argc, char **argv, struct agent_settings *s) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
 
     *s = (struct agent_settings){
-        .server = "unix:/run/podium-server/link.sock", .state_dir = "/var/lib/podium", .run_dir = "/run/podium"};
+        .server = "unix:/run/podium-server/link.sock",
+        .state_dir = "/var/lib/podium",
+        .run_dir = "/run/podium",
+        .numbers = {3, IMAGE_GC_HIGH_DEFAULT, IMAGE_GC_LOW_DEFAULT, IMAGE_GC_MIN_AGE_DEFAULT / USEC_PER_SEC}};
     int r = config_file_words("Agent", long_options, argc, argv, &s->words, &err);
     if (r < 0) {
         fprintf(stderr, "podium agent: %s\n", error_text(&err, r));
@@ -133,6 +164,10 @@ static bool check(const struct agent_settings *s) {
     }
     if (*s->state_dir != '/' || *s->run_dir != '/') {
         fputs("podium agent: --state-dir and --run-dir want paths from the root\n", stderr);
+        return false;
+    }
+    if (s->numbers[2] >= s->numbers[1]) {
+        fputs("podium agent: --image-gc-low must be below --image-gc-high\n", stderr);
         return false;
     }
     return true;
@@ -292,6 +327,10 @@ static int start_agent(struct agent_process *p, struct error *err) {
         .node_address = p->settings.node_address,
         .controllers = p->settings.controllers_required ? AGENT_CONTROLLERS_REQUIRED : AGENT_CONTROLLERS_PREFERRED,
         .units = p->units,
+        .parallel_pulls = p->settings.numbers[0],
+        .image_gc_high = p->settings.numbers[1],
+        .image_gc_low = p->settings.numbers[2],
+        .image_gc_min_age_usec = p->settings.numbers[3] * USEC_PER_SEC,
     };
 
     return agent_new(p->loop, &o, &p->agent, err);
