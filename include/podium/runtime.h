@@ -32,11 +32,14 @@
  *   sysctls                      object name → value ("net.ipv4.ip_unprivileged_port_start": "0"), set in the sandbox
  *   restartPolicy                "Always" | "OnFailure" | "Never"
  *   terminationGracePeriodSeconds   integer, default 30
- *   tmpfs                        array of {path, size (bytes, optional), mode (optional, default 0777)}: mounted in the
+ *   tmpfs                        array of {path, size (bytes, optional), mode (optional, default 0777), gid (optional)}: mounted in the
  *                                pod's mount namespace before any container starts (emptyDir with medium Memory)
  *   initContainers, containers   arrays of containers
  *
  * A container:
+ *   (mounts of its config may have a member of ours, subPath: the part of the source that is mounted. It is looked up
+ *    at every start, never leaving the source whatever links are in it; a folder is made when nothing is there, with
+ *    the mode of the source)
  *   name                         DNS label; identifier in the journal and name of its sub-cgroup
  *   config                       a full OCI runtime configuration. root.path, if relative, is made in DIR; network,
  * ipc, uts namespaces must not be listed (they are the pod's); cgroupsPath is ignored seccompDefault boolean: fill in

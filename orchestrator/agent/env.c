@@ -57,6 +57,10 @@ char *env_expand(const char *text, char *const *env) {
 
 /* --- fields --- */
 
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
 /* "metadata.labels['app']": the value under the key; a whole map as key="value" lines. */
 static char *map_field(const struct json *map, const char *rest) {
     size_t n = strlen(rest);
@@ -68,9 +72,13 @@ static char *map_field(const struct json *map, const char *rest) {
     if (n > 0)
         return NULL;
     _cleanup_strbuf_ struct strbuf out = STRBUF_INIT;
-    for (size_t i = 0; i < json_len(map); i++) {
-        strbuf_addf(&out, "%s%s=", i ? "\n" : "", json_key_at(map, i));
-        const struct json *v = json_value_at(map, i);
+    _cleanup_strv_ char **keys = strv_new();
+    for (size_t i = 0; i < json_len(map); i++)
+        strv_push_dup(&keys, json_key_at(map, i));
+    qsort(keys, strv_len(keys), sizeof(*keys), by_name);
+    for (char **key = keys; *key; key++) {
+        const struct json *v = json_get(map, *key);
+        strbuf_addf(&out, "%s%s=", key != keys ? "\n" : "", *key);
         json_write_string(json_str_or(v, ""), json_str_len(v), &out);
     }
     return strbuf_steal(&out);

@@ -7,7 +7,6 @@
 #include "orchestrator/agent/resources.h"
 #include "orchestrator/agent/services/table.h"
 #include "orchestrator/agent/status.h"
-#include "orchestrator/agent/volumes.h"
 #include "orchestrator/object/timestamp.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
@@ -65,9 +64,12 @@ void agent_sync_end(struct agent *agent) {
 
     if (!agent->stale)
         return;
+    bool gone = false;
     while (hashmap_next(agent->stale, &it))
-        (void) hashmap_remove(agent->objects, it.key);
+        gone |= hashmap_remove(agent->objects, it.key);
     hashmap_free(steal(&agent->stale));
+    if (gone)
+        agent_objects_changed(agent, NULL);
     service_table_sync_end(agent->service_table);
     it = (struct hashmap_iter){0};
     while (hashmap_next(agent->pods, &it)) {
@@ -120,8 +122,11 @@ static void take_document(struct agent_pod *pod, const struct json *doc) {
     bool first = !pod->desired, was_deleting = pod->deleting;
     int64_t grace_before = pod->grace;
 
+    bool stale_volumes = first || agent_shown_metadata_differs(pod->desired, doc);
     json_unref(pod->desired);
     pod->desired = json_ref(doc);
+    if (stale_volumes)
+        agent_pod_refresh_volumes(pod);
     pod->host_network = json_bool_or(json_path(doc, "spec", "hostNetwork"), false);
     pod->deleting = json_str_or(json_path(doc, "metadata", "deletionTimestamp"), "")[0] != 0;
     pod->grace = grace_of(doc, pod->deleting);
@@ -168,25 +173,6 @@ void agent_remove_pod(struct agent *agent, const char *uid) {
     agent_pod_mark(pod);
 }
 
-static void objects_changed(struct agent *agent) {
-    struct hashmap_iter it = {0};
-
-    while (hashmap_next(agent->pods, &it)) {
-        struct agent_pod *pod = it.value;
-        if (pod->problem.wants_object) {
-            pod->retry_at = 0;
-            agent_pod_mark(pod);
-        } else if (pod->unit_exists && pod->desired) {
-            struct pod_context ctx;
-            _cleanup_(error_clear) struct error err = ERROR_INIT;
-            agent_pod_context(pod, &ctx);
-            int r = volumes_refresh(&ctx, &err);
-            if (r < 0)
-                agent_event(pod, NULL, "Warning", "FailedMount", "%s", error_text(&err, r));
-        }
-    }
-}
-
 static char *key_of(const struct json *object) {
     return object_key(json_str_or(json_get(object, "kind"), ""), pod_meta(object, "namespace"),
                       pod_meta(object, "name"));
@@ -211,7 +197,7 @@ void agent_apply_object(struct agent *agent, const struct json *object) {
         (void) hashmap_remove(agent->stale, key);
     hashmap_put(agent->objects, key, json_ref(object));
     if (!same)
-        objects_changed(agent);
+        agent_objects_changed(agent, pod_meta(object, "namespace"));
 }
 
 void agent_remove_object(struct agent *agent, const char *kind, const char *namespace, const char *name) {
@@ -221,7 +207,8 @@ void agent_remove_object(struct agent *agent, const char *kind, const char *name
     }
     _cleanup_free_ char *key = object_key(kind, namespace, name);
 
-    (void) hashmap_remove(agent->objects, key);
+    if (hashmap_remove(agent->objects, key))
+        agent_objects_changed(agent, namespace); /* optional ones are gone from volumes, others stay as they were */
 }
 
 void agent_set_callbacks(struct agent *agent, const struct agent_callbacks *callbacks, void *userdata) {

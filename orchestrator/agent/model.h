@@ -121,6 +121,14 @@ void agent_pod_context(const struct agent_pod *pod, struct pod_context *ret);
 /* Gives back what is held for pods that are no longer known: folders, image pins, addresses, links. */
 void agent_retain(struct agent *agent);
 
+/* --- refresh.c --- */
+/* Writes the content of a running pod's volumes again where it changed. */
+void agent_pod_refresh_volumes(struct agent_pod *pod);
+/* ConfigMaps or Secrets of a namespace came, changed or went (NULL: of any). */
+void agent_objects_changed(struct agent *agent, const char *namespace);
+/* Whether a downward API volume of the newer document shows something that differs. */
+bool agent_shown_metadata_differs(const struct json *a, const struct json *b);
+
 /* --- act.c --- */
 void act(struct agent_pod *pod, enum plan_action action);
 void act_tell_status(struct agent_pod *pod);

@@ -62,12 +62,12 @@ struct agent_callbacks {
      * recorder's. */
     void (*event)(void *userdata, const struct json *involved, const char *type, const char *reason,
                   const char *message);
+    /* agent_node_status() gives something new. */
+    void (*node_status)(void *userdata);
     /* A token of the pod's service account is wanted; audience "": the API's. agent_token_answer() follows, unless the
      * callbacks are set again. < 0: cannot be asked for now. */
     int (*request_token)(void *userdata, const char *namespace, const char *name, const char *uid, const char *audience,
                          int64_t seconds);
-    /* agent_node_status() gives something new. */
-    void (*node_status)(void *userdata);
 };
 /* callbacks: static storage, or NULL for none. All known pod statuses are told again soon after. */
 void agent_set_callbacks(struct agent *agent, const struct agent_callbacks *callbacks, void *userdata);

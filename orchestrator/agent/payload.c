@@ -45,21 +45,34 @@ int payload_add(struct payload *p, const char *path, uint8_t *take_data, size_t 
             p->files[i].data = take_data;
             p->files[i].n = n;
             p->files[i].mode = mode;
+            p->files[i].uid = -1;
             return 0;
         }
     xgrow(&p->files, p->n, &p->cap);
-    p->files[p->n++] = (struct payload_file){xstrdup(path), take_data, n, mode};
+    p->files[p->n++] = (struct payload_file){xstrdup(path), take_data, n, mode, -1};
     return 0;
 }
 
-/* Whether DIR/..data holds this file with these bytes and this mode. */
-static bool file_is_same(int data_fd, const struct payload_file *f) {
+void payload_set_owner(struct payload *p, const char *path, int64_t uid) {
+    for (size_t i = 0; i < p->n; i++)
+        if (strcmp(p->files[i].path, path) == 0)
+            p->files[i].uid = uid;
+}
+
+static mode_t file_mode(const struct payload_file *f, int64_t gid) {
+    return gid >= 0 ? f->mode | 0440 : f->mode;
+}
+
+/* Whether DIR/..data holds this file with these bytes, mode and owners. */
+static bool file_is_same(int data_fd, const struct payload_file *f, int64_t gid) {
     _cleanup_strbuf_ struct strbuf now = STRBUF_INIT;
     struct stat st;
     _cleanup_close_ int fd = openat(data_fd, f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
-    return fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 07777) == f->mode && (size_t) st.st_size == f->n &&
-           fd_read_all(fd, f->n, &now, NULL) == 0 && now.len == f->n && memcmp(strbuf_str(&now), f->data, f->n) == 0;
+    return fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 07777) == file_mode(f, gid) &&
+           st.st_uid == (f->uid < 0 ? 0 : (uid_t) f->uid) && (gid < 0 || st.st_gid == (gid_t) gid) &&
+           (size_t) st.st_size == f->n && fd_read_all(fd, f->n, &now, NULL) == 0 && now.len == f->n &&
+           memcmp(strbuf_str(&now), f->data, f->n) == 0;
 }
 
 static size_t count_files(int dir_fd) {
@@ -79,34 +92,50 @@ static size_t count_files(int dir_fd) {
     return n;
 }
 
-static bool is_current(const struct payload *p, int dir_fd) {
+static bool is_current(const struct payload *p, int dir_fd, int64_t gid) {
     _cleanup_close_ int data = openat(dir_fd, "..data", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (data < 0 || count_files(data) != p->n)
         return false;
     for (size_t i = 0; i < p->n; i++)
-        if (!file_is_same(data, &p->files[i]))
+        if (!file_is_same(data, &p->files[i], gid))
             return false;
     return true;
 }
 
+/* Group and mode of a folder: for the group, too, and what is made in it stays the group's. */
+static int own_folder(int fd, int64_t gid) {
+    if (gid >= 0 && fchown(fd, (uid_t) -1, (gid_t) gid) < 0)
+        return -errno;
+    return fchmod(fd, gid >= 0 ? 02755 : 0755) < 0 ? -errno : 0;
+}
+
+static int make_folder(int dir_fd, const char *path, int64_t gid) {
+    if (mkdirat(dir_fd, path, 0755) < 0)
+        return errno == EEXIST ? 0 : -errno;
+    _cleanup_close_ int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return fd < 0 ? -errno : own_folder(fd, gid);
+}
+
 static int write_file(int dir_fd, const struct payload_file *f, int64_t gid, struct error *err) {
     _cleanup_free_ char *parent = xstrdup(f->path);
-    mode_t mode = gid >= 0 ? f->mode | ((f->mode & 0400) ? 0040 : 0) : f->mode;
+    int r = 0;
 
     for (char *slash = strchr(parent, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
-        if (mkdirat(dir_fd, parent, 0755) < 0 && errno != EEXIST)
-            return error_set_errno(err, -errno, "cannot make the folder %s", parent);
+        r = make_folder(dir_fd, parent, gid);
+        if (r < 0)
+            return error_set_errno(err, r, "cannot make the folder %s", parent);
         *slash = '/';
     }
     _cleanup_close_ int fd = openat(dir_fd, f->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_set_errno(err, -errno, "cannot make %s", f->path);
-    int r = fd_write_all(fd, f->data, f->n);
-    if (r == 0 && gid >= 0 && fchown(fd, (uid_t) -1, (gid_t) gid) < 0)
+    r = fd_write_all(fd, f->data, f->n);
+    if (r == 0 && (gid >= 0 || f->uid >= 0) &&
+        fchown(fd, f->uid < 0 ? (uid_t) -1 : (uid_t) f->uid, gid < 0 ? (gid_t) -1 : (gid_t) gid) < 0)
         r = -errno;
-    if (r == 0 && fchmod(fd, mode) < 0)
+    if (r == 0 && fchmod(fd, file_mode(f, gid)) < 0)
         r = -errno;
     return r < 0 ? error_set_errno(err, r, "cannot write %s", f->path) : 0;
 }
@@ -174,7 +203,7 @@ int payload_write(const struct payload *p, const char *dir, int64_t gid, struct 
     _cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return error_set_errno(err, -errno, "cannot open %s", dir);
-    if (gid < 0 && is_current(p, fd))
+    if (is_current(p, fd, gid))
         return 0;
     (void) strftime(when, sizeof(when), "%Y_%m_%d_%H_%M_%S", gmtime_r(&now, &tm));
     random_name_suffix(suffix, 10);
@@ -182,7 +211,11 @@ int payload_write(const struct payload *p, const char *dir, int64_t gid, struct 
     if (mkdirat(fd, stamp, 0755) < 0)
         return error_set_errno(err, -errno, "cannot make %s/%s", dir, stamp);
     _cleanup_close_ int data = openat(fd, stamp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    (void) fchmod(data, 0755);
+    r = own_folder(data, gid);
+    if (r == 0)
+        r = own_folder(fd, gid);
+    if (r < 0)
+        (void) error_set_errno(err, r, "cannot change the owner of %s", dir);
     for (size_t i = 0; r == 0 && i < p->n; i++)
         r = write_file(data, &p->files[i], gid, err);
     if (r == 0)

@@ -17,6 +17,7 @@ struct payload_file {
     uint8_t *data;
     size_t n;
     mode_t mode;
+    int64_t uid; /* -1: root */
 };
 
 struct payload {
@@ -28,8 +29,10 @@ void payload_finish(struct payload *p);
  * a ".." or a component starting with "..". */
 int payload_add(struct payload *p, const char *path, uint8_t *take_data, size_t n, mode_t mode,
                 struct error *err) _must_check_;
-/* Makes DIR (mode 0755, or group-owned by gid when gid >= 0) hold exactly these files; does nothing when it already
- * does. */
+/* Gives a file to a user. */
+void payload_set_owner(struct payload *p, const char *path, int64_t uid);
+/* Makes DIR (mode 0755) hold exactly these files; does nothing when it already does. With gid >= 0 (fsGroup) everything
+ * is of that group and readable to it, folders setgid: kubelet's SetVolumeOwnership for read-only volumes. */
 int payload_write(const struct payload *p, const char *dir, int64_t gid, struct error *err) _must_check_;
 
 #endif

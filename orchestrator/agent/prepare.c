@@ -66,24 +66,27 @@ static int add_containers(const struct build *b, const char *member, struct json
     return 0;
 }
 
-static void add_tmpfs(struct json **list, const char *path, uint64_t size, int mode) {
+static void add_tmpfs(struct json **list, const char *path, uint64_t size, int mode, int64_t gid) {
     struct json *o = json_object();
 
     json_set(&o, "path", json_string(path));
     if (size > 0)
         json_set(&o, "size", json_int((int64_t) size));
     json_set(&o, "mode", json_int(mode));
+    if (gid >= 0)
+        json_set(&o, "gid", json_int(gid));
     json_append(list, o);
 }
 
 static struct json *tmpfs_list(const struct pod_context *ctx, const struct volume_set *volumes) {
     _cleanup_free_ char *shm = path_join(ctx->run_dir, "shm");
+    int64_t gid = json_int_or(json_path(ctx->pod, "spec", "securityContext", "fsGroup"), -1);
     struct json *list = json_array();
 
-    add_tmpfs(&list, shm, SHM_BYTES, 01777);
+    add_tmpfs(&list, shm, SHM_BYTES, 01777, -1);
     for (size_t i = 0; i < volumes->n; i++)
         if (volumes->items[i].tmpfs)
-            add_tmpfs(&list, volumes->items[i].tmpfs, volumes->items[i].size, 0777);
+            add_tmpfs(&list, volumes->items[i].tmpfs, volumes->items[i].size, gid >= 0 ? 02777 : 0777, gid);
     return list;
 }
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "orchestrator/agent/model.h"
-#include "orchestrator/agent/volumes.h"
 #include "orchestrator/object/timestamp.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
@@ -158,19 +157,11 @@ static uint64_t renewal_of(const char *expires, int64_t seconds) {
 }
 
 static void take_token(struct agent_pod *pod, struct pod_token *t, const char *token, const char *expires) {
-    _cleanup_(error_clear) struct error err = ERROR_INIT;
-    struct pod_context ctx;
-
     forget_text(&t->text);
     free(steal(&t->error));
     t->text = xstrdup(token);
     t->renew_at = renewal_of(expires, t->seconds);
-    if (!pod->unit_exists)
-        return;
-    agent_pod_context(pod, &ctx);
-    int r = volumes_refresh(&ctx, &err);
-    if (r < 0)
-        agent_event(pod, NULL, "Warning", "FailedMount", "%s", error_text(&err, r));
+    agent_pod_refresh_volumes(pod);
 }
 
 void agent_token_answer(struct agent *agent, const char *uid, const char *audience, int64_t seconds, const char *token,

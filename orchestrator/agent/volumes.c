@@ -2,13 +2,13 @@
 #include "orchestrator/agent/volumes.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "orchestrator/agent/env.h"
 #include "orchestrator/agent/payload.h"
-#include "orchestrator/agent/tokens.h"
+#include "orchestrator/agent/resources.h"
+#include "orchestrator/agent/volume_content.h"
 #include "orchestrator/object/quantity.h"
 #include "podium/base/alloc.h"
 #include "podium/base/path.h"
@@ -39,184 +39,37 @@ static int fail_mount(struct pod_problem *problem, const char *volume, const cha
                            text);
 }
 
-/* --- content from the API --- */
-
-struct source {
-    const struct pod_context *ctx;
-    const char *volume;
-    struct payload *out;
-    struct pod_problem *problem;
-    mode_t mode;  /* default for its files */
-    bool refresh; /* of a running pod: what cannot be had now leaves its files as they are */
-};
-
-static int add_file(struct source *s, const char *path, uint8_t *take, size_t n, const struct json *mode) {
-    _cleanup_(error_clear) struct error err = ERROR_INIT;
-    int r = payload_add(s->out, path, take, n, (mode_t) json_int_or(mode, s->mode) & 0777, &err);
-
-    return r < 0 ? fail_mount(s->problem, s->volume, error_text(&err, r)) : 0;
-}
-
-static int add_object(struct source *s, const char *kind, const char *name, const struct json *items, bool optional) {
-    const struct json *object = context_object(s->ctx, kind, name);
-    const char *lower = strcmp(kind, "Secret") == 0 ? "secret" : "configmap";
-    int r = 0;
-
-    if (!object) {
-        if (optional)
-            return 0;
-        _cleanup_free_ char *text = xasprintf("%s \"%s\" not found", lower, name);
-        r = fail_mount(s->problem, s->volume, text);
-        s->problem->wants_object = true;
-        return r;
-    }
-    if (json_len(items) == 0) {
-        _cleanup_strv_ char **keys = object_keys(object);
-        for (char **key = keys; r == 0 && *key; key++) {
-            uint8_t *data = NULL;
-            size_t n;
-            if (object_value(object, *key, &data, &n) == 0)
-                r = add_file(s, *key, data, n, NULL);
-        }
-        return r;
-    }
-    for (size_t i = 0; r == 0 && i < json_len(items); i++) {
-        const struct json *item = json_at(items, i);
-        const char *key = json_str_or(json_get(item, "key"), "");
-        uint8_t *data = NULL;
-        size_t n;
-        if (object_value(object, key, &data, &n) == 0) {
-            r = add_file(s, json_str_or(json_get(item, "path"), key), data, n, json_get(item, "mode"));
-        } else if (!optional) {
-            _cleanup_free_ char *text = xasprintf("references non-existent %s key: %s", lower, key);
-            r = fail_mount(s->problem, s->volume, text);
-            s->problem->wants_object = true;
-        }
-    }
-    return r;
-}
-
-static const struct json *find_container(const struct json *pod, const char *name) {
-    static const char *const lists[] = {"containers", "initContainers"};
-
-    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
-        const struct json *list = json_path(pod, "spec", lists[l]);
-        for (size_t i = 0; i < json_len(list); i++)
-            if (strcmp(json_str_or(json_get(json_at(list, i), "name"), ""), name) == 0)
-                return json_at(list, i);
-    }
-    return NULL;
-}
-
-static int add_downward(struct source *s, const struct json *items) {
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < json_len(items); i++) {
-        const struct json *item = json_at(items, i), *ref = json_get(item, "resourceFieldRef");
-        const char *field = json_str_or(json_path(item, "fieldRef", "fieldPath"), "");
-        char *value =
-            ref ? resource_field(s->ctx, find_container(s->ctx->pod, json_str_or(json_get(ref, "containerName"), "")),
-                                 ref)
-                : pod_field(s->ctx, field);
-        if (!value)
-            return fail_mount(s->problem, s->volume, "a downward API field is not supported");
-        r = add_file(s, json_str_or(json_get(item, "path"), ""), (uint8_t *) value, strlen(value),
-                     json_get(item, "mode"));
-    }
-    return r;
-}
-
-static int add_token(struct source *s, const struct json *source) {
-    const char *text;
-
-    switch (tokens_get(s->ctx->tokens, json_str_or(json_get(source, "audience"), ""),
-                       json_int_or(json_get(source, "expirationSeconds"), TOKEN_SECONDS_DEFAULT), &text)) {
-    case TOKEN_THERE:
-        return add_file(s, json_str_or(json_get(source, "path"), ""), (uint8_t *) xstrdup(text), strlen(text), NULL);
-    case TOKEN_REFUSED: {
-        _cleanup_free_ char *why = xasprintf("failed to fetch token: %s", text);
-        return fail_mount(s->problem, s->volume, why);
-    }
-    case TOKEN_NONE: /* nobody to ask: see tokens.h */
-    case TOKEN_WAITING:
-        break;
-    }
-    return s->refresh ? -EAGAIN : 0;
-}
-
-static int add_projected(struct source *s, const struct json *sources) {
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < json_len(sources); i++) {
-        const struct json *from = json_at(sources, i), *v;
-
-        if ((v = json_get(from, "configMap")))
-            r = add_object(s, "ConfigMap", json_str_or(json_get(v, "name"), ""), json_get(v, "items"),
-                           json_bool_or(json_get(v, "optional"), false));
-        else if ((v = json_get(from, "secret")))
-            r = add_object(s, "Secret", json_str_or(json_get(v, "name"), ""), json_get(v, "items"),
-                           json_bool_or(json_get(v, "optional"), false));
-        else if ((v = json_get(from, "downwardAPI")))
-            r = add_downward(s, json_get(v, "items"));
-        else if ((v = json_get(from, "serviceAccountToken")))
-            r = add_token(s, v);
-        else
-            r = fail_mount(s->problem, s->volume, "a projected source is not supported");
-    }
-    return r;
-}
-
-/* Collects the files of a volume whose content is the API's; *ret_is: whether it is such a volume. */
-static int collect(const struct pod_context *ctx, const struct json *volume, bool refresh, struct payload *out,
-                   bool *ret_is, struct pod_problem *problem) {
-    const struct json *v;
-    struct source s = {.ctx = ctx,
-                       .volume = json_str_or(json_get(volume, "name"), ""),
-                       .out = out,
-                       .problem = problem,
-                       .mode = 0644,
-                       .refresh = refresh};
-
-    *ret_is = true;
-    if ((v = json_get(volume, "configMap"))) {
-        s.mode = (mode_t) json_int_or(json_get(v, "defaultMode"), 0644);
-        return add_object(&s, "ConfigMap", json_str_or(json_get(v, "name"), ""), json_get(v, "items"),
-                          json_bool_or(json_get(v, "optional"), false));
-    }
-    if ((v = json_get(volume, "secret"))) {
-        s.mode = (mode_t) json_int_or(json_get(v, "defaultMode"), 0644);
-        return add_object(&s, "Secret", json_str_or(json_get(v, "secretName"), ""), json_get(v, "items"),
-                          json_bool_or(json_get(v, "optional"), false));
-    }
-    if ((v = json_get(volume, "downwardAPI"))) {
-        s.mode = (mode_t) json_int_or(json_get(v, "defaultMode"), 0644);
-        return add_downward(&s, json_get(v, "items"));
-    }
-    if ((v = json_get(volume, "projected"))) {
-        s.mode = (mode_t) json_int_or(json_get(v, "defaultMode"), 0644);
-        return add_projected(&s, json_get(v, "sources"));
-    }
-    *ret_is = false;
-    return 0;
-}
-
 static char *content_path(const struct pod_context *ctx, const char *name) {
     return xasprintf("%s/volumes/%s", ctx->run_dir, name);
 }
 
 /* --- folders and host paths --- */
 
+/* The smallest of the node's memory, the pod's limit and the volume's own: kubelet's SizeMemoryBackedVolumes. */
+static uint64_t memory_size(const struct pod_context *ctx, int64_t limit) {
+    struct pod_limits limits;
+    uint64_t size = ctx->node_memory > 0 ? (uint64_t) ctx->node_memory : 0;
+
+    pod_limits_compute(ctx->pod, &limits);
+    if (limits.memory_max > 0 && limits.memory_max < size)
+        size = limits.memory_max;
+    return limit > 0 && (size == 0 || (uint64_t) limit < size) ? (uint64_t) limit : size;
+}
+
 static int make_empty_dir(const struct pod_context *ctx, const struct json *source, struct volume *v,
                           struct error *err) {
     int64_t gid = fs_group(ctx);
 
-    if (strcmp(json_str_or(json_get(source, "medium"), ""), "Memory") == 0) {
+    const char *medium = json_str_or(json_get(source, "medium"), "");
+
+    if (strcmp(medium, "Memory") == 0) {
         v->path = xasprintf("%s/memory/%s", ctx->run_dir, v->name);
         v->tmpfs = xstrdup(v->path);
-        int64_t limit = quantity_json(json_get(source, "sizeLimit"), 0);
-        v->size = limit > 0 ? (uint64_t) limit : 0;
+        v->size = memory_size(ctx, quantity_json(json_get(source, "sizeLimit"), 0));
         return mkdir_parents(v->path, 0777, err);
     }
+    if (*medium)
+        return error_set(err, -EOPNOTSUPP, "emptyDir with medium \"%s\" is not supported", medium);
     v->path = xasprintf("%s/volumes/%s", ctx->state_dir, v->name);
     int r = mkdir_parents(v->path, 0777, err);
     if (r < 0)
@@ -282,7 +135,7 @@ static int prepare(const struct pod_context *ctx, const struct json *volume, str
     v->name = xstrdup(json_str_or(json_get(volume, "name"), ""));
     if (file_name_is_unsafe(v->name))
         return fail_mount(problem, v->name, "the name is not usable");
-    int r = collect(ctx, volume, false, &files, &is_content, problem);
+    int r = volume_content(ctx, volume, false, &files, &is_content, problem);
     if (r < 0)
         return r;
     if (is_content) {
@@ -323,7 +176,7 @@ int volumes_refresh(const struct pod_context *ctx, struct error *err) {
         _cleanup_(pod_problem_finish) struct pod_problem problem = {0};
         bool is_content = false;
         /* an object that went away leaves the files as they are */
-        if (collect(ctx, json_at(list, i), true, &files, &is_content, &problem) < 0 || !is_content)
+        if (volume_content(ctx, json_at(list, i), true, &files, &is_content, &problem) < 0 || !is_content)
             continue;
         _cleanup_free_ char *path = content_path(ctx, json_str_or(json_get(json_at(list, i), "name"), ""));
         r = payload_write(&files, path, fs_group(ctx), err);
@@ -333,27 +186,12 @@ int volumes_refresh(const struct pod_context *ctx, struct error *err) {
 
 /* --- mounts --- */
 
-/* The host path of a folder or file inside the volume, made when absent; nothing leaves the volume: links are resolved
- * inside it, and what is mounted is the path the kernel says was opened. */
-static int resolve_sub_path(const struct volume *v, const char *sub, char **ret, struct error *err) {
-    char link[64], path[PATH_MAX];
+/* Looked up by the supervisor at each start of the container, where nothing can lead out of the volume. */
+static bool sub_path_is_usable(const char *sub) {
+    size_t n = strlen(sub);
 
-    if (*sub == '/' || strcmp(sub, "..") == 0 || strncmp(sub, "../", 3) == 0 || strstr(sub, "/../"))
-        return error_set(err, -EINVAL, "subPath \"%s\" must stay inside the volume", sub);
-    _cleanup_close_ int root = open(v->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0)
-        return error_set_errno(err, -errno, "cannot open %s", v->path);
-    _cleanup_close_ int fd = open_in_root(root, sub, O_PATH | O_CLOEXEC, 0);
-    if (fd == -ENOENT)
-        fd = mkdir_in_root(root, sub, 0750);
-    if (fd < 0)
-        return error_set_errno(err, fd, "cannot use subPath \"%s\"", sub);
-    (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, path, sizeof(path) - 1);
-    if (n < 0)
-        return error_set_errno(err, -errno, "cannot name subPath \"%s\"", sub);
-    *ret = xstrndup(path, (size_t) n);
-    return 0;
+    return *sub != '/' && strcmp(sub, "..") != 0 && strncmp(sub, "../", 3) != 0 && !strstr(sub, "/../") &&
+           (n < 3 || strcmp(sub + n - 3, "/..") != 0);
 }
 
 static int sub_path_text(const struct pod_context *ctx, const struct json *container, const struct json *mount,
@@ -378,30 +216,34 @@ int volume_mount(const struct pod_context *ctx, const struct json *container, co
     const char *who = json_str(json_get(container, "name"));
     const char *propagation = json_str_or(json_get(mount, "mountPropagation"), "None");
     const struct volume *v = volumes_find(set, name);
-    _cleanup_free_ char *sub = NULL, *source = NULL;
-    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    _cleanup_free_ char *sub = NULL;
 
     if (!v)
         return pod_problem_set(problem, "CreateContainerConfigError", who, "volume \"%s\" is not in the pod", name);
     int r = sub_path_text(ctx, container, mount, &sub, problem);
     if (r < 0)
         return r;
-    r = *sub && !v->tmpfs ? resolve_sub_path(v, sub, &source, &err) : 0;
-    if (*sub && v->tmpfs) /* mounted later, by the supervisor: only what cannot lead astray */
-        r = error_set(&err, -EOPNOTSUPP, "subPath of a volume with medium Memory is not supported yet");
-    if (r < 0)
-        return pod_problem_set(problem, "CreateContainerConfigError", who, "failed to prepare volume \"%s\": %s", name,
-                               error_text(&err, r));
+    if (!sub_path_is_usable(sub))
+        return pod_problem_set(problem, "CreateContainerConfigError", who,
+                               "failed to prepare subPath for volumeMount \"%s\" of container \"%s\": \"%s\" must stay "
+                               "inside the volume",
+                               name, who ? who : "", sub);
     bool read_only = v->read_only || json_bool_or(json_get(mount, "readOnly"), false);
+    const char *recursive = json_str_or(json_get(mount, "recursiveReadOnly"), "Disabled");
     struct json *options = json_array(), *m = json_object();
     json_append(&options, json_string("rbind"));
     json_append(&options, json_string(read_only ? "ro" : "rw"));
+    /* the kernel of every node can (5.12): IfPossible is Enabled */
+    if (json_bool_or(json_get(mount, "readOnly"), false) && strcmp(recursive, "Disabled") != 0)
+        json_append(&options, json_string("rro"));
     json_append(&options, json_string(strcmp(propagation, "Bidirectional") == 0     ? "rshared"
                                       : strcmp(propagation, "HostToContainer") == 0 ? "rslave"
                                                                                     : "rprivate"));
     json_set(&m, "destination", json_stringf("%s%s", *at == '/' ? "" : "/", at));
     json_set(&m, "type", json_string("bind"));
-    json_set(&m, "source", json_string(source ? source : v->path));
+    json_set(&m, "source", json_string(v->path));
+    if (*sub)
+        json_set(&m, "subPath", json_string(sub));
     json_set(&m, "options", options);
     *ret = m;
     return 0;

@@ -33,8 +33,7 @@ int volumes_refresh(const struct pod_context *ctx, struct error *err) _must_chec
 void volumes_finish(struct volume_set *set);
 const struct volume *volumes_find(const struct volume_set *set, const char *name);
 
-/* A volumeMount as an OCI mount; subPath is resolved inside the volume without leaving it (made as a folder when
- * absent). *ret: the caller's. */
+/* A volumeMount as an OCI mount, with the subPath for the supervisor (podium/runtime.h). *ret: the caller's. */
 int volume_mount(const struct pod_context *ctx, const struct json *container, const struct json *mount,
                  const struct volume_set *set, struct json **ret, struct pod_problem *problem) _must_check_;
 

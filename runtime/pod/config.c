@@ -104,6 +104,7 @@ static int parse_tmpfs(const struct json *list, struct pod_config *c, struct err
             .path = xstrdup(path),
             .size = (uint64_t) json_int_or(json_get(item, "size"), 0),
             .mode = (unsigned) json_int_or(json_get(item, "mode"), 0777),
+            .gid = json_int_or(json_get(item, "gid"), -1),
         };
     }
     return 0;

@@ -38,6 +38,7 @@ struct pod_tmpfs {
     char *path;
     uint64_t size; /* 0: the kernel's default */
     unsigned mode;
+    int64_t gid; /* -1: root's */
 };
 
 struct pod_sysctl {

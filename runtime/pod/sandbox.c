@@ -61,8 +61,9 @@ static int set_sysctls(const struct pod_config *config, struct error *err) {
 }
 
 static int mount_tmpfs(const struct pod_tmpfs *t, struct error *err) {
-    _cleanup_free_ char *options =
-        t->size ? xasprintf("mode=%o,size=%llu", t->mode, (unsigned long long) t->size) : xasprintf("mode=%o", t->mode);
+    _cleanup_free_ char *size = t->size ? xasprintf(",size=%llu", (unsigned long long) t->size) : xstrdup("");
+    _cleanup_free_ char *gid = t->gid >= 0 ? xasprintf(",gid=%lld", (long long) t->gid) : xstrdup("");
+    _cleanup_free_ char *options = xasprintf("mode=%o%s%s", t->mode, size, gid);
     int r = mkdir_parents(t->path, 0755, err);
 
     if (r < 0)

@@ -53,6 +53,35 @@ int mount_change(int mount_fd, bool recursive, uint64_t set, uint64_t clear, uin
     return 0;
 }
 
+/* A folder inside the source that is not there yet, as the kubelet makes it: with the mode of the source itself. */
+static int make_sub_path(int rootfd, const char *path) {
+    struct stat st;
+
+    if (fstat(rootfd, &st) < 0)
+        return -errno;
+    _cleanup_close_ int made = mkdir_in_root(rootfd, path, st.st_mode & 0777);
+    if (made < 0)
+        return made;
+    int fd = openat(made, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    (void) fchmod(fd, st.st_mode & 03777); /* whatever the umask made of it; the group comes with a setgid bit */
+    return fd;
+}
+
+/* Opens a part of the source. The container's users write there: every link is resolved inside the source, and what was
+ * opened is what is mounted, however they move things meanwhile. */
+static int open_sub_path(const char *source, const char *path, struct error *err) {
+    _cleanup_close_ int root = open(source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (root < 0)
+        return error_set_errno(err, -errno, "cannot open %s", source);
+    int fd = open_in_root(root, path, O_PATH, 0);
+    if (fd == -ENOENT)
+        fd = make_sub_path(root, path);
+    return fd < 0 ? error_set_errno(err, fd, "cannot use the sub-path \"%s\" of the volume", path) : fd;
+}
+
 /* A copy of a part of the host's tree, detached. */
 static int clone_source(const struct rootfs *rootfs, const struct spec_mount *m, bool recursive, bool *ret_folder,
                         struct error *err) {
@@ -63,8 +92,12 @@ static int clone_source(const struct rootfs *rootfs, const struct spec_mount *m,
 
     if (!source)
         return error_set(err, -EINVAL, "a bind mount needs a source");
+    _cleanup_close_ int part = m->sub_path ? open_sub_path(source, m->sub_path, err) : -EBADF;
+    if (m->sub_path && part < 0)
+        return part;
+    const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
     _cleanup_close_ int fd =
-        open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0));
+        part >= 0 ? open_tree(part, "", flags | AT_EMPTY_PATH) : open_tree(AT_FDCWD, source, flags);
     if (fd < 0)
         return error_set_errno(err, -errno, "cannot bind %s", source);
     if (fstat(fd, &st) < 0)

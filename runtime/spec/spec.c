@@ -45,6 +45,7 @@ static int parse_mount(const struct json *o, const char *where, struct spec_moun
         (r = field_string(o, where, "destination", &m->destination, err)) < 0 ||
         (r = field_string(o, where, "type", &m->type, err)) < 0 ||
         (r = field_string(o, where, "source", &m->source, err)) < 0 ||
+        (r = field_string(o, where, "subPath", &m->sub_path, err)) < 0 ||
         (r = field_strv(o, where, "options", &m->options, err)) < 0)
         return r;
     if (!m->destination)
@@ -229,6 +230,7 @@ void spec_free(struct spec *spec) {
         free(spec->mounts[i].destination);
         free(spec->mounts[i].type);
         free(spec->mounts[i].source);
+        free(spec->mounts[i].sub_path);
         strv_free(spec->mounts[i].options);
     }
     free(spec->mounts);

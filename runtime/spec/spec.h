@@ -95,6 +95,7 @@ struct spec_mount {
     char *type;        /* NULL: a bind mount if options say so, else refused */
     char *source;      /* NULL: the type's name */
     char **options;    /* never NULL */
+    char *sub_path;    /* of a bind mount, NULL: none. Ours, not OCI's: see podium/runtime.h */
 };
 
 struct spec_device {
