@@ -32,8 +32,8 @@
  *   sysctls                      object name → value ("net.ipv4.ip_unprivileged_port_start": "0"), set in the sandbox
  *   restartPolicy                "Always" | "OnFailure" | "Never"
  *   terminationGracePeriodSeconds   integer, default 30
- *   tmpfs                        array of {path, size (bytes, optional), mode (optional, default 0777), gid (optional)}: mounted in the
- *                                pod's mount namespace before any container starts (emptyDir with medium Memory)
+ *   tmpfs                        array of {path, size (bytes, optional), mode (optional, default 0777), gid
+ * (optional)}: mounted in the pod's mount namespace before any container starts (emptyDir with medium Memory)
  *   initContainers, containers   arrays of containers
  *
  * A container:
@@ -58,12 +58,14 @@
  *
  * --- output in the journal ---
  *
- * Each run of a container has a journal stream: SYSLOG_IDENTIFIER is the container's name, _SYSTEMD_UNIT the pod's unit,
- * PRIORITY 6. SYSLOG_FACILITY is POD_LOG_FACILITY(number of the run): runs next to each other in time differ in it,
- * so that a reader tells them apart however late their last lines came. The journal leaves out empty lines and
- * cuts lines at NUL bytes, therefore: a line that is empty or has nothing but spaces gets one more space; a NUL byte is
+ * Each run of a container has a journal stream: SYSLOG_IDENTIFIER is the container's name, _SYSTEMD_UNIT the pod's
+ * unit, PRIORITY 6. SYSLOG_FACILITY is POD_LOG_FACILITY(number of the run): runs next to each other in time differ in
+ * it, so that a reader tells them apart however late their last lines came. The journal leaves out empty lines and cuts
+ * lines at NUL bytes, therefore: a line that is empty or has nothing but spaces gets one more space; a NUL byte is
  * written as POD_LOG_ESCAPE POD_LOG_ESCAPED_NUL and the byte POD_LOG_ESCAPE as POD_LOG_ESCAPE POD_LOG_ESCAPED_ESCAPE.
- * (Streams of supervisors that do not say "run" in the state have neither the facility nor these marks.)
+ * It cuts lines at LineMax= bytes and says so; but of a line whose length is a multiple of it, the newline is lost:
+ * such a line ends with POD_LOG_ESCAPE POD_LOG_ESCAPED_NOTHING, which stands for nothing. (Streams of supervisors that
+ * do not say "run" in the state have neither the facility nor these marks.)
  *
  * --- state.json, and the event "state" ---
  *
@@ -89,8 +91,8 @@
  *     exitCode, signal           terminated only; exitCode is 128+signal when a signal ended it
  *     restartCount               integer
  *     retryAt                    CrashLoopBackOff only: when the next start is due
- *     last                       the previous termination: {containerID, run, exitCode, signal, reason, message, startedAt,
- *                                finishedAt}; absent before the first restart
+ *     last                       the previous termination: {containerID, run, exitCode, signal, reason, message,
+ * startedAt, finishedAt}; absent before the first restart
  *
  * --- control socket: one JSON object a message, at most POD_MESSAGE_MAX bytes ---
  *
@@ -136,12 +138,14 @@
 #define PODIUM_RUNTIME_H
 
 /* Output in the journal: see above. */
-#define POD_LOG_PRIORITY       6u /* info */
-#define POD_LOG_FACILITIES     7u
-#define POD_LOG_FACILITY(run)  (16u + (unsigned) (run) % POD_LOG_FACILITIES) /* local0 to local6 */
-#define POD_LOG_ESCAPE         0xC0u                                         /* never occurs in UTF-8 */
-#define POD_LOG_ESCAPED_NUL    0x80u
-#define POD_LOG_ESCAPED_ESCAPE 0x81u
+#define POD_LOG_PRIORITY        6u /* info */
+#define POD_LOG_FACILITIES      7u
+#define POD_LOG_FACILITY(run)   (16u + (unsigned) (run) % POD_LOG_FACILITIES) /* local0 to local6 */
+#define POD_LOG_ESCAPE          0xC0u                                         /* never occurs in UTF-8 */
+#define POD_LOG_ESCAPED_NUL     0x80u
+#define POD_LOG_ESCAPED_ESCAPE  0x81u
+#define POD_LOG_ESCAPED_NOTHING 0x82u
+#define POD_LOG_LINE_MAX        49152u /* the journal's LineMax= */
 
 #define POD_FILE_SPEC      "pod.json"
 #define POD_FILE_STATE     "state.json"

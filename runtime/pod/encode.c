@@ -5,26 +5,6 @@
 
 #include "podium/runtime.h"
 
-/* Moves over a line, or what there is of it; true when it ended (*p is behind the newline) with spaces only. */
-static bool line_is_blank(struct pod_encoder *e, const char **p, const char *end) {
-    const char *at = *p;
-
-    while (!e->in_text && at < end && *at == ' ')
-        at++;
-    if (at == end) {
-        *p = end;
-        return false;
-    }
-    if (!e->in_text && *at == '\n') {
-        *p = at + 1;
-        return true;
-    }
-    const char *newline = memchr(at, '\n', (size_t) (end - at));
-    e->in_text = !newline;
-    *p = newline ? newline + 1 : end;
-    return false;
-}
-
 static bool has_special(const char *p, size_t n) {
     return memchr(p, 0, n) || memchr(p, POD_LOG_ESCAPE, n);
 }
@@ -47,17 +27,42 @@ static void add(struct strbuf *out, bool special, const char *p, size_t n) {
         strbuf_add(out, p, n);
 }
 
+static bool has_text(const char *p, const char *end) {
+    while (p < end && *p == ' ')
+        p++;
+    return p < end;
+}
+
+static size_t count_special(const char *p, const char *end) {
+    size_t n = 0;
+
+    for (; p < end; p++)
+        n += *p == 0 || *p == (char) POD_LOG_ESCAPE;
+    return n;
+}
+
 bool pod_encode(struct pod_encoder *e, const char *p, size_t n, struct strbuf *out) {
+    static const char nothing[] = {(char) POD_LOG_ESCAPE, (char) POD_LOG_ESCAPED_NOTHING, 0};
     const char *end = p + n, *copied = p, *at = p;
     bool special = has_special(p, n), changed = special;
 
-    while (at < end)
-        if (line_is_blank(e, &at, end)) {
-            add(out, special, copied, (size_t) (at - 1 - copied));
-            strbuf_adds(out, " \n");
-            copied = at;
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (size_t) (end - at)), *to = newline ? newline : end;
+
+        e->in_text = e->in_text || has_text(at, to);
+        e->length += (size_t) (to - at) + (special ? count_special(at, to) : 0);
+        if (!newline)
+            break;
+        const char *mark = !e->in_text ? " " : e->length % POD_LOG_LINE_MAX == 0 ? nothing : NULL;
+        if (mark) {
+            add(out, special, copied, (size_t) (newline - copied));
+            strbuf_adds(out, mark);
+            copied = newline;
             changed = true;
         }
+        *e = (struct pod_encoder){0};
+        at = newline + 1;
+    }
     if (changed)
         add(out, special, copied, (size_t) (end - copied));
     return changed;

@@ -12,7 +12,8 @@
 #include "podium/base/strbuf.h"
 
 struct pod_encoder {
-    bool in_text; /* the line has something other than spaces */
+    bool in_text;  /* the line has something other than spaces */
+    size_t length; /* of the line so far, as written */
 };
 
 /* Appends p's encoded form to out and returns true; or returns false when it is the same (nothing is appended). */

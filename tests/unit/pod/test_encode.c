@@ -57,11 +57,25 @@ static void test_bytes(void **state) {
     CHECK("\xC0", "\xC0\x81");
 }
 
+/* The journal loses the newline of a line as long as the pieces it cuts lines into. */
+static void test_line_max(void **state) {
+    _cleanup_strbuf_ struct strbuf in = STRBUF_INIT, out = STRBUF_INIT;
+    struct pod_encoder e = {0};
+
+    for (int i = 0; i < 2 * 49152 - 1; i++)
+        strbuf_addc(&in, 'a');
+    assert_false(pod_encode(&e, in.data, in.len, &out));
+    assert_true(pod_encode(&e, "b\nc\n", 4, &out));
+    assert_int_equal(out.len, 6);
+    assert_memory_equal(out.data, "b\xC0\x82\nc\n", 6);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text_stays),
         cmocka_unit_test(test_blank_lines),
         cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_line_max),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
