@@ -15,6 +15,7 @@
 #define TRIES_MIN      2                   /* also when there is one resolver only */
 #define FAILED_FOR     (10 * USEC_PER_SEC) /* one that did not answer is asked last for this long */
 #define TIMER_ACCURACY (20 * USEC_PER_MSEC)
+#define REREAD_AFTER   (5 * USEC_PER_SEC) /* where the file cannot be watched: no inotify instance left */
 
 struct flight {
     struct list in;
@@ -37,7 +38,8 @@ struct dns_forwarder {
     uint64_t try_usec;
     struct sockaddr_storage self;
     struct dns_statistics *statistics;
-    struct resolv_watch *watch;
+    struct resolv_watch *watch; /* NULL: not possible */
+    uint64_t read_at;
     struct resolvers resolvers;
     uint64_t failed_until[RESOLVERS_MAX];
     struct dns_cache *cache;
@@ -46,6 +48,7 @@ struct dns_forwarder {
 };
 
 static void next_try(struct flight *f);
+static void reread(void *userdata);
 
 static void flight_free(struct flight *f) {
     struct dns_waiter *w;
@@ -173,9 +176,9 @@ static bool try_more(struct flight *f) {
         dns_attempt_free(steal(&f->attempt));
         int r = dns_attempt_start(fw->loop, &fw->resolvers.servers[f->server], f->tcp, f->query, f->query_n, on_reply,
                                   f, &f->attempt);
-        if (r == 0)
+        if (r >= 0)
             r = arm(f);
-        if (r == 0)
+        if (r >= 0)
             return true;
         fw->failed_until[f->server] = now_monotonic_usec() + FAILED_FOR;
     }
@@ -199,6 +202,8 @@ int dns_forward(struct dns_forwarder *fw, const struct dns_query *query, struct 
     uint8_t wire[DNS_QUERY_MAX];
     uint16_t id;
 
+    if (!fw->watch && now_monotonic_usec() - fw->read_at > REREAD_AFTER)
+        reread(fw);
     random_bytes(&id, sizeof(id));
     size_t n = dns_encode_query(query, id, wire);
     uint64_t hash = fnv1a(wire + 2, n - 2);
@@ -255,6 +260,7 @@ static void reread(void *userdata) {
     struct resolvers all;
 
     resolvers_read(fw->path, &all);
+    fw->read_at = now_monotonic_usec();
     fw->resolvers.n = 0;
     for (size_t i = 0; i < all.n; i++)
         if (!is_self(fw, &all.servers[i]))
@@ -263,8 +269,7 @@ static void reread(void *userdata) {
     dns_cache_clear(fw->cache);
 }
 
-int dns_forwarder_new(sd_event *loop, const struct dns_forwarder_options *options, struct dns_forwarder **ret,
-                      struct error *err) {
+struct dns_forwarder *dns_forwarder_new(sd_event *loop, const struct dns_forwarder_options *options) {
     struct dns_forwarder *fw = xnew0(struct dns_forwarder);
 
     fw->loop = sd_event_ref(loop);
@@ -274,14 +279,10 @@ int dns_forwarder_new(sd_event *loop, const struct dns_forwarder_options *option
     fw->statistics = options->statistics;
     fw->cache = dns_cache_new();
     list_init(&fw->flights);
-    int r = resolv_watch_new(loop, fw->path, reread, fw, &fw->watch, err);
-    if (r < 0) {
-        dns_forwarder_free(fw);
-        return r;
-    }
+    if (resolv_watch_new(loop, fw->path, reread, fw, &fw->watch, NULL) < 0)
+        fw->watch = NULL;
     reread(fw);
-    *ret = fw;
-    return 0;
+    return fw;
 }
 
 void dns_forwarder_free(struct dns_forwarder *fw) {

@@ -23,8 +23,7 @@ struct dns_forwarder_options {
 };
 
 struct dns_forwarder;
-int dns_forwarder_new(sd_event *loop, const struct dns_forwarder_options *options, struct dns_forwarder **ret,
-                      struct error *err) _must_check_;
+struct dns_forwarder *dns_forwarder_new(sd_event *loop, const struct dns_forwarder_options *options);
 void dns_forwarder_free(struct dns_forwarder *forwarder); /* waiters are told nothing; NULL is fine */
 
 /* One that waits for a reply; the caller's memory. */

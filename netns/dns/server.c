@@ -135,8 +135,7 @@ int dns_server_new(sd_event *loop, const struct dns_server_options *options, str
                                             .statistics = &server->statistics};
     memcpy(&forward.self, &address, sizeof(address));
     int r = open_sockets(server, &address, err);
-    if (r == 0)
-        r = dns_forwarder_new(loop, &forward, &server->forwarder, err);
+    server->forwarder = dns_forwarder_new(loop, &forward);
     if (r < 0)
         return r;
     *ret = steal(&server);
