@@ -26,6 +26,14 @@ static const struct node_ops *ops_of(const struct session *s) {
 
 /* --- the node's side --- */
 
+static void give_credit(struct session *s) {
+    if (!s->stream || s->uncredited == 0 || conduit_queued(s->conduit) > CONDUIT_LOW_WATER)
+        return;
+    size_t n = s->uncredited;
+    s->uncredited = 0;
+    ops_of(s)->resume(s->stream, n);
+}
+
 static void on_data(void *userdata, enum node_channel channel, const void *p, size_t n) {
     struct session *s = userdata;
 
@@ -33,14 +41,7 @@ static void on_data(void *userdata, enum node_channel channel, const void *p, si
         return;
     s->uncredited += n;
     channel_message_send(s->conduit, s->text, channel == NODE_STDERR ? CHANNEL_STDERR : CHANNEL_STDOUT, p, n);
-}
-
-static void give_credit(struct session *s) {
-    if (!s->stream || s->uncredited == 0 || conduit_queued(s->conduit) > CONDUIT_LOW_WATER)
-        return;
-    size_t n = s->uncredited;
-    s->uncredited = 0;
-    ops_of(s)->resume(s->stream, n);
+    give_credit(s);
 }
 
 static void on_taken(void *userdata, size_t n) {

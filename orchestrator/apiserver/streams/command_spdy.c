@@ -31,15 +31,6 @@ static const struct node_ops *ops_of(const struct session *s) {
 
 /* --- the node's side --- */
 
-static void on_data(void *userdata, enum node_channel channel, const void *p, size_t n) {
-    struct session *s = userdata;
-    struct spdy_stream *st = s->streams[channel == NODE_STDERR ? STDERR : STDOUT];
-
-    s->uncredited += n;
-    if (st)
-        spdy_stream_send(st, p, n);
-}
-
 /* Bytes that wait for the client's windows. */
 static size_t unsent(const struct session *s) {
     size_t n = 0;
@@ -62,6 +53,16 @@ static void progress(struct session *s) {
     size_t n = s->uncredited;
     s->uncredited = 0;
     ops_of(s)->resume(s->node, n);
+}
+
+static void on_data(void *userdata, enum node_channel channel, const void *p, size_t n) {
+    struct session *s = userdata;
+    struct spdy_stream *st = s->streams[channel == NODE_STDERR ? STDERR : STDOUT];
+
+    s->uncredited += n;
+    if (st)
+        spdy_stream_send(st, p, n);
+    progress(s);
 }
 
 static void on_taken(void *userdata, size_t n) {

@@ -27,6 +27,15 @@ static const struct node_ops *ops_of(const struct session *s) {
     return s->request->api->node_ops;
 }
 
+static void give_credit(struct forward *f) {
+    size_t n = f->uncredited;
+
+    if (n == 0 || !f->node || conduit_queued(f->session->conduit) > CONDUIT_LOW_WATER)
+        return;
+    f->uncredited = 0;
+    ops_of(f->session)->resume(f->node, n);
+}
+
 static void on_data(void *userdata, enum node_channel channel, const void *p, size_t n) {
     struct forward *f = userdata;
 
@@ -34,6 +43,7 @@ static void on_data(void *userdata, enum node_channel channel, const void *p, si
         return;
     f->uncredited += n;
     channel_message_send(f->session->conduit, f->session->text, f->data, p, n);
+    give_credit(f);
 }
 
 /* One connection that is not read holds up all of this WebSocket: the protocol has no flow control of its own. */
@@ -103,13 +113,8 @@ static void input(void *userdata, const void *message, size_t n) {
 static void sent(void *userdata) {
     struct session *s = userdata;
 
-    for (size_t i = 0; i < s->request->n_ports && conduit_queued(s->conduit) <= CONDUIT_LOW_WATER; i++) {
-        struct forward *f = &s->forwards[i];
-        size_t n = f->uncredited;
-        f->uncredited = 0;
-        if (n > 0 && f->node)
-            ops_of(s)->resume(f->node, n);
-    }
+    for (size_t i = 0; i < s->request->n_ports; i++)
+        give_credit(&s->forwards[i]);
 }
 
 static void closed(void *userdata) {

@@ -66,11 +66,21 @@ static void forward_free(struct forward *f) {
 
 /* --- the node's side --- */
 
+static void give_credit(struct forward *f) {
+    size_t n = f->uncredited;
+
+    if (n == 0 || !f->node || spdy_stream_unsent(f->data) + conduit_queued(f->session->conduit) > CONDUIT_LOW_WATER)
+        return;
+    f->uncredited = 0;
+    ops_of(f->session)->resume(f->node, n);
+}
+
 static void on_data(void *userdata, enum node_channel channel, const void *p, size_t n) {
     struct forward *f = userdata;
 
     f->uncredited += n;
     spdy_stream_send(f->data, p, n);
+    give_credit(f);
 }
 
 static void on_taken(void *userdata, size_t n) {
@@ -200,18 +210,10 @@ static void opened(void *userdata, struct conduit *c) {
     s->spdy = spdy_session_new(&spdy_ops, s);
 }
 
-static void give_credit(struct session *s) {
+static void give_credits(struct session *s) {
     struct forward *f;
 
-    if (conduit_queued(s->conduit) > CONDUIT_LOW_WATER)
-        return;
-    list_foreach(f, &s->forwards, link) {
-        size_t n = f->uncredited;
-        if (n == 0 || !f->node || spdy_stream_unsent(f->data) > CONDUIT_LOW_WATER)
-            continue;
-        f->uncredited = 0;
-        ops_of(s)->resume(f->node, n);
-    }
+    list_foreach(f, &s->forwards, link) give_credit(f);
 }
 
 static void input(void *userdata, const void *p, size_t n) {
@@ -220,11 +222,11 @@ static void input(void *userdata, const void *p, size_t n) {
     if (spdy_session_feed(s->spdy, p, n, NULL) < 0)
         conduit_finish(s->conduit);
     else
-        give_credit(s);
+        give_credits(s);
 }
 
 static void sent(void *userdata) {
-    give_credit(userdata);
+    give_credits(userdata);
 }
 
 static void closed(void *userdata) {
