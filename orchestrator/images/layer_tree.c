@@ -5,6 +5,7 @@
  */
 #include <archive_entry.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -357,6 +358,9 @@ int layer_tree_add(struct layer_tree *tree, struct archive_entry *entry, int *re
     *ret_fd = -EBADF;
     if (!raw)
         return error_set(err, -EINVAL, "layer archive: an entry without a readable name");
+    if (strlen(raw) >= PATH_MAX)
+        return error_set(err, -EINVAL, "layer archive: a path of %zu bytes (\"%.64s…\"), %d are allowed", strlen(raw),
+                         raw, PATH_MAX - 1);
     int r = clean_path(raw, &path);
     if (r < 0)
         return error_set(err, r, "layer archive: \"%s\" leads out of the layer", raw);

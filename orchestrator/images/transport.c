@@ -22,6 +22,7 @@
 #define CONFIG_DIR_DEFAULT "/etc/podium"
 #define QUESTION_USEC      (60 * USEC_PER_SEC)
 #define STALL_USEC         (300 * USEC_PER_SEC)
+#define COPY_DIR           "skopeo"    /* its own layout, in tmp_dir */
 #define LOOK_MSEC          250         /* how often a copy is looked at */
 #define ERRORS_BYTES_MAX   (64 * 1024) /* kept of what skopeo says */
 #define EXCESS_BYTES       (1024 * 1024)
@@ -247,10 +248,11 @@ static int take(int *fd, struct strbuf *out, size_t max, bool strict) {
     return 0;
 }
 
-/* Bytes on disk in the blob folder: layers that are here already are placeholders without any. */
-static uint64_t bytes_in(const char *blobs_dir) {
-    _cleanup_free_ char *dir = path_join(blobs_dir, "sha256");
-    const char *const dirs[] = {dir, blobs_dir};
+/* Bytes on disk of finished blobs and of those skopeo is writing: layers that are here already are placeholders
+ * without any. */
+static uint64_t bytes_in(const struct image_transport *t, const char *blobs_dir) {
+    _cleanup_free_ char *done = path_join(blobs_dir, "sha256"), *doing = path_join(t->tmp_dir, COPY_DIR);
+    const char *const dirs[] = {done, doing};
     uint64_t bytes = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
@@ -271,7 +273,7 @@ static int look(struct run *run, struct error *err) {
     uint64_t now = now_monotonic_usec();
 
     if (run->blobs_dir) {
-        uint64_t all = bytes_in(run->blobs_dir), bytes = all > run->bytes_before ? all - run->bytes_before : 0;
+        uint64_t all = bytes_in(run->t, run->blobs_dir), bytes = all > run->bytes_before ? all - run->bytes_before : 0;
         if (bytes > run->bytes_all + EXCESS_BYTES)
             return error_set(err, -EFBIG, "the registry sends more bytes than the manifest says (%llu): given up",
                              (unsigned long long) run->bytes_all);
@@ -399,7 +401,7 @@ int transport_copy(const struct image_transport *t, const char *reference, const
                                             .auth = -EBADF,
                                             .output = &output,
                                             .blobs_dir = blobs_dir,
-                                            .bytes_before = bytes_in(blobs_dir),
+                                            .bytes_before = bytes_in(t, blobs_dir),
                                             .bytes_all = bytes_all,
                                             .progress = progress,
                                             .userdata = userdata};
@@ -412,6 +414,6 @@ int transport_copy(const struct image_transport *t, const char *reference, const
     strv_push_dup(&run.args, "--dest-oci-accept-uncompressed-layers"); /* their digests are to stay */
     strv_push(&run.args, xasprintf("--dest-shared-blob-dir=%s", blobs_dir));
     strv_push(&run.args, xasprintf("docker://%s", reference));
-    strv_push(&run.args, xasprintf("oci:%s/skopeo:copy", t->tmp_dir));
+    strv_push(&run.args, xasprintf("oci:%s/" COPY_DIR ":copy", t->tmp_dir));
     return perform(&run, err);
 }
