@@ -12,6 +12,7 @@
 #include "orchestrator/controller/podgc/controller.h"
 #include "orchestrator/controller/replicaset/controller.h"
 #include "orchestrator/controller/serviceaccount/controller.h"
+#include "orchestrator/controller/slicemirroring/controller.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 
@@ -19,7 +20,7 @@ static const struct controller_ops *const registry[] = {
     &namespace_controller,     &serviceaccount_controller,   &replicaset_controller,
     &replication_controller,   &deployment_controller,       &node_lifecycle_controller,
     &podgc_controller,         &garbage_controller,          &endpoints_controller,
-    &endpointslice_controller, &cluster_services_controller,
+    &endpointslice_controller, &cluster_services_controller, &slicemirroring_controller,
 };
 
 struct controllers {
