@@ -38,6 +38,11 @@ struct bus_units {
     unsigned max_jobs, n_running;
     struct list queued, running;
     sd_bus_slot *job_removed, *unit_removed, *properties, *subscribe, *list_slot;
+    /* A reload of systemd (every package that ships a unit asks for one) says of each unit that it is removed, and of
+     * those that are there again that they are new. Until it is over and we have asked, nothing is believed. */
+    bool reloading;
+    char **gone; /* units said to be removed meanwhile */
+    sd_bus_slot *reloaded, *relist_slot;
 };
 
 static void pump(struct bus_units *u);
@@ -295,18 +300,24 @@ static int on_list(sd_bus_message *m, void *userdata, sd_bus_error *unused) {
     return 0;
 }
 
-static int bus_list(struct unit_manager *base, struct error *err) {
-    struct bus_units *u = container_of(base, struct bus_units, base);
+static int ask_for_units(struct bus_units *u, sd_bus_slot **slot, sd_bus_message_handler_t answer) {
     sd_bus_message *m = NULL;
 
     int r = sd_bus_message_new_method_call(u->bus, &m, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER, "ListUnitsByPatterns");
     if (r >= 0)
         r = sd_bus_message_append(m, "asas", 0, 1, UNIT_POD_PATTERN);
     if (r >= 0) {
-        u->list_slot = sd_bus_slot_unref(u->list_slot);
-        r = sd_bus_call_async(u->bus, &u->list_slot, m, on_list, u, CALL_TIMEOUT_USEC);
+        *slot = sd_bus_slot_unref(*slot);
+        r = sd_bus_call_async(u->bus, slot, m, answer, u, CALL_TIMEOUT_USEC);
     }
     sd_bus_message_unref(m);
+    return r;
+}
+
+static int bus_list(struct unit_manager *base, struct error *err) {
+    struct bus_units *u = container_of(base, struct bus_units, base);
+    int r = ask_for_units(u, &u->list_slot, on_list);
+
     return r < 0 ? error_set_errno(err, r, "cannot ask systemd for its units") : 0;
 }
 
@@ -338,7 +349,9 @@ static int on_unit_removed(sd_bus_message *m, void *userdata, sd_bus_error *unus
 
     if (sd_bus_message_read(m, "so", &name, NULL) < 0 || strncmp(name, UNIT_POD_PREFIX, strlen(UNIT_POD_PREFIX)) != 0)
         return 0;
-    if (cb && cb->removed)
+    if (u->reloading)
+        strv_push_dup(&u->gone, name);
+    else if (cb && cb->removed)
         cb->removed(u->base.userdata, name);
     return 0;
 }
@@ -366,12 +379,61 @@ static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *unused
     const char *path = sd_bus_message_get_path(m);
     char *name = NULL;
 
-    if (!path || strncmp(path, POD_PATH_PREFIX, strlen(POD_PATH_PREFIX)) != 0 || !cb || !cb->changed)
+    if (!path || strncmp(path, POD_PATH_PREFIX, strlen(POD_PATH_PREFIX)) != 0 || !cb || !cb->changed || u->reloading)
         return 0;
     const char *active = read_active_state(m);
     if (active && sd_bus_path_decode(path, SYSTEMD_PATH "/unit", &name) > 0)
         cb->changed(u->base.userdata, name, unit_state_parse(active));
     free(name);
+    return 0;
+}
+
+/* --- reloads of systemd --- */
+
+static bool strv_has(char *const *v, const char *s) {
+    for (; v && *v; v++)
+        if (strcmp(*v, s) == 0)
+            return true;
+    return false;
+}
+
+/* What really happened while systemd reloaded. */
+static int on_relist(sd_bus_message *m, void *userdata, sd_bus_error *unused) {
+    struct bus_units *u = userdata;
+    const struct unit_callbacks *cb = u->base.callbacks;
+    const sd_bus_error *e = sd_bus_message_get_error(m);
+    _cleanup_strv_ char **names = strv_new(), **gone = steal(&u->gone);
+    _cleanup_free_ enum unit_state *states = NULL;
+    size_t n = 0;
+
+    u->relist_slot = sd_bus_slot_unref(u->relist_slot);
+    if (e || read_list(m, &names, &states, &n) < 0) {
+        if (ask_for_units(u, &u->relist_slot, on_relist) < 0)
+            u->reloading = false;
+        u->gone = steal(&gone);
+        return 0;
+    }
+    u->reloading = false;
+    for (size_t i = 0; cb && cb->changed && i < n; i++)
+        cb->changed(u->base.userdata, names[i], states[i]);
+    for (char **g = gone; cb && cb->removed && g && *g; g++)
+        if (!strv_has(names, *g))
+            cb->removed(u->base.userdata, *g);
+    return 0;
+}
+
+static int on_reloading(sd_bus_message *m, void *userdata, sd_bus_error *unused) {
+    struct bus_units *u = userdata;
+    int begins;
+
+    if (sd_bus_message_read(m, "b", &begins) < 0)
+        return 0;
+    u->reloading = true;
+    if (!u->gone)
+        u->gone = strv_new();
+    u->relist_slot = sd_bus_slot_unref(u->relist_slot);
+    if (!begins && ask_for_units(u, &u->relist_slot, on_relist) < 0)
+        u->reloading = false;
     return 0;
 }
 
@@ -381,6 +443,9 @@ static int subscribe(struct bus_units *u) {
     if (r >= 0)
         r = sd_bus_match_signal_async(u->bus, &u->unit_removed, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER, "UnitRemoved",
                                       on_unit_removed, NULL, u);
+    if (r >= 0)
+        r = sd_bus_match_signal_async(u->bus, &u->reloaded, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER, "Reloading",
+                                      on_reloading, NULL, u);
     if (r >= 0)
         r = sd_bus_add_match_async(u->bus, &u->properties,
                                    "type='signal',sender='" SYSTEMD "',interface='org.freedesktop.DBus.Properties',"
@@ -400,6 +465,9 @@ static void bus_free(struct unit_manager *base) {
     sd_bus_slot_unref(u->unit_removed);
     sd_bus_slot_unref(u->properties);
     sd_bus_slot_unref(u->list_slot);
+    sd_bus_slot_unref(u->reloaded);
+    sd_bus_slot_unref(u->relist_slot);
+    strv_free(u->gone);
     free(u);
 }
 

@@ -20,6 +20,35 @@ clean_node() { # NODE-NUMBER UID UNIT
 links() { on_node "$1" ip -o link show type veth | grep -cv ' eth0@' || true; }
 main_pid() { on_node "$1" systemctl show -P MainPID "$2"; }
 
+@test "a reload of systemd leaves pods alone, and they are still looked after" {
+    local n unit
+    pod reload <<'YAML'
+containers:
+- {name: box, image: "nginx:demo", command: [sleep, "100000"]}
+YAML
+    pod_ready reload
+    n=$(pod_node reload)
+    unit=$(pod_unit reload)
+    for _ in 1 2 3; do on_node "$n" systemctl daemon-reload; done
+    [ "$(on_node "$n" systemctl is-active "$unit")" = active ]
+    kube delete pod reload --timeout=20s
+    # a second one, whose unit is still there when its program is killed after the reload
+    pod reload2 <<'YAML'
+containers:
+- {name: box, image: "nginx:demo", command: [sleep, "100000"]}
+YAML
+    pod_ready reload2
+    n=$(pod_node reload2)
+    on_node "$n" systemctl daemon-reload
+    [ "$(pod_get reload2 .status.containerStatuses[0].restartCount)" = 0 ]
+    on_node "$n" kill -KILL "$(container_pids reload2 box)"
+    pod_wait reload2 '.status.containerStatuses[0].restartCount=1'
+    on_node "$n" systemctl daemon-reload
+    on_node "$n" systemctl kill -s KILL "$(pod_unit reload2)"
+    pod_wait reload2 '.status.containerStatuses[0].restartCount=2'
+    kube delete pod reload2 --timeout=20s
+}
+
 @test "unknown image: the pod waits with a reason, and starts when the image comes" {
     pod waits <<<'
 containers: [{name: c, image: "orchestra:1", command: [sleep, "1000"]}]'
