@@ -81,7 +81,8 @@ static int add_default_route(struct nl_sock *sock, int index, const char *gatewa
     struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
     rtnl_route_nh_set_ifindex(hop, index);
     rtnl_route_nh_set_gateway(hop, via);
-    rtnl_route_add_nexthop(route, hop); /* taken */
+    rtnl_route_nh_set_flags(hop, RTNH_F_ONLINK); /* a /32 has no neighbours */
+    rtnl_route_add_nexthop(route, hop);          /* taken */
     if (rc >= 0)
         rc = rtnl_route_set_dst(route, any);
     if (rc >= 0)

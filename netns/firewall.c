@@ -4,36 +4,14 @@
 #include <string.h>
 #include <fcntl.h>
 
-#include <nftables/libnftables.h>
-
 #include "netns/netlink.h"
+#include "netns/nft.h"
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
 #include "podium/base/strbuf.h"
 #include "podium/netns.h"
 
 #define FORWARDING_FILE "/proc/sys/net/ipv4/ip_forward"
-
-static void nft_freep(struct nft_ctx **nft) {
-    if (*nft)
-        nft_ctx_free(*nft);
-}
-
-/* Runs nft commands as one transaction in the calling thread's network namespace. The context is made anew each time:
- * it holds a megabyte, and this happens when a node starts. */
-static int nft_run(const char *commands, struct error *err) {
-    _cleanup_(nft_freep) struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
-
-    if (!nft)
-        return error_set(err, -ENOMEM, "cannot use nftables: out of memory or not permitted");
-    if (nft_ctx_buffer_error(nft) != 0 || nft_ctx_buffer_output(nft) != 0)
-        return error_set(err, -ENOMEM, "out of memory");
-    if (nft_run_cmd_from_buffer(nft, commands) == 0)
-        return 0;
-    const char *text = nft_ctx_get_error_buffer(nft);
-    int code = text && strstr(text, "Operation not permitted") ? -EPERM : -EIO;
-    return error_set(err, code, "nftables: %.*s", text ? (int) strcspn(text, "\n") : 0, text ? text : "");
-}
 
 /* Addresses go into nft's language: only what parses as a range may. */
 static int add_range(struct strbuf *out, const char *cidr, struct error *err) {
@@ -71,15 +49,15 @@ int netns_firewall_ensure(const struct netns_firewall *firewall, struct error *e
         return r;
     /* "add" of what exists changes nothing, then flush empties it, all within one transaction; auto-merge, as the
      * node's own range usually lies inside the cluster's */
-    strbuf_adds(&nft,
-                "add table inet " NETNS_TABLE "\n"
-                "add set inet " NETNS_TABLE " cluster_ranges { type ipv4_addr; flags interval; auto-merge; }\n"
-                "flush set inet " NETNS_TABLE " cluster_ranges\n"
-                "add chain inet " NETNS_TABLE " forward { type filter hook forward priority filter; policy accept; }\n"
-                "add chain inet " NETNS_TABLE
-                " postrouting { type nat hook postrouting priority srcnat; policy accept; }\n"
-                "flush chain inet " NETNS_TABLE " forward\n"
-                "flush chain inet " NETNS_TABLE " postrouting\n");
+    strbuf_adds(
+        &nft,
+        "add table inet " NETNS_TABLE "\n" NFT_ADD_CLUSTER_RANGES "flush set inet " NETNS_TABLE " cluster_ranges\n"
+        "add chain inet " NETNS_TABLE " forward { type filter hook forward priority filter; policy accept; }\n"
+        "add chain inet " NETNS_TABLE " postrouting { type nat hook postrouting priority srcnat; policy accept; }\n"
+        "add chain inet " NETNS_TABLE " output { type filter hook output priority filter; policy accept; }\n"
+        "flush chain inet " NETNS_TABLE " output\n"
+        "flush chain inet " NETNS_TABLE " forward\n"
+        "flush chain inet " NETNS_TABLE " postrouting\n");
     r = add_element(&nft, firewall->pod_cidr, err);
     for (size_t i = 0; r >= 0 && i < strv_len(firewall->cluster_cidrs); i++)
         r = add_element(&nft, firewall->cluster_cidrs[i], err);
@@ -87,6 +65,9 @@ int netns_firewall_ensure(const struct netns_firewall *firewall, struct error *e
         return r;
     strbuf_addf(&nft, "add rule inet " NETNS_TABLE " forward iifname \"%s\" accept\n", firewall->bridge);
     strbuf_addf(&nft, "add rule inet " NETNS_TABLE " forward oifname \"%s\" accept\n", firewall->bridge);
+    /* pods of one node talk through it: telling them of a shorter way would lead them around the services */
+    strbuf_addf(&nft, "add rule inet " NETNS_TABLE " output oifname \"%s\" icmp type redirect drop\n",
+                firewall->bridge);
     strbuf_adds(&nft, "add rule inet " NETNS_TABLE " postrouting ip saddr ");
     r = add_range(&nft, firewall->pod_cidr, err);
     if (r < 0)

@@ -68,7 +68,9 @@ struct netns_attach {
     int netns_fd;        /* the pod's namespace */
     const char *bridge;  /* in the calling namespace; must be there */
     const char *ifname;  /* inside the pod; NULL: "eth0" */
-    const char *address; /* "10.244.1.5/24" */
+    /* "10.244.1.5/32": everything goes through the node, so that what pods of one node send each other by way of a
+     * service finds its way back. With "/24" pods of the node are neighbours. */
+    const char *address;
     const char *gateway; /* "10.244.1.1"; NULL: no default route */
     unsigned mtu;        /* 0: the bridge's */
 };

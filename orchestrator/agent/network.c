@@ -36,8 +36,8 @@ int agent_network_attach(struct agent_pod *pod, struct error *err) {
     if (r < 0)
         return r;
     ipam_gateway(agent->ipam, gateway);
-    (void) snprintf(address, sizeof(address), "%.*s/%u", NETNS_ADDRESS_SIZE - 1, pod->ip,
-                    ipam_prefix_length(agent->ipam));
+    /* /32: pods of one node reach each other through the node, where answers by way of a service are translated back */
+    (void) snprintf(address, sizeof(address), "%.*s/32", NETNS_ADDRESS_SIZE - 1, pod->ip);
     struct netns_attach attach = {
         .owner = pod->uid, .netns_fd = pod->netns_fd, .bridge = agent->bridge, .address = address, .gateway = gateway};
     return netns_attach(&attach, err);
