@@ -191,12 +191,16 @@ static enum api_progress begin(struct exchange *x, struct MHD_Connection *c) {
     (void) pthread_mutex_lock(&x->server->lock);
     x->server->n_exchanges++;
     (void) pthread_mutex_unlock(&x->server->lock);
+    /* Whoever was let in before we began to stop is served once; a client that asks again is told to come back. */
+    bool first = info && info->socket_context && peer_asks(info->socket_context);
     if (req->body.overflow)
         return api_fail(req, 413, "RequestEntityTooLarge", "Request entity too large: limit is %u", OBJECT_BYTES_MAX);
     if (!info || !info->socket_context || !peer_authenticate(info->socket_context, c, req))
         return api_fail(req, 401, "Unauthorized", "Unauthorized");
-    if (atomic_load(&x->server->stopping))
+    if (atomic_load(&x->server->stopping) && !first) {
+        req->out.retry_after = 1;
         return api_fail(req, 503, "ServiceUnavailable", "the server is shutting down");
+    }
     return api_request_start(req);
 }
 

@@ -22,6 +22,7 @@
 #define CERT_BYTES_MAX       (256u * 1024u)
 #define LISTEN_BACKLOG       1024
 #define DRAIN_USEC           (5 * USEC_PER_SEC)
+#define FRESH_USEC           (USEC_PER_SEC / 2) /* for the first request of a connection just made */
 #define PRIORITIES           "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 static unsigned worker_count(const struct apiserver *api) {
@@ -201,7 +202,7 @@ static void end_streams(struct http_server *h) {
 /* MHD must not be stopped with suspended connections: streams are ended, writes come back by themselves. Clients that
  * merely read slowly are waited for only so long. */
 static void drain(struct http_server *h) {
-    uint64_t until = now_monotonic_usec() + DRAIN_USEC;
+    uint64_t begun = now_monotonic_usec(), until = begun + DRAIN_USEC;
     size_t left = 1;
     atomic_store(&h->stopping, true);
     while (left > 0 && now_monotonic_usec() < until) {
@@ -212,9 +213,9 @@ static void drain(struct http_server *h) {
         t.tv_sec += t.tv_nsec / 1000000000;
         t.tv_nsec %= 1000000000;
         (void) pthread_mutex_lock(&h->lock);
-        if (h->n_exchanges > 0)
+        if (h->n_exchanges + h->n_fresh > 0)
             (void) pthread_cond_timedwait(&h->idle, &h->lock, &t);
-        left = h->n_exchanges;
+        left = h->n_exchanges + (now_monotonic_usec() < begun + FRESH_USEC ? h->n_fresh : 0);
         (void) pthread_mutex_unlock(&h->lock);
     }
 }

@@ -26,10 +26,11 @@ struct http_server {
     struct apiserver *api;
     struct MHD_Daemon *tcp, *local;
     struct keeper *keeper;
-    pthread_mutex_t lock; /* guards tls, n_exchanges */
+    pthread_mutex_t lock; /* guards tls, n_exchanges, n_fresh */
     pthread_cond_t idle;
     struct tls_generation *tls;
     size_t n_exchanges;
+    size_t n_fresh; /* connections that have asked nothing yet */
     atomic_bool stopping;
     int port;
     int local_fd;
@@ -40,9 +41,12 @@ struct peer {
     struct http_server *server;
     struct tls_generation *tls; /* NULL on the unix socket */
     bool known;                 /* its certificate has been looked at */
+    bool asked;                 /* it is not fresh any more */
     struct api_user user;       /* name NULL: anonymous */
 };
 void peer_notify(void *cls, struct MHD_Connection *c, void **socket_context, enum MHD_ConnectionNotificationCode what);
+/* A request came. True when it is the connection's first. */
+bool peer_asks(struct peer *p);
 /* Sets req->user (may stay NULL: anonymous). False: a bad token or certificate was shown (401). */
 bool peer_authenticate(struct peer *p, struct MHD_Connection *c, struct api_request *req);
 

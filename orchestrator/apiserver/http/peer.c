@@ -51,6 +51,9 @@ static void started(struct http_server *h, struct MHD_Connection *c, void **sock
     gnutls_session_t session = connection_session(c);
     p->server = h;
     *socket_context = p;
+    (void) pthread_mutex_lock(&h->lock);
+    h->n_fresh++;
+    (void) pthread_mutex_unlock(&h->lock);
     if (!session) {
         identify_local(p, c);
         p->known = true;
@@ -65,6 +68,18 @@ static void started(struct http_server *h, struct MHD_Connection *c, void **sock
     gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
 }
 
+bool peer_asks(struct peer *p) {
+    struct http_server *h = p->server;
+    if (p->asked)
+        return false;
+    p->asked = true;
+    (void) pthread_mutex_lock(&h->lock);
+    if (--h->n_fresh == 0)
+        (void) pthread_cond_signal(&h->idle);
+    (void) pthread_mutex_unlock(&h->lock);
+    return true;
+}
+
 void peer_notify(void *cls, struct MHD_Connection *c, void **socket_context, enum MHD_ConnectionNotificationCode what) {
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         started(cls, c, socket_context);
@@ -73,6 +88,7 @@ void peer_notify(void *cls, struct MHD_Connection *c, void **socket_context, enu
     struct peer *p = *socket_context;
     if (!p)
         return;
+    (void) peer_asks(p);
     tls_generation_unref(p->tls);
     api_user_finish(&p->user);
     free(p);
