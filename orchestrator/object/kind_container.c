@@ -329,14 +329,38 @@ static void check_init_container(struct field_errors *e, const struct place *at,
     }
 }
 
-static void check_ephemeral_container(struct field_errors *e, const struct place *at, const struct json *container) {
-    static const char *const fields[] = {"ports",        "livenessProbe", "readinessProbe",
-                                         "startupProbe", "lifecycle",     "resizePolicy"};
-    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+static bool has_container(const struct json *spec, const char *name) {
+    static const char *const lists[] = {"containers", "initContainers"};
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++)
+        for (size_t i = 0; i < json_len(json_get(spec, lists[l])); i++)
+            if (strcmp(json_str_or(json_get(json_at(json_get(spec, lists[l]), i), "name"), ""), name) == 0)
+                return true;
+    return false;
+}
+
+static void forbid(struct field_errors *e, const struct place *at, const struct json *object, const char *const *fields,
+                   size_t n) {
+    for (size_t i = 0; i < n; i++) {
         struct place place = place_in(at, fields[i]);
-        if (json_len(json_get(container, fields[i])))
+        if (json_len(json_get(object, fields[i])) || json_str_len(json_get(object, fields[i])))
             complain_forbidden(e, &place, "cannot be set for an Ephemeral Container");
     }
+}
+
+static void check_ephemeral_container(struct field_errors *e, const struct place *at, const struct json *container,
+                                      const struct json *spec) {
+    static const char *const fields[] = {"ports",     "livenessProbe", "readinessProbe", "startupProbe",
+                                         "lifecycle", "resources",     "resizePolicy",   "restartPolicy"};
+    static const char *const sub_paths[] = {"subPath", "subPathExpr"};
+    const char *target = json_str_or(json_get(container, "targetContainerName"), "");
+    struct place mounts = place_in(at, "volumeMounts"), target_place = place_in(at, "targetContainerName");
+    forbid(e, at, container, fields, ARRAY_LEN(fields));
+    for (size_t i = 0; i < json_len(json_get(container, "volumeMounts")); i++) {
+        struct place mount = place_at(&mounts, i);
+        forbid(e, &mount, json_at(json_get(container, "volumeMounts"), i), sub_paths, ARRAY_LEN(sub_paths));
+    }
+    if (*target && !has_container(spec, target))
+        complain_not_found(e, &target_place, target);
 }
 
 /* One port of the host for one container. */
@@ -379,7 +403,7 @@ static void check_containers(struct field_errors *e, const struct place *at, con
             else if (l == 1)
                 check_init_container(e, &place, container);
             else if (l == 2)
-                check_ephemeral_container(e, &place, container);
+                check_ephemeral_container(e, &place, container, spec);
         }
     }
 }

@@ -238,3 +238,35 @@ void rules_pod_update(struct field_errors *e, const struct json *object, const s
             "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
             "previously negative)");
 }
+
+/* --- ephemeral containers --- */
+
+void rules_pod_create(struct field_errors *e, const struct json *object) {
+    struct place at = place_in(&spec_place, "ephemeralContainers");
+    if (json_len(json_path(object, "spec", "ephemeralContainers")))
+        complain_forbidden(e, &at, "cannot be set on create");
+}
+
+static const struct json *by_name(const struct json *list, const char *name) {
+    for (size_t i = 0; i < json_len(list); i++)
+        if (is(json_at(list, i), "name", name))
+            return json_at(list, i);
+    return NULL;
+}
+
+/* They can be added, nothing else. */
+void rules_pod_ephemeral_update(struct field_errors *e, const struct json *object, const struct json *old) {
+    struct place at = place_in(&spec_place, "ephemeralContainers");
+    const struct json *before = json_path(old, "spec", "ephemeralContainers"),
+                      *now = json_path(object, "spec", "ephemeralContainers");
+    if (!json_is_null(json_path(old, "metadata", "annotations", "kubernetes.io/config.mirror")))
+        complain_forbidden(e, &at, "static pods do not support ephemeral containers");
+    for (size_t i = 0; i < json_len(before); i++) {
+        const char *name = json_str_or(json_get(json_at(before, i), "name"), "");
+        const struct json *same = by_name(now, name);
+        if (!same)
+            complain_forbidden(e, &at, "existing ephemeral containers \"%s\" may not be removed", name);
+        else if (!json_equal(same, json_at(before, i)))
+            complain_forbidden(e, &at, "existing ephemeral containers \"%s\" may not be changed", name);
+    }
+}

@@ -14,6 +14,9 @@ typedef void (*kind_update_rule)(struct field_errors *e, const struct json *obje
 /* kind_pod.c, kind_container.c, kind_volume.c, kind_scheduling.c */
 void rules_pod(struct field_errors *e, const struct json *object);
 void rules_pod_update(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_pod_create(struct field_errors *e, const struct json *object);
+/* Through pods/ephemeralcontainers. */
+void rules_pod_ephemeral_update(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_pod_template_object(struct field_errors *e, const struct json *object);
 /* in_template: some rules are for pods only. */
 void rules_pod_spec(struct field_errors *e, const struct place *at, const struct json *spec, bool in_template);

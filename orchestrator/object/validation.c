@@ -143,6 +143,8 @@ void validate_create(const struct resource *r, const struct json *object, struct
     if (r->stored)
         object_meta_create(errors, json_get(object, "metadata"), r->namespaced, form);
     check_kind(errors, t, object);
+    if (t->id == TYPE_core_v1_Pod)
+        rules_pod_create(errors, object);
 }
 
 void validate_update(const struct resource *r, const char *subresource, const struct json *object,
@@ -160,6 +162,8 @@ void validate_update(const struct resource *r, const char *subresource, const st
     check_kind(errors, t, object);
     if (!subresource && kinds[t->id].update)
         kinds[t->id].update(errors, object, old);
+    else if (subresource && strcmp(subresource, "ephemeralcontainers") == 0)
+        rules_pod_ephemeral_update(errors, object, old);
 }
 
 void validate_body(const struct type_info *t, const struct json *object, struct field_errors *errors) {

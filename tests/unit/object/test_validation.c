@@ -318,6 +318,44 @@ static void test_cluster_kinds(void **state) {
                   "spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0");
 }
 
+static void expect_debug(const char *before, const char *after, const char *expected) {
+    static const char *const pod = "{'apiVersion':'v1','kind':'Pod','metadata':{'name':'p','namespace':'d'},'spec':{"
+                                   "'containers':[{'name':'main','image':'i'}],'ephemeralContainers':[%s]}}";
+    _cleanup_free_ char *old_text = xasprintf(pod, before), *text = xasprintf(pod, after);
+    _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
+    for (char *p = old_text; (p = strchr(p, '\''));)
+        *p = '"';
+    for (char *p = text; (p = strchr(p, '\''));)
+        *p = '"';
+    _cleanup_json_ struct json *old = load(old_text), *doc = load(text);
+    json_set_path(&old, json_string("1"), "metadata", "resourceVersion");
+    json_set_path(&doc, json_string("1"), "metadata", "resourceVersion");
+    validate_update(resource_of(doc), "ephemeralcontainers", doc, old, &errors);
+    _cleanup_free_ char *got = text_of(&errors);
+    assert_string_equal(got, expected);
+}
+
+/* They come through their own subresource, are never changed, and are no full containers. */
+static void test_ephemeral_containers(void **state) {
+#define DEBUGGER "'name':'dbg','image':'i'"
+    expect_create("{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"namespace\":\"d\"},\"spec\":"
+                  "{\"containers\":[{\"name\":\"main\",\"image\":\"i\"}],\"ephemeralContainers\":[{\"name\":\"dbg\","
+                  "\"image\":\"i\"}]}}",
+                  "spec.ephemeralContainers: Forbidden: cannot be set on create");
+    expect_debug("", "{" DEBUGGER ",'targetContainerName':'main','stdin':true,'tty':true}", "");
+    expect_debug("{" DEBUGGER "}", "{" DEBUGGER "},{'name':'two','image':'i'}", "");
+    expect_debug("{" DEBUGGER "}", "",
+                 "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"dbg\" may not be removed");
+    expect_debug("{" DEBUGGER "}", "{" DEBUGGER ",'command':['x']}",
+                 "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"dbg\" may not be changed");
+    expect_debug("", "{'name':'main','image':'i'}", "spec.ephemeralContainers[0].name: Duplicate value: \"main\"");
+    expect_debug("", "{" DEBUGGER ",'targetContainerName':'who'}",
+                 "spec.ephemeralContainers[0].targetContainerName: Not found: \"who\"");
+    expect_debug("", "{" DEBUGGER ",'restartPolicy':'Always','resources':{'limits':{'cpu':'1'}}}",
+                 "spec.ephemeralContainers[0].resources: Forbidden: cannot be set for an Ephemeral Container\n"
+                 "spec.ephemeralContainers[0].restartPolicy: Forbidden: cannot be set for an Ephemeral Container");
+}
+
 static void test_other_kinds(void **state) {
     expect_create(
         "{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"metadata\":{\"name\":\"j\",\"namespace\":\"n\",\"uid\":\"u\"},"
@@ -411,13 +449,14 @@ static void test_many_mistakes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_metadata),    cmocka_unit_test(test_pod),
-        cmocka_unit_test(test_containers),  cmocka_unit_test(test_volumes),
-        cmocka_unit_test(test_pod_update),  cmocka_unit_test(test_deployment),
-        cmocka_unit_test(test_controllers), cmocka_unit_test(test_configuration),
-        cmocka_unit_test(test_service),     cmocka_unit_test(test_cluster_kinds),
-        cmocka_unit_test(test_other_kinds), cmocka_unit_test(test_update_metadata),
-        cmocka_unit_test(test_message),     cmocka_unit_test(test_many_mistakes),
+        cmocka_unit_test(test_metadata),        cmocka_unit_test(test_pod),
+        cmocka_unit_test(test_containers),      cmocka_unit_test(test_volumes),
+        cmocka_unit_test(test_pod_update),      cmocka_unit_test(test_deployment),
+        cmocka_unit_test(test_controllers),     cmocka_unit_test(test_configuration),
+        cmocka_unit_test(test_service),         cmocka_unit_test(test_cluster_kinds),
+        cmocka_unit_test(test_other_kinds),     cmocka_unit_test(test_ephemeral_containers),
+        cmocka_unit_test(test_update_metadata), cmocka_unit_test(test_message),
+        cmocka_unit_test(test_many_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
