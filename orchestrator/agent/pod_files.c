@@ -8,8 +8,7 @@
 #include "podium/base/path.h"
 
 #define HOSTNAME_MAX    63
-#define SEARCH_MAX      32 /* MaxDNSSearchPaths */
-#define NAMESERVERS_MAX 3
+#define UTS_NAME_MAX    64 /* what the kernel takes */
 #define HOSTS_BYTES_MAX (1024u * 1024u)
 
 static bool uses_host_network(const struct json *pod) {
@@ -29,6 +28,26 @@ char *pod_hostname(const struct json *pod) {
     return xstrndup(name, n);
 }
 
+int pod_uts_name(const struct json *pod, const char *cluster_domain, char **ret, struct error *err) {
+    const char *subdomain = json_str_or(json_path(pod, "spec", "subdomain"), "");
+    char *name = pod_hostname(pod);
+
+    if (*name && *subdomain && json_bool_or(json_path(pod, "spec", "setHostnameAsFQDN"), false)) {
+        _cleanup_free_ char *host = name;
+        name = xasprintf("%s.%s.%s.svc.%s", host, subdomain, pod_meta(pod, "namespace"), cluster_domain);
+    }
+    size_t n = strlen(name);
+    if (n > UTS_NAME_MAX) {
+        _cleanup_free_ char *too_long = name;
+        return error_set(err, -EINVAL,
+                         "Failed to construct FQDN from Pod hostname and cluster domain, FQDN %s is too long (%d "
+                         "characters is the max, %zu characters requested)",
+                         too_long, UTS_NAME_MAX, n);
+    }
+    *ret = name;
+    return 0;
+}
+
 static void add_aliases(const struct json *aliases, struct strbuf *out) {
     if (json_len(aliases) > 0)
         strbuf_adds(out, "\n# Entries added by HostAliases.\n");
@@ -46,6 +65,7 @@ void pod_hosts_text(const struct pod_context *ctx, const char *cluster_domain, s
     _cleanup_free_ char *hostname = pod_hostname(ctx->pod);
 
     if (uses_host_network(ctx->pod)) {
+        strbuf_adds(out, "# Kubernetes-managed hosts file (host network).\n");
         if (file_read("/etc/hosts", HOSTS_BYTES_MAX, out, NULL) < 0)
             strbuf_adds(out, "127.0.0.1\tlocalhost\n");
     } else {
@@ -63,89 +83,18 @@ void pod_hosts_text(const struct pod_context *ctx, const char *cluster_domain, s
 
 /* --- resolv.conf --- */
 
-struct resolver {
-    char **servers, **searches, **options;
-};
+/* The node's own, or what systemd-resolved knows of when that says only to ask it. */
+static void read_host_resolver(struct strbuf *out) {
+    struct strbuf behind = STRBUF_INIT;
 
-static void push_new(char ***v, const char *s, size_t max) {
-    for (char **p = *v; *p; p++)
-        if (strcmp(*p, s) == 0)
-            return;
-    if (*s && strv_len(*v) < max)
-        strv_push_dup(v, s);
-}
-
-static void take_list(char ***v, const struct json *list, size_t max) {
-    for (size_t i = 0; i < json_len(list); i++)
-        push_new(v, json_str_or(json_at(list, i), ""), max);
-}
-
-static void take_host(struct resolver *r, const char *text) {
-    _cleanup_free_ char *copy = xstrdup(text);
-    char *rest = copy, *line;
-
-    while ((line = strsep(&rest, "\n"))) {
-        char *word, *key = strsep(&line, " \t");
-        char ***v = strcmp(key, "nameserver") == 0                             ? &r->servers
-                    : strcmp(key, "search") == 0 || strcmp(key, "domain") == 0 ? &r->searches
-                    : strcmp(key, "options") == 0                              ? &r->options
-                                                                               : NULL;
-        while (v && line && (word = strsep(&line, " \t")))
-            push_new(v, word, v == &r->servers ? NAMESERVERS_MAX : SEARCH_MAX);
+    if (file_read("/etc/resolv.conf", HOSTS_BYTES_MAX, out, NULL) < 0)
+        strbuf_reset(out);
+    if (resolver_is_local_stub(strbuf_str(out)) &&
+        file_read("/run/systemd/resolve/resolv.conf", HOSTS_BYTES_MAX, &behind, NULL) >= 0) {
+        strbuf_reset(out);
+        strbuf_adds(out, strbuf_str(&behind));
     }
-}
-
-/* ndots:5 and ndots:2 are the same option: the later one counts. */
-static void set_option(char ***options, const char *name, const char *value) {
-    char *text = value && *value ? xasprintf("%s:%s", name, value) : xstrdup(name);
-    size_t n = strcspn(text, ":");
-
-    for (char **p = *options; *p; p++)
-        if (strcspn(*p, ":") == n && strncmp(*p, text, n) == 0) {
-            free(*p);
-            *p = text;
-            return;
-        }
-    strv_push(options, text);
-}
-
-void pod_resolv_conf_text(const struct pod_context *ctx, const struct json *dns, const char *cluster_domain,
-                          const char *host_resolv_conf, struct strbuf *out) {
-    const char *policy = json_str_or(json_path(ctx->pod, "spec", "dnsPolicy"), "ClusterFirst");
-    const struct json *own = json_path(ctx->pod, "spec", "dnsConfig");
-    struct resolver r = {strv_new(), strv_new(), strv_new()};
-    bool cluster = strcmp(policy, "ClusterFirstWithHostNet") == 0 ||
-                   (strcmp(policy, "ClusterFirst") == 0 && !uses_host_network(ctx->pod));
-
-    if (cluster && json_len(json_get(dns, "servers")) > 0) {
-        _cleanup_free_ char *mine = xasprintf("%s.svc.%s", pod_meta(ctx->pod, "namespace"), cluster_domain);
-        _cleanup_free_ char *services = xasprintf("svc.%s", cluster_domain);
-        push_new(&r.searches, mine, SEARCH_MAX);
-        push_new(&r.searches, services, SEARCH_MAX);
-        push_new(&r.searches, cluster_domain, SEARCH_MAX);
-        take_list(&r.servers, json_get(dns, "servers"), NAMESERVERS_MAX);
-        take_list(&r.searches, json_get(dns, "searches"), SEARCH_MAX);
-        take_list(&r.options, json_get(dns, "options"), SEARCH_MAX);
-        if (strv_len(r.options) == 0)
-            strv_push_dup(&r.options, "ndots:5");
-    } else if (strcmp(policy, "None") != 0) {
-        take_host(&r, host_resolv_conf); /* also when the cluster has no DNS to go first */
-    }
-    take_list(&r.servers, json_get(own, "nameservers"), NAMESERVERS_MAX);
-    take_list(&r.searches, json_get(own, "searches"), SEARCH_MAX);
-    for (size_t i = 0; i < json_len(json_get(own, "options")); i++) {
-        const struct json *o = json_at(json_get(own, "options"), i);
-        set_option(&r.options, json_str_or(json_get(o, "name"), ""), json_str(json_get(o, "value")));
-    }
-    for (char **s = r.servers; *s; s++)
-        strbuf_addf(out, "nameserver %s\n", *s);
-    for (char **s = r.searches; *s; s++)
-        strbuf_addf(out, "%s%s%s", s == r.searches ? "search " : " ", *s, s[1] ? "" : "\n");
-    for (char **s = r.options; *s; s++)
-        strbuf_addf(out, "%s%s%s", s == r.options ? "options " : " ", *s, s[1] ? "" : "\n");
-    strv_free(r.servers);
-    strv_free(r.searches);
-    strv_free(r.options);
+    strbuf_finish(&behind);
 }
 
 static int write_text(const char *dir, const char *name, const struct strbuf *text, struct error *err) {
@@ -154,15 +103,16 @@ static int write_text(const char *dir, const char *name, const struct strbuf *te
 }
 
 int pod_files_write(const struct pod_context *ctx, const struct json *dns, const char *cluster_domain,
-                    struct error *err) {
+                    const char *uts_name, pod_resolver_event event, void *userdata, struct error *err) {
     _cleanup_strbuf_ struct strbuf hosts = STRBUF_INIT, name = STRBUF_INIT, resolv = STRBUF_INIT, host = STRBUF_INIT;
-    _cleanup_free_ char *dir = path_join(ctx->run_dir, "etc"), *hostname = pod_hostname(ctx->pod);
+    _cleanup_free_ char *dir = path_join(ctx->run_dir, "etc");
 
-    pod_hosts_text(ctx, cluster_domain, &hosts);
-    strbuf_addf(&name, "%s\n", hostname);
-    if (file_read("/etc/resolv.conf", HOSTS_BYTES_MAX, &host, NULL) < 0)
-        strbuf_reset(&host);
-    pod_resolv_conf_text(ctx, dns, cluster_domain, strbuf_str(&host), &resolv);
+    pod_hosts_text(ctx, json_str_or(json_get(dns, "domain"), cluster_domain), &hosts);
+    strbuf_addf(&name, "%s\n", uts_name);
+    read_host_resolver(&host);
+    const struct pod_resolver_input in = {
+        .pod = ctx->pod, .dns = dns, .cluster_domain = cluster_domain, .host_resolv_conf = strbuf_str(&host)};
+    pod_resolver_text(&in, &resolv, event, userdata);
     int r = mkdir_parents(dir, 0755, err);
     if (r == 0)
         r = write_text(dir, "hosts", &hosts, err);

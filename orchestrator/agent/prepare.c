@@ -140,8 +140,8 @@ static int make_folders(const struct agent_pod *pod, struct error *err) {
     return 0;
 }
 
-static int build(struct agent_pod *pod, const struct pod_context *ctx, const struct volume_set *volumes) {
-    _cleanup_free_ char *hostname = pod_hostname(pod->desired);
+static int build(struct agent_pod *pod, const struct pod_context *ctx, const struct volume_set *volumes,
+                 const char *hostname) {
     const struct build b = {pod, ctx, volumes, hostname};
     _cleanup_json_ struct json *lists = json_object(), *doc = NULL;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
@@ -162,7 +162,21 @@ static int build(struct agent_pod *pod, const struct pod_context *ctx, const str
     return r < 0 ? pod_problem_set(&pod->problem, "FailedCreatePodSandBox", NULL, "%s", error_text(&err, r)) : 0;
 }
 
+static void on_resolver_event(void *userdata, const char *reason, const char *message) {
+    agent_event(userdata, NULL, "Warning", reason, "%s", message);
+}
+
+/* The files in its /etc; *ret_hostname is the caller's. */
+static int write_files(struct agent_pod *pod, const struct pod_context *ctx, char **ret_hostname, struct error *err) {
+    const struct json *dns = json_get(pod->agent->network, "dns");
+    const char *domain = json_str_or(json_get(dns, "domain"), pod->agent->cluster_domain);
+    int r = pod_uts_name(pod->desired, domain, ret_hostname, err);
+
+    return r < 0 ? r : pod_files_write(ctx, dns, domain, *ret_hostname, on_resolver_event, pod, err);
+}
+
 int prepare_pod(struct agent_pod *pod) {
+    _cleanup_free_ char *hostname = NULL;
     _cleanup_(volumes_finish) struct volume_set volumes = {0};
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     struct pod_context ctx;
@@ -172,7 +186,7 @@ int prepare_pod(struct agent_pod *pod) {
         r = make_folders(pod, &err);
     agent_pod_context(pod, &ctx);
     if (r == 0)
-        r = pod_files_write(&ctx, json_get(pod->agent->network, "dns"), pod->agent->cluster_domain, &err);
+        r = write_files(pod, &ctx, &hostname, &err);
     if (r < 0)
         return pod_problem_set(&pod->problem, "FailedCreatePodSandBox", NULL, "%s", error_text(&err, r));
     r = volumes_prepare(&ctx, &volumes, &pod->problem);
@@ -180,5 +194,5 @@ int prepare_pod(struct agent_pod *pod) {
         return r;
     if (pod_images_ensure(pod) < 0)
         return images_awaited(pod);
-    return build(pod, &ctx, &volumes);
+    return build(pod, &ctx, &volumes, hostname);
 }
