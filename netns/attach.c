@@ -70,7 +70,7 @@ static int set_hairpin(struct nl_sock *sock, int index, struct error *err) {
     return rc < 0 ? netlink_error(err, rc, "cannot set hairpin mode") : 0;
 }
 
-static int add_default_route(struct nl_sock *sock, int index, const char *gateway, struct error *err) {
+static int add_default_route(struct nl_sock *sock, int index, const char *gateway, bool alone, struct error *err) {
     _cleanup_route_ struct rtnl_route *route = rtnl_route_alloc();
     _cleanup_nladdr_ struct nl_addr *via = NULL, *any = NULL;
 
@@ -81,8 +81,9 @@ static int add_default_route(struct nl_sock *sock, int index, const char *gatewa
     struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
     rtnl_route_nh_set_ifindex(hop, index);
     rtnl_route_nh_set_gateway(hop, via);
-    rtnl_route_nh_set_flags(hop, RTNH_F_ONLINK); /* a /32 has no neighbours */
-    rtnl_route_add_nexthop(route, hop);          /* taken */
+    if (alone)
+        rtnl_route_nh_set_flags(hop, RTNH_F_ONLINK); /* a /32 has no neighbours */
+    rtnl_route_add_nexthop(route, hop);              /* taken */
     if (rc >= 0)
         rc = rtnl_route_set_dst(route, any);
     if (rc >= 0)
@@ -113,7 +114,7 @@ static int configure_inside(void *userdata, struct error *err) {
     if (r >= 0)
         r = netlink_link_up(sock, index, 0, err);
     if (r >= 0 && attach->gateway)
-        r = add_default_route(sock, index, attach->gateway, err);
+        r = add_default_route(sock, index, attach->gateway, nl_addr_get_prefixlen(in->address) == 32, err);
     return r < 0 ? error_prefix(err, r, "in the pod's network namespace") : 0;
 }
 

@@ -195,6 +195,16 @@ static in_addr_t ip(const char *text) {
     return address_of(text, 0).sin_addr.s_addr;
 }
 
+/* As a program that starts, or starts anew, does. */
+static void start(struct stage *s) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+
+    netns_services_free(s->services);
+    s->services = netns_services_new();
+    for (int i = 0; i < PODS; i++)
+        CHECK(netns_services_pod_add(s->services, s->endpoints[i].address, NULL, 0, &err) == 0);
+}
+
 static void set_stage(struct stage *s) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     char *cluster[] = {"10.77.0.0/16", "10.96.0.0/16", NULL};
@@ -214,7 +224,6 @@ static void set_stage(struct stage *s) {
     CHECK(netns_route_ensure("0.0.0.0/0", CLIENT, NULL, &err) == 0); /* somewhere for addresses of services */
     CHECK(netns_forwarding_enable(&err) == 0);
     CHECK(netns_firewall_ensure(&firewall, &err) == 0);
-    s->services = netns_services_new();
     for (int i = 0; i < PODS; i++) {
         char address[NETNS_CIDR_SIZE], owner[16];
         (void) snprintf(owner, sizeof(owner), "pod-%d", i);
@@ -226,8 +235,8 @@ static void set_stage(struct stage *s) {
         start_server(s->pods[i], 8080, i + 1);
         *strchr(address, '/') = 0;
         s->endpoints[i] = (struct netns_endpoint){ip(address), 8080};
-        CHECK(netns_services_pod_add(s->services, s->endpoints[i].address, NULL, 0, &err) == 0);
     }
+    start(s);
 }
 
 /* Changes the owner's frontend; n 0: none. */
@@ -252,7 +261,7 @@ static struct netns_frontend frontend(const struct stage *s, const char *address
 
 static void cluster_address(void) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    struct stage s;
+    struct stage s = {0};
 
     set_stage(&s);
     struct netns_frontend tcp = frontend(&s, VIP, 80, PODS), udp = tcp, two = frontend(&s, VIP, 80, 2);
@@ -288,7 +297,7 @@ static void cluster_address(void) {
 
 static void refused_and_dropped(void) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    struct stage s;
+    struct stage s = {0};
 
     set_stage(&s);
     struct netns_frontend tcp = frontend(&s, VIP, 80, 0), udp = tcp, port = frontend(&s, NULL, 30080, 0);
@@ -312,7 +321,7 @@ static void refused_and_dropped(void) {
 
 static void outside_addresses_and_ports(void) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    struct stage s;
+    struct stage s = {0};
 
     set_stage(&s);
     struct netns_frontend port = frontend(&s, NULL, 30080, PODS), external = frontend(&s, OUTSIDE, 80, PODS);
@@ -345,7 +354,7 @@ static void outside_addresses_and_ports(void) {
 
 static void affinity(void) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    struct stage s;
+    struct stage s = {0};
 
     set_stage(&s);
     struct netns_frontend all = frontend(&s, VIP, 80, PODS), less = all, port = frontend(&s, NULL, 30080, PODS);
@@ -361,8 +370,7 @@ static void affinity(void) {
         CHECK(answering(s.pods[i], SOCK_STREAM, VIP, 80, 20) == 1u << mine[i]);
     }
     /* the program starts anew: clients keep their endpoints */
-    netns_services_free(s.services);
-    s.services = netns_services_new();
+    start(&s);
     change(&s, "a", NULL, &all);
     for (int i = 0; i < PODS; i++)
         CHECK(answering(s.pods[i], SOCK_STREAM, VIP, 80, 10) == 1u << mine[i]);
@@ -398,7 +406,7 @@ static void affinity(void) {
 /* A program that starts anew puts everything in place again, while connections come all the time. */
 static void restart_without_a_gap(void) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    struct stage s;
+    struct stage s = {0};
 
     set_stage(&s);
     struct netns_frontend all = frontend(&s, VIP, 80, PODS), old = frontend(&s, "10.96.0.8", 80, 1);
@@ -416,10 +424,7 @@ static void restart_without_a_gap(void) {
     }
     int status = 0;
     for (int i = 0; waitpid(client, &status, WNOHANG) == 0; i++) {
-        netns_services_free(s.services);
-        s.services = netns_services_new();
-        for (int k = 0; k < PODS; k++)
-            CHECK(netns_services_pod_add(s.services, s.endpoints[k].address, NULL, 0, &err) == 0);
+        start(&s);
         change(&s, "a", NULL, &all);
     }
     CHECK(status == 0);
@@ -430,7 +435,7 @@ static void restart_without_a_gap(void) {
 
 static void removed_endpoints_end_connections(void) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    struct stage s;
+    struct stage s = {0};
 
     set_stage(&s);
     struct netns_frontend tcp = frontend(&s, VIP, 80, 2), udp = tcp, one = frontend(&s, VIP, 80, 1), one_udp = one;
@@ -465,7 +470,7 @@ static void removed_endpoints_end_connections(void) {
 
 static void host_ports(void) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    struct stage s;
+    struct stage s = {0};
     const struct netns_host_port any[] = {{0, IPPROTO_TCP, 8000, 8080}, {0, IPPROTO_UDP, 8000, 8080}};
     const struct netns_host_port one[] = {{ip(NODE), IPPROTO_TCP, 8001, 8080}};
 
@@ -496,7 +501,7 @@ static void host_ports(void) {
 /* Two that want the same address: the first has it; when it lets go, everything is to be told again. */
 static void contested_address(void) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    struct stage s;
+    struct stage s = {0};
 
     set_stage(&s);
     struct netns_frontend a = frontend(&s, OUTSIDE, 80, 1), b = a;
