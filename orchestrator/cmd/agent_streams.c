@@ -119,8 +119,8 @@ static void on_link_data(void *userdata, enum link_channel channel, const void *
 
     switch (channel) {
     case LINK_STDIN:
-        if (agent_exec_write(j->exec, p, n) > AGENT_EXEC_BUFFER_HIGH) /* writable() comes from above it only */
-            link_stream_pause(j->link, true);
+        /* also resumes: what is on its way comes in spite of a pause, and may find that there is room again */
+        link_stream_pause(j->link, agent_exec_write(j->exec, p, n) > AGENT_EXEC_BUFFER_HIGH);
         break;
     case LINK_STDIN_END:
         agent_exec_write_end(j->exec);
@@ -137,8 +137,8 @@ static void on_link_data(void *userdata, enum link_channel channel, const void *
 static void on_forward_link_data(void *userdata, enum link_channel channel, const void *p, size_t n) {
     struct joint *j = userdata;
 
-    if (channel == LINK_STDIN && agent_forward_write(j->forward, p, n) > AGENT_EXEC_BUFFER_HIGH)
-        link_stream_pause(j->link, true);
+    if (channel == LINK_STDIN)
+        link_stream_pause(j->link, agent_forward_write(j->forward, p, n) > AGENT_EXEC_BUFFER_HIGH);
     else if (channel == LINK_STDIN_END)
         agent_forward_write_end(j->forward);
 }

@@ -99,7 +99,7 @@ size_t conduit_queued(const struct conduit *c) {
 static void watch(struct conduit *c) {
     bool reads = c->draining || !c->paused || c->finishing;
 
-    (void) sd_event_source_set_io_events(c->io, (reads ? (uint32_t) EPOLLIN : 0) |
+    (void) sd_event_source_set_io_events(c->io, (reads ? (uint32_t) EPOLLIN : (uint32_t) EPOLLRDHUP) |
                                                     (conduit_queued(c) > 0 ? (uint32_t) EPOLLOUT : 0));
 }
 
@@ -238,7 +238,7 @@ static void read_some(struct conduit *c) {
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata) {
     struct conduit *c = userdata;
 
-    if (events & (EPOLLHUP | EPOLLERR) && !(events & EPOLLIN) && c->paused) {
+    if (c->paused && !c->finishing && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))) {
         break_off(c); /* nothing is read at the moment, so nobody else would notice */
         return 0;
     }
