@@ -30,9 +30,9 @@ static size_t split(char *copy, const char *labels[LABELS_MAX]) {
         if (n == LABELS_MAX)
             return LABELS_MAX + 1;
         labels[n++] = dot ? dot + 1 : copy;
-        *(dot ? dot : copy) = 0;
         if (!dot)
             break;
+        *dot = 0;
     }
     return n;
 }
