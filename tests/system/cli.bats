@@ -211,8 +211,8 @@ a_pod() { p get pods -l app=web -o jsonpath='{.items[0].metadata.name}'; }
     run p status
     [ "$status" -eq 0 ]
     [[ "$output" == *"1 of 1 ready"*"All is well."* ]]
-    printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: lost}\nspec: {containers: [{name: x, image: "nowhere:1"}]}\n' | p create -f -
-    p wait pod/lost --for='jsonpath={.status.containerStatuses[0].state.waiting.reason}' --timeout=20s
+    printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: lost}\nspec: {containers: [{name: x, image: "nowhere:1", imagePullPolicy: Never}]}\n' | p create -f -
+    p wait pod/lost --for='jsonpath={.status.containerStatuses[0].state.waiting.reason}=ErrImageNeverPull' --timeout=20s
     run p status
     [ "$status" -eq 1 ]
     [[ "$output" == *"pod default/lost, container x: "*Image* ]]

@@ -411,8 +411,7 @@ containers: [{name: c, image: nginx:demo, command: [sleep, "1000"]}]'
     run kube exec names -- cat /etc/resolv.conf
     echo "$output"
     grep -q '^options .*timeout:1' <<<"$output"
-    # the node's own servers, as long as the cluster has no DNS
-    [ "$(grep '^nameserver' <<<"$output")" = "$(on_node "$(pod_node names)" grep '^nameserver' /etc/resolv.conf)" ]
+    [ "$(grep '^nameserver' <<<"$output")" = "nameserver $(kube -n kube-system get service kube-dns -o jsonpath='{.spec.clusterIP}')" ]
     [ "$(kube exec names -- cat /proc/1/comm)" = sleep ]
     [ "$(kube exec names -- ls /sys/class/net)" = $'eth0\nlo' ]
     pods_gone names
