@@ -51,21 +51,21 @@ YAML
 
 @test "unknown image: the pod waits with a reason, and starts when the image comes" {
     pod waits <<<'
-containers: [{name: c, image: "orchestra:1", command: [sleep, "1000"]}]'
+containers: [{name: c, image: "127.0.0.1:1/orchestra:1", command: [sleep, "1000"]}]'
     pod never <<<'
-containers: [{name: c, image: "orchestra:1", imagePullPolicy: Never, command: [sleep, "1000"]}]'
+containers: [{name: c, image: "127.0.0.1:1/orchestra:1", imagePullPolicy: Never, command: [sleep, "1000"]}]'
     pod_wait never '.status.containerStatuses[0].state.waiting.reason=ErrImageNeverPull'
     reason() { [[ "$(state waits waiting.reason)" =~ ^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull)$ ]]; }
     wait_until 5 reason
-    [[ "$(state waits waiting.message)" == *orchestra:1* ]]
+    [[ "$(state waits waiting.message)" == *127.0.0.1:1/orchestra:1* ]]
     [ "$(pod_get waits .status.phase)" = Pending ]
     failed() { has_event Pod waits Failed; }
     wait_until 5 failed
-    "$BIN/podium" image import "$IMAGE" --name orchestra:1 --cluster "$CLUSTER" --dir "$DIR" --quiet 3>&-
+    "$BIN/podium" image import "$IMAGE" --name 127.0.0.1:1/orchestra:1 --cluster "$CLUSTER" --dir "$DIR" --quiet 3>&-
     pod_ready waits 20
     pod_ready never 20
     pods_gone waits never
-    for n in 1 2; do "$BIN/baton" --root "$DIR/runtime" exec "$CLUSTER-podium-$n" /usr/local/lib/podium/podium image rm orchestra:1 3>&-; done
+    for n in 1 2; do "$BIN/baton" --root "$DIR/runtime" exec "$CLUSTER-podium-$n" /usr/local/lib/podium/podium image rm 127.0.0.1:1/orchestra:1 3>&-; done
 }
 
 @test "command not found: a clear container state, and nothing is left after deletion" {
