@@ -9,6 +9,7 @@
 #include "orchestrator/agent/probes/probes.h"
 #include "orchestrator/agent/probes/target.h"
 #include "orchestrator/agent/volumes.h"
+#include "orchestrator/images/reference.h"
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
 #include "podium/base/path.h"
@@ -24,9 +25,19 @@ static int images_awaited(struct agent_pod *pod) {
     return r;
 }
 
-/* What tells which image runs: how it can be pulled again; its own digest when it came from an archive. */
-static const char *image_id(const struct image *image) {
-    return image->repo_digests[0] ? image->repo_digests[0] : image->digest;
+/* What tells which image runs: the digest it was pulled by under its name, its own when it came from an archive. */
+static const char *image_id(const struct image *image, const struct json *container) {
+    _cleanup_(image_reference_finish) struct image_reference reference = {0};
+
+    if (image_reference_parse(json_str_or(json_get(container, "image"), ""), &reference, NULL) < 0)
+        return image->digest;
+    for (char **d = image->repo_digests; *d; d++) {
+        size_t n = strlen(reference.repository);
+        if (strncmp(*d, reference.repository, n) == 0 && (*d)[n] == '@' &&
+            (!reference.digest || strcmp(*d + n + 1, reference.digest) == 0))
+            return *d;
+    }
+    return image->digest;
 }
 
 struct build {
@@ -44,7 +55,7 @@ static int add_container(const struct build *b, const struct json *container, st
     int r = pod_image_take(pod, container, &image);
     if (r < 0)
         return pod->problem.reason ? r : images_awaited(pod);
-    json_set(&pod->image_ids, json_str_or(json_get(container, "name"), ""), json_string(image_id(&image)));
+    json_set(&pod->image_ids, json_str_or(json_get(container, "name"), ""), json_string(image_id(&image, container)));
     struct oci_config_input in = {
         .ctx = b->ctx, .container = container, .image = &image, .volumes = b->volumes, .hostname = b->hostname};
     r = oci_config_build(&in, &out, &pod->problem);

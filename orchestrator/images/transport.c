@@ -280,9 +280,9 @@ static int look(struct run *run, struct error *err) {
         if (bytes != run->bytes) {
             run->bytes = bytes;
             run->deadline = now + (run->t->stall_usec ? run->t->stall_usec : STALL_USEC);
-            if (run->progress)
-                run->progress(run->userdata, bytes);
         }
+        if (run->progress)
+            run->progress(run->userdata, bytes);
     }
     if (now < run->deadline)
         return 0;

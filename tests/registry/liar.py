@@ -99,8 +99,8 @@ def index(repo, *descriptors, tag="1"):
 
 def honest():
     config = {"User": "musician", "Entrypoint": ["/bin/busybox", "sh", "-c"],
-              "Cmd": ["echo user=$(busybox id -u) dir=$(busybox pwd) env=$TUNE; ls() { busybox ls $*; }; "
-                      "echo data=$(ls /data) etc=$(ls /etc); trap 'echo stopped; exit 0' USR1; "
+              "Cmd": ["echo user=$(busybox id -u) dir=$(busybox pwd) env=$TUNE; "
+                      "echo data=$(busybox ls /data) old=$(busybox ls /etc | busybox grep -c old); trap 'echo stopped; exit 0' USR1; "
                       "while :; do busybox sleep 0.1; done"],
               "Env": ["PATH=/bin", "TUNE=allegro"], "WorkingDir": "/work", "StopSignal": "SIGUSR1",
               "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/cache": {}}}
@@ -142,6 +142,8 @@ def liars():
     image("small", BASE, sizes={0: 10})
     lies["endless"] = (digest(packed), None)
     image("endless", BASE)
+    _, (_, packed) = image("slow", BASE, tar(("etc/slow", os.urandom(1000000))))
+    lies["slow"] = (digest(packed), "slow")
     manifests["manifest", "1"] = (OCI + "manifest.v1+json", b'{"schemaVersion":2,"layers":[')
     manifests["both", "1"] = (OCI + "index.v1+json", b'{"schemaVersion":2,"manifests":[],"layers":[]}')
     # what is given under a digest has another
@@ -194,6 +196,11 @@ class Handler(BaseHTTPRequestHandler):
             bad, change = lies.get(repo, (None, None))
             if ref == bad and not change:
                 return self.endless()
+            if ref == bad and change == "slow":
+                self.close_connection = True
+                self.answer(200, data[:len(data) // 2], "application/octet-stream", len(data))
+                self.wfile.flush()
+                return threading.Event().wait(600)
             if ref == bad:
                 self.close_connection = True
                 return self.answer(200, change(data), "application/octet-stream", len(data))

@@ -63,14 +63,23 @@ static void note_result(struct image_folder *f, const struct json *ok, const cha
     save(f);
 }
 
+/* The text without the path some errors begin with. */
+static const char *after(const char *text, const char *dir, const char *name) {
+    _cleanup_free_ char *path = path_join(dir, name);
+    size_t n = strlen(path);
+
+    return strncmp(text, path, n) == 0 && strncmp(text + n, ": ", 2) == 0 ? text + n + 2 : text;
+}
+
 static void on_done(void *userdata, const struct json *ok, int code, const char *text) {
     struct image_folder *f = userdata;
 
     image_worker_free(steal(&f->worker));
     note_result(f, ok, text);
-    _cleanup_free_ char *message = ok ? xasprintf("Imported %zu image%s from %s/%s", json_len(json_get(ok, "digests")),
-                                                  json_len(json_get(ok, "digests")) == 1 ? "" : "s", f->path, f->name)
-                                      : xasprintf("Cannot import %s/%s: %s", f->path, f->name, text);
+    _cleanup_free_ char *message =
+        ok ? xasprintf("Imported %zu image%s from %s/%s", json_len(json_get(ok, "digests")),
+                       json_len(json_get(ok, "digests")) == 1 ? "" : "s", f->path, f->name)
+           : xasprintf("Cannot import %s/%s: %s", f->path, f->name, after(text, f->path, f->name));
     agent_node_event(f->agent, ok ? "Normal" : "Warning", ok ? "ImageImported" : "ImageImportFailed", message);
     free(steal(&f->name));
     free(steal(&f->stamp));
