@@ -267,7 +267,8 @@ static bool fill(struct allocation *a) {
     bool health = balanced && strcmp(json_str_or(json_get(spec, "externalTrafficPolicy"), ""), "Local") == 0;
     if (is_type(spec, "ExternalName"))
         return true;
-    check_families(a);
+    if (!headless || json_len(json_get(spec, "selector")))
+        check_families(a);
     if (node_ports)
         claim_asked_ports(a);
     if (a->errors->n > 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Endpoints, EndpointSlices, Ingresses, NetworkPolicies. */
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "orchestrator/object/kind_rules.h"
@@ -9,9 +10,43 @@ static const struct place spec_place = {.name = "spec"};
 
 /* --- endpoints --- */
 
+static const char *special_v4(uint32_t a) {
+    if (a == 0)
+        return "may not be unspecified (0.0.0.0 or ::)";
+    if (a >> 24 == 127)
+        return "may not be in the loopback range (127.0.0.0/8, ::1/128)";
+    if (a >> 16 == 0xa9fe)
+        return "may not be in the link-local range (169.254.0.0/16, fe80::/10)";
+    return a >> 8 == 0xe00000 ? "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)" : NULL;
+}
+
+static const char *special_v6(const struct in6_addr *a) {
+    if (IN6_IS_ADDR_UNSPECIFIED(a))
+        return special_v4(0);
+    if (IN6_IS_ADDR_LOOPBACK(a))
+        return special_v4(INADDR_LOOPBACK);
+    if (IN6_IS_ADDR_LINKLOCAL(a))
+        return special_v4(0xa9fe0000);
+    return IN6_IS_ADDR_MC_LINKLOCAL(a) ? special_v4(0xe0000001) : NULL;
+}
+
+void rules_reachable_address(struct field_errors *e, const struct place *at, const char *ip) {
+    struct in6_addr six;
+    struct in_addr four;
+    const char *problem = NULL;
+    if (!check_name(e, at, ip, name_form_ip))
+        return;
+    if (inet_pton(AF_INET, ip, &four) == 1)
+        problem = special_v4(ntohl(four.s_addr));
+    else if (inet_pton(AF_INET6, ip, &six) == 1)
+        problem = special_v6(&six);
+    if (problem)
+        complain_invalid_text(e, at, ip, "%s", problem);
+}
+
 static void check_endpoint_address(struct field_errors *e, const struct place *at, const struct json *address) {
     struct place ip = place_in(at, "ip");
-    check_name(e, &ip, json_str_or(json_get(address, "ip"), ""), name_form_ip);
+    rules_reachable_address(e, &ip, json_str_or(json_get(address, "ip"), ""));
     check_member_name(e, at, address, "hostname", false, name_form_dns1123_label);
     check_member_name(e, at, address, "nodeName", false, name_form_dns1123_subdomain);
 }
@@ -43,17 +78,27 @@ void rules_endpoints(struct field_errors *e, const struct json *object) {
     }
 }
 
+static void check_slice_address(struct field_errors *e, const struct place *at, const char *address, const char *type) {
+    bool six = strcmp(type, "IPv6") == 0;
+    if (strcmp(type, "FQDN") == 0)
+        check_name(e, at, address, name_form_dns1123_subdomain);
+    else if (name_is_ipv6(address) != six)
+        complain_invalid_text(e, at, address, "must be a valid %s address", six ? "IPv6" : "IPv4");
+    else
+        rules_reachable_address(e, at, address);
+}
+
 static void check_slice_endpoint(struct field_errors *e, const struct place *at, const struct json *endpoint,
-                                 name_form form) {
+                                 const char *type) {
     struct place list = place_in(at, "addresses");
     const struct json *addresses = json_get(endpoint, "addresses");
     if (!json_len(addresses))
         complain_required(e, &list, "must contain at least 1 address");
     else if (json_len(addresses) > 100)
         complain_too_many(e, &list, json_len(addresses), 100);
-    for (size_t i = 0; form && i < json_len(addresses); i++) {
+    for (size_t i = 0; *type && i < json_len(addresses); i++) {
         struct place one = place_at(&list, i);
-        check_name(e, &one, json_str_or(json_at(addresses, i), ""), form);
+        check_slice_address(e, &one, json_str_or(json_at(addresses, i), ""), type);
     }
     check_member_name(e, at, endpoint, "hostname", false, name_form_dns1123_label);
     check_member_name(e, at, endpoint, "nodeName", false, name_form_dns1123_subdomain);
@@ -64,14 +109,13 @@ void rules_endpoint_slice(struct field_errors *e, const struct json *object) {
     static const struct place endpoints = {.name = "endpoints"}, ports = {.name = "ports"};
     const struct json *list = json_get(object, "endpoints");
     const char *type = json_str_or(json_get(object, "addressType"), "");
-    name_form form = strcmp(type, "FQDN") == 0 ? name_form_dns1123_subdomain : name_form_ip;
     _cleanup_(hashmap_freep) struct hashmap *names = NULL;
     check_one_of(e, NULL, object, "addressType", true, types);
     if (json_len(list) > 1000)
         complain_too_many(e, &endpoints, json_len(list), 1000);
     for (size_t i = 0; i < json_len(list); i++) {
         struct place one = place_at(&endpoints, i);
-        check_slice_endpoint(e, &one, json_at(list, i), *type ? form : NULL);
+        check_slice_endpoint(e, &one, json_at(list, i), type);
     }
     for (size_t i = 0; i < json_len(json_get(object, "ports")); i++) {
         const struct json *port = json_at(json_get(object, "ports"), i);

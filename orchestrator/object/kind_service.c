@@ -107,7 +107,7 @@ static void check_external(struct field_errors *e, const struct json *spec) {
     }
     for (size_t i = 0; i < json_len(json_get(spec, "externalIPs")); i++) {
         struct place at = place_at(&ips, i);
-        check_name(e, &at, json_str_or(json_at(json_get(spec, "externalIPs"), i), ""), name_form_ip);
+        rules_reachable_address(e, &at, json_str_or(json_at(json_get(spec, "externalIPs"), i), ""));
     }
     if (json_len(json_get(spec, "loadBalancerSourceRanges")) && !balanced)
         complain_forbidden(e, &ranges, "may only be used when `type` is 'LoadBalancer'");
@@ -129,7 +129,24 @@ static void check_external(struct field_errors *e, const struct json *spec) {
                          "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
 }
 
+static void check_status(struct field_errors *e, const struct json *object) {
+    static const struct place status = {.name = "status"};
+    struct place balancer = place_in(&status, "loadBalancer"), list = place_in(&balancer, "ingress");
+    const struct json *ingress = json_path(object, "status", "loadBalancer", "ingress");
+    if (json_len(ingress) && !is_type(json_get(object, "spec"), "LoadBalancer")) {
+        complain_forbidden(e, &list, "may only be used when `spec.type` is \"LoadBalancer\"");
+        return;
+    }
+    for (size_t i = 0; i < json_len(ingress); i++) {
+        struct place at = place_at(&list, i), ip = place_in(&at, "ip");
+        if (json_str_len(json_get(json_at(ingress, i), "ip")))
+            check_name(e, &ip, json_str(json_get(json_at(ingress, i), "ip")), name_form_ip);
+        check_member_name(e, &at, json_at(ingress, i), "hostname", false, name_form_dns1123_subdomain);
+    }
+}
+
 void rules_service(struct field_errors *e, const struct json *object) {
+    static const char *const distributions[] = {"PreferClose", NULL};
     const struct json *spec = json_get(object, "spec");
     struct place selector = place_in(&spec_place, "selector"), config = place_in(&spec_place, "sessionAffinityConfig");
     struct place client = place_in(&config, "clientIP"), timeout = place_in(&client, "timeoutSeconds");
@@ -139,6 +156,8 @@ void rules_service(struct field_errors *e, const struct json *object) {
     check_service_ports(e, spec);
     check_cluster_ips(e, spec);
     check_external(e, spec);
+    check_one_of(e, &spec_place, spec, "trafficDistribution", false, distributions);
+    check_status(e, object);
     const struct json *seconds = json_path(spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds");
     if (strcmp(json_str_or(json_get(spec, "sessionAffinity"), ""), "ClientIP") == 0) {
         int64_t v = json_int_or(seconds, 0);
@@ -149,11 +168,23 @@ void rules_service(struct field_errors *e, const struct json *object) {
     }
 }
 
+static bool is_balanced_locally(const struct json *spec) {
+    return is_type(spec, "LoadBalancer") &&
+           strcmp(json_str_or(json_get(spec, "externalTrafficPolicy"), ""), "Local") == 0;
+}
+
 void rules_service_update(struct field_errors *e, const struct json *object, const struct json *old) {
     struct place list = place_in(&spec_place, "clusterIPs"), first = place_at(&list, 0);
+    struct place health = place_in(&spec_place, "healthCheckNodePort"),
+                 class = place_in(&spec_place, "loadBalancerClass");
     const struct json *spec = json_get(object, "spec"), *before = json_get(old, "spec");
     const char *ip = json_str_or(json_get(spec, "clusterIP"), ""),
                *was = json_str_or(json_get(before, "clusterIP"), "");
+    if (is_balanced_locally(spec) && is_balanced_locally(before))
+        check_immutable(e, &health, json_get(spec, "healthCheckNodePort"), json_get(before, "healthCheckNodePort"));
+    if (is_type(spec, "LoadBalancer") && is_type(before, "LoadBalancer") &&
+        !json_equal(json_get(spec, "loadBalancerClass"), json_get(before, "loadBalancerClass")))
+        complain_invalid(e, &class, json_get(spec, "loadBalancerClass"), "may not change once set");
     if (is_type(spec, "ExternalName") || is_type(before, "ExternalName"))
         return;
     if (*was && strcmp(ip, was) != 0)

@@ -39,16 +39,34 @@ static void sync_cluster_ips(struct json **spec) {
         json_set(spec, "clusterIP", json_ref(json_at(ips, 0)));
 }
 
+static struct json *family_of(const char *ip) {
+    return json_string(strchr(ip, ':') ? "IPv6" : "IPv4");
+}
+
+/* Headless and without selector: whoever makes the endpoints knows their families, so both are allowed. */
+static bool is_for_all_families(const struct json *spec) {
+    return strcmp(json_str_or(json_get(spec, "clusterIP"), ""), "None") == 0 && !json_len(json_get(spec, "selector"));
+}
+
 static void default_families(struct json **spec) {
-    size_t n_ips = json_len(json_get(*spec, "clusterIPs")), n_families = json_len(json_get(*spec, "ipFamilies"));
+    const struct json *ips = json_get(*spec, "clusterIPs");
+    size_t n_ips = json_len(ips), n_families = json_len(json_get(*spec, "ipFamilies"));
+    bool all = is_for_all_families(*spec);
     if (json_is_null(json_get(*spec, "ipFamilyPolicy")))
-        json_set(spec, "ipFamilyPolicy", json_string(n_ips > 1 || n_families > 1 ? "RequireDualStack" : "SingleStack"));
+        json_set(spec, "ipFamilyPolicy",
+                 json_string(n_ips > 1 || n_families > 1 || (all && !n_families) ? "RequireDualStack" : "SingleStack"));
     if (n_families)
         return;
-    for (size_t i = 0; i < (n_ips ? n_ips : 1); i++) {
-        const char *ip = json_str_or(json_at(json_get(*spec, "clusterIPs"), i), "");
-        json_append(json_edit(spec, "ipFamilies"), json_string(strchr(ip, ':') ? "IPv6" : "IPv4"));
+    if (all) {
+        bool single = strcmp(json_str(json_get(*spec, "ipFamilyPolicy")), "SingleStack") == 0;
+        json_append(json_edit(spec, "ipFamilies"), json_string("IPv4"));
+        if (!single)
+            json_append(json_edit(spec, "ipFamilies"), json_string("IPv6"));
+        return;
     }
+    for (size_t i = 0; i < (n_ips ? n_ips : 1); i++)
+        json_append(json_edit(spec, "ipFamilies"),
+                    family_of(json_str_or(json_at(json_get(*spec, "clusterIPs"), i), "")));
 }
 
 void strategy_service_create(struct json **doc) {
@@ -146,6 +164,8 @@ void strategy_service_update(struct json **doc, const struct json *old) {
         is_balanced(*doc) || strcmp(type_of(*doc), "NodePort") == 0 || json_len(json_path(*doc, "spec", "externalIPs"));
     if (!external)
         drop_if_unchanged(doc, old, "externalTrafficPolicy");
+    if (is_balanced(old) && !is_balanced(*doc) && json_len(json_path(*doc, "status", "loadBalancer")))
+        json_set_path(doc, json_object(), "status", "loadBalancer");
     if (has_cluster_ip(*doc)) {
         sync_cluster_ips(json_edit(doc, "spec"));
         default_families(json_edit(doc, "spec"));
