@@ -15,6 +15,7 @@
 #include "orchestrator/agent/probes/http.h"
 #include "orchestrator/agent/probes/probes.h"
 #include "orchestrator/agent/security.h"
+#include "orchestrator/agent/services/datapath.h"
 #include "orchestrator/agent/services/table.h"
 #include "orchestrator/agent/status.h"
 #include "podium/base/alloc.h"
@@ -530,9 +531,12 @@ int agent_new(sd_event *loop, const struct agent_options *options, struct agent 
     int r = open_parts(agent, options, err);
     if (r < 0)
         return r;
-    if (!agent->no_network)
-        agent->dns =
-            node_dns_new(loop, agent->service_table, agent->bridge, agent->run_dir, agent->cluster_domain);
+    if (!agent->no_network) {
+        agent->dns = node_dns_new(loop, agent->service_table, agent->bridge, agent->run_dir, agent->cluster_domain);
+        agent->datapath = datapath_new(loop, agent->service_table, agent->node_name, agent_network_tell_pods, agent);
+        if (!agent->datapath)
+            return error_set(err, -EIO, "cannot use the event loop");
+    }
     *ret = steal(&agent);
     return 0;
 }
@@ -549,6 +553,7 @@ void agent_free(struct agent *agent) {
     image_pulls_free(agent->pulls);
     hashmap_free(agent->objects);
     node_dns_free(agent->dns);
+    datapath_free(agent->datapath);
     service_table_free(agent->service_table);
     hashmap_free(agent->stale);
     http_pool_free(agent->http);

@@ -94,7 +94,8 @@ struct agent {
 
     struct json *network; /* as agent_set_network() got it */
     struct ipam *ipam;
-    struct node_dns *dns; /* dns/node_dns.h; NULL without a network */
+    struct datapath *datapath; /* services/datapath.h; NULL without a network */
+    struct node_dns *dns;      /* dns/node_dns.h; NULL without a network */
 
     const struct agent_callbacks *callbacks;
     void *userdata;
@@ -148,6 +149,7 @@ int agent_network_address(struct agent_pod *pod, struct error *err) _must_check_
 int agent_network_attach(struct agent_pod *pod, struct error *err) _must_check_;
 void agent_network_release(struct agent_pod *pod);
 bool agent_network_known(const struct agent_pod *pod);
+void agent_network_tell_pods(void *agent); /* datapath_tell_pods */
 
 /* --- node_status.c --- */
 void node_capacity(struct agent *agent);

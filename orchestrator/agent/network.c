@@ -4,6 +4,7 @@
 
 #include "orchestrator/agent/dns/node_dns.h"
 #include "orchestrator/agent/model.h"
+#include "orchestrator/agent/services/datapath.h"
 #include "podium/base/alloc.h"
 #include "podium/base/log.h"
 #include "podium/base/path.h"
@@ -40,7 +41,23 @@ int agent_network_attach(struct agent_pod *pod, struct error *err) {
     (void) snprintf(address, sizeof(address), "%.*s/32", NETNS_ADDRESS_SIZE - 1, pod->ip);
     struct netns_attach attach = {
         .owner = pod->uid, .netns_fd = pod->netns_fd, .bridge = agent->bridge, .address = address, .gateway = gateway};
-    return netns_attach(&attach, err);
+    r = netns_attach(&attach, err);
+    return r == 0 ? datapath_pod_add(agent->datapath, pod->ip, pod->desired, err) : r;
+}
+
+void agent_network_tell_pods(void *userdata) {
+    struct agent *agent = userdata;
+    struct hashmap_iter it = {0};
+
+    while (hashmap_next(agent->pods, &it)) {
+        const struct agent_pod *pod = it.value;
+        _cleanup_(error_clear) struct error err = ERROR_INIT;
+        if (pod->host_network || !pod->ip[0] || !pod->unit_exists)
+            continue;
+        int r = datapath_pod_add(agent->datapath, pod->ip, pod->desired, &err);
+        if (r < 0)
+            log_warning("pod %s/%s: %s", pod->namespace, pod->name, error_text(&err, r));
+    }
 }
 
 void agent_network_release(struct agent_pod *pod) {
@@ -50,6 +67,7 @@ void agent_network_release(struct agent_pod *pod) {
 
     if (pod->host_network || agent->no_network)
         return;
+    datapath_pod_remove(agent->datapath, pod->ip);
     netns_link_name(pod->uid, link);
     int r = netns_detach(link, &err);
     if (r == 0 && agent->ipam)
@@ -122,6 +140,7 @@ int agent_set_network(struct agent *agent, const struct json *network, struct er
         if (r < 0)
             return r;
         node_dns_set(agent->dns, network);
+        datapath_set_network(agent->datapath, network);
     }
     json_unref(agent->network);
     agent->network = json_ref(network);
