@@ -35,6 +35,8 @@
  *   tmpfs                        array of {path, size (bytes, optional), mode (optional, default 0777), gid
  * (optional)}: mounted in the pod's mount namespace before any container starts (emptyDir with medium Memory)
  *   initContainers, containers   arrays of containers
+ *   ephemeralContainers          optional array of containers that run once, when they are there at the start or come
+ *                                later ("reload"); target: name of the container whose PID namespace they share
  *
  * A container:
  *   (mounts of its config may have a member of ours, subPath: the part of the source that is mounted. It is looked up
@@ -77,7 +79,7 @@
  *   finished                     boolean: no container runs or will run again
  *   error                        string, only when the sandbox failed
  *   containers                   array in the order of pod.json, init containers first:
- *     name; init, sidecar        string; booleans
+ *     name; init, sidecar        string; booleans. ephemeral: true for those, else absent
  *     state                      "waiting" | "running" | "terminated"
  *     reason, message            waiting: PodInitializing, ContainerCreating, CrashLoopBackOff, RunContainerError;
  *                                terminated: Completed, Error, OOMKilled, StartError (exit code 128)
@@ -131,6 +133,8 @@
  *                                                      its end. Whoever takes nothing for a second is dropped. The
  *                                                      answers are those of exec; exitCode is the container's. stderr
  *                                                      comes apart only when the container has stdin and no terminal
+ *   {"op":"reload"}                                    pod.json has more ephemeralContainers (nothing else of it is
+ *                                                      looked at): they are started. The state says so; "error" if not
  *   {"op":"detach","id":…}                             ends an attach; the container stays as it is. No answer
  * An exec goes on when the peer that asked for it is gone (its descriptors tell it).
  */

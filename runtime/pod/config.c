@@ -67,11 +67,28 @@ static int parse_container(const struct json *doc, bool init, const char *list, 
     return 0;
 }
 
-static int parse_containers(const struct json *doc, struct pod_config *c, struct error *err) {
-    const struct json *init = json_get(doc, "initContainers"), *mains = json_get(doc, "containers");
-    size_t n_init = json_len(init), n = n_init + json_len(mains);
+/* Container number i of the file: init containers, containers, ephemeral containers. */
+static const struct json *container_at(const struct json *doc, size_t i, const char **ret_list, size_t *ret_at) {
+    static const char *const lists[] = {"initContainers", "containers", "ephemeralContainers"};
 
-    if (json_len(mains) == 0)
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+        const struct json *list = json_get(doc, lists[l]);
+        if (i < json_len(list)) {
+            *ret_list = lists[l];
+            *ret_at = i;
+            return json_at(list, i);
+        }
+        i -= json_len(list);
+    }
+    return NULL;
+}
+
+static int parse_containers(const struct json *doc, struct pod_config *c, struct error *err) {
+    size_t n_init = json_len(json_get(doc, "initContainers")), n_main = json_len(json_get(doc, "containers"));
+    size_t n = n_init + n_main + json_len(json_get(doc, "ephemeralContainers")), at;
+    const char *list;
+
+    if (n_main == 0)
         return error_set(err, -EINVAL, "containers: at least one is needed");
     if (n > POD_CONTAINERS_MAX)
         return error_set(err, -EINVAL, "containers: more than %d", POD_CONTAINERS_MAX);
@@ -79,12 +96,12 @@ static int parse_containers(const struct json *doc, struct pod_config *c, struct
     c->n_containers = n;
     c->n_init = n_init;
     for (size_t i = 0; i < n; i++) {
-        bool is_init = i < n_init;
-        size_t at = is_init ? i : i - n_init;
-        int r = parse_container(json_at(is_init ? init : mains, at), is_init, is_init ? "initContainers" : "containers",
-                                at, &c->containers[i], err);
+        const struct json *one = container_at(doc, i, &list, &at);
+        int r = parse_container(one, i < n_init, list, at, &c->containers[i], err);
         if (r < 0)
             return r;
+        c->containers[i].ephemeral = i >= n_init + n_main;
+        c->containers[i].target = dup_string(json_get(one, "target"));
         for (size_t k = 0; k < i; k++)
             if (strcmp(c->containers[k].name, c->containers[i].name) == 0)
                 return error_set(err, -EINVAL, "containers: the name %s comes twice", c->containers[i].name);
@@ -155,6 +172,7 @@ static void container_config_finish(struct pod_container_config *c) {
     strv_free(c->post_start.args);
     strv_free(c->pre_stop.args);
     free(c->termination_file);
+    free(c->target);
 }
 
 void pod_config_free(struct pod_config *c) {
@@ -210,9 +228,11 @@ int pod_launch_load(const char *path, size_t i, struct pod_launch *ret, struct e
 
     if (r < 0)
         return r;
-    const struct json *init = json_get(doc, "initContainers");
-    size_t n_init = json_len(init);
-    const struct json *c = i < n_init ? json_at(init, i) : json_at(json_get(doc, "containers"), i - n_init);
+    const char *list;
+    size_t at;
+    const struct json *c = container_at(doc, i, &list, &at);
+    if (!c)
+        return error_set(err, -ENOENT, "%s: there is no container number %zu", path, i);
     launch.config = json_ref(json_get(c, "config"));
     r = spec_parse(launch.config, &launch.spec, err);
     if (r == 0)

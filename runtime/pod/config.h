@@ -27,6 +27,8 @@ struct pod_hook {
 struct pod_container_config {
     char *name;
     bool init, sidecar; /* a sidecar is an init container, too */
+    bool ephemeral;     /* comes later, runs once */
+    char *target;       /* ephemeral: the container whose processes it shares; NULL: none */
     int stop_signal;
     bool input, input_once; /* stdin, stdinOnce of the API */
     struct pod_hook post_start, pre_stop;
@@ -55,7 +57,7 @@ struct pod_config {
     size_t n_tmpfs;
     struct pod_sysctl *sysctls;
     size_t n_sysctls;
-    struct pod_container_config *containers; /* init containers first, in the order of the file */
+    struct pod_container_config *containers; /* init containers, containers, ephemeral ones; in the order of the file */
     size_t n_containers, n_init;
 };
 

@@ -274,7 +274,8 @@ static int op_attach(struct pod_peer *peer, struct request *q, struct error *err
         .stdout_fd = -1,
         .stderr_fd = -1,
     };
-    bool out = json_bool_or(json_get(q->doc, "stdout"), false), errors = json_bool_or(json_get(q->doc, "stderr"), false);
+    bool out = json_bool_or(json_get(q->doc, "stdout"), false),
+         errors = json_bool_or(json_get(q->doc, "stderr"), false);
     int r = 0;
 
     if (!run)
@@ -294,6 +295,10 @@ static int op_attach(struct pod_peer *peer, struct request *q, struct error *err
     return 0;
 }
 
+static int op_reload(struct pod_peer *peer, struct request *q, struct error *err) {
+    return pod_reload(peer->pod, err);
+}
+
 static int op_detach(struct pod_peer *peer, struct request *q, struct error *err) {
     /* unknown: it ended at the same time */
     (void) (pod_attach_end(peer->pod, peer, json_str_or(json_get(q->doc, "id"), "")) < 0);
@@ -310,8 +315,9 @@ static const struct {
     const char *name;
     int (*fn)(struct pod_peer *peer, struct request *q, struct error *err);
 } ops[] = {
-    {"network", op_network},     {"stop", op_stop},       {"restart", op_restart},     {"exec", op_exec},
-    {"exec-kill", op_exec_kill}, {"attach", op_attach}, {"detach", op_detach}, {"started", op_started}, {"hook-done", op_hook_done},
+    {"network", op_network},     {"stop", op_stop},           {"restart", op_restart}, {"exec", op_exec},
+    {"exec-kill", op_exec_kill}, {"attach", op_attach},       {"reload", op_reload},   {"detach", op_detach},
+    {"started", op_started},     {"hook-done", op_hook_done},
 };
 
 static void handle(struct pod_peer *peer, const char *text, size_t n, struct request *q) {

@@ -24,6 +24,8 @@ void pod_model_finish(struct pod_model *model) {
 }
 
 bool pod_restarts(enum pod_restart policy, const struct pod_container *c, int exit_code) {
+    if (c->config->ephemeral)
+        return false;
     if (c->config->sidecar)
         return true;
     switch (policy) {
@@ -128,7 +130,7 @@ static bool is_complete(const struct pod_model *m) {
         const struct pod_container *c = &m->containers[i];
         bool ended = c->state == POD_TERMINATED && !c->restart_pending;
 
-        if (c->config->sidecar)
+        if (c->config->sidecar || c->config->ephemeral)
             continue;
         if (c->config->init && ended && c->ended.exit_code != 0)
             return true;
@@ -163,7 +165,14 @@ void pod_next(const struct pod_model *m, uint64_t now, struct pod_next *ret) {
         ret->finished = !any_running(m);
         return;
     }
-    if (!m->network_ready || !walk_init(m, now, ret))
+    if (!m->network_ready)
+        return;
+    for (size_t i = m->config->n_init; i < m->n; i++)
+        if (m->containers[i].config->ephemeral && m->containers[i].state == POD_WAITING) {
+            ret->start = &m->containers[i]; /* to look at init containers, too */
+            return;
+        }
+    if (!walk_init(m, now, ret))
         return;
     ret->initialized = true;
     for (size_t i = m->config->n_init; i < m->n; i++)

@@ -83,6 +83,8 @@ static struct json *container_doc(const struct pod_model *m, const struct pod_co
     json_set(&o, "name", json_string(c->config->name));
     json_set(&o, "init", json_bool(c->config->init));
     json_set(&o, "sidecar", json_bool(c->config->sidecar));
+    if (c->config->ephemeral)
+        json_set(&o, "ephemeral", json_bool(true));
     json_set(&o, "restartCount", json_int(c->restart_count));
     json_set(&o, "containerID", json_string(c->id));
     json_set(&o, "started", json_bool(c->started));

@@ -169,8 +169,21 @@ int pod_run_seccomp(struct pod_run *run, const struct pod_launch *l, const struc
     return r;
 }
 
+void pod_run_init(struct pod *pod, struct pod_run *run) {
+    *run = (struct pod_run){
+        .pod = pod, .process = CONTAINER_PROCESS_INIT, .watch = POD_WATCH_INIT, .input_fd = -1, .cgroup = CGROUP_INIT};
+}
+
+int pod_run_watch(struct pod_run *run, struct error *err) {
+    run->watch = (struct pod_watch) POD_WATCH_INIT;
+    return run->process.pidfd < 0
+               ? 0
+               : pod_loop_add(&run->pod->loop, &run->watch, run->process.pidfd, EPOLLIN, on_ended, run, err);
+}
+
 static int launch(struct pod_run *run, const struct pod_launch *l, struct error *err) {
     struct container_params params = CONTAINER_PARAMS_INIT;
+    _cleanup_close_ int target_fd = -EBADF;
     _cleanup_(pod_stdio_finish) struct pod_stdio stdio = POD_STDIO_INIT;
     struct pod *pod = run->pod;
 
@@ -184,6 +197,8 @@ static int launch(struct pod_run *run, const struct pod_launch *l, struct error 
     if (r == 0)
         r = make_mount_point(pod, l->spec, err);
     if (r == 0)
+        r = pod_target_namespace(run, &target_fd, err);
+    if (r == 0)
         r = make_cgroup(run, l->spec, err);
     if (r < 0)
         return r;
@@ -193,9 +208,9 @@ static int launch(struct pod_run *run, const struct pod_launch *l, struct error 
     params.cgroup_fd = run->cgroup.fd;
     memcpy(params.stdio, stdio.fds, sizeof(params.stdio));
     params.overlay = l->overlay;
-    params.namespace_fds[SPEC_NS_PID] = pod->sandbox.pidns_fd;
+    params.namespace_fds[SPEC_NS_PID] = pod->sandbox.pidns_fd >= 0 ? pod->sandbox.pidns_fd : target_fd;
     params.new_session = true;
-    run->own_pid_namespace = l->spec->namespaces[SPEC_NS_PID].present && pod->sandbox.pidns_fd < 0;
+    run->own_pid_namespace = l->spec->namespaces[SPEC_NS_PID].present && params.namespace_fds[SPEC_NS_PID] < 0;
     r = pod_run_seccomp(run, l, &params.seccomp, err);
     if (r == 0)
         r = container_create(&params, &run->process, err);
@@ -204,7 +219,7 @@ static int launch(struct pod_run *run, const struct pod_launch *l, struct error 
     if (r == 0)
         r = container_start(&run->process, err);
     if (r == 0)
-        r = pod_loop_add(&pod->loop, &run->watch, run->process.pidfd, EPOLLIN, on_ended, run, err);
+        r = pod_run_watch(run, err);
     if (r < 0) {
         container_abort(&run->process);
         container_process_finish(&run->process);

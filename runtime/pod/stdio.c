@@ -202,6 +202,14 @@ void pod_stdio_ended(struct pod_run *run, const struct container_status *status)
     }
 }
 
+void pod_attach_move(struct pod *pod, const struct pod_run *old_runs) {
+    struct pod_attach *a;
+
+    list_foreach(a, &pod->attaches, link) {
+        a->run = &pod->runs[a->run - old_runs];
+    }
+}
+
 void pod_attach_free_all(struct pod *pod) {
     struct pod_attach *a;
 

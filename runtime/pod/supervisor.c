@@ -82,13 +82,10 @@ static int load(struct pod *pod, struct error *err) {
     pod_model_init(&pod->model, pod->config);
     pod->model.network_ready = pod->config->host_network;
     pod->runs = xcalloc(pod->model.n, sizeof(*pod->runs));
-    for (size_t i = 0; i < pod->model.n; i++)
-        pod->runs[i] = (struct pod_run){.pod = pod,
-                                        .container = &pod->model.containers[i],
-                                        .process = CONTAINER_PROCESS_INIT,
-                                        .watch = POD_WATCH_INIT,
-                                        .input_fd = -1,
-                                        .cgroup = CGROUP_INIT};
+    for (size_t i = 0; i < pod->model.n; i++) {
+        pod_run_init(pod, &pod->runs[i]);
+        pod->runs[i].container = &pod->model.containers[i];
+    }
     if (json_parse_file(pod->state_path, CONFIG_JSON_BYTES_MAX, &former, NULL) == 0)
         pod_record_take_up(&pod->model, former, now_realtime_usec());
     return 0;

@@ -91,7 +91,16 @@ void pod_control_ask_hook(struct pod_run *run);
 void pod_control_hook_failed(struct pod_run *run, enum pod_exec_kind kind, const char *message);
 void pod_control_close(struct pod *pod);
 
+/* --- ephemeral.c --- */
+/* Reads pod.json again and takes up the ephemeral containers that are new. */
+int pod_reload(struct pod *pod, struct error *err) _must_check_;
+/* The PID namespace of the container's target; -1 when it has none. */
+int pod_target_namespace(const struct pod_run *run, int *ret_fd, struct error *err) _must_check_;
+
 /* --- run.c --- */
+void pod_run_init(struct pod *pod, struct pod_run *run);
+/* Watches for the end of the container, if it runs. */
+int pod_run_watch(struct pod_run *run, struct error *err) _must_check_;
 /* Starts the container; a failure becomes a termination with reason StartError. */
 void pod_run_start(struct pod_run *run);
 /* The container's filter, compiled once; NULL when it has none. Stays the run's. */
@@ -128,6 +137,8 @@ int pod_attach_start(struct pod_run *run, struct pod_peer *peer, const char *id,
                      struct error *err) _must_check_;
 int pod_attach_end(struct pod *pod, const struct pod_peer *peer, const char *id) _must_check_;
 void pod_attach_forget_peer(struct pod *pod, const struct pod_peer *peer);
+/* The runs moved in memory. */
+void pod_attach_move(struct pod *pod, const struct pod_run *old_runs);
 void pod_attach_free_all(struct pod *pod);
 
 /* --- exec.c --- */
