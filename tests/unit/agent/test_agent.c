@@ -51,7 +51,7 @@ static void on_event(void *u, const struct json *involved, const char *type, con
 }
 static void on_node_status(void *u) {
 }
-static const struct agent_callbacks callbacks = {on_pod_status, on_finished, on_event, on_node_status};
+static const struct agent_callbacks callbacks = {on_pod_status, on_finished, on_event, on_node_status, NULL};
 
 static char *find_baton(void) {
     char self[PATH_MAX];
@@ -65,7 +65,19 @@ static char *find_baton(void) {
     return xasprintf("%s/baton", self);
 }
 
+/* An image worker for which no registry has anything. */
+static char *worker_without_registry(const struct node *n) {
+    static const char script[] = "#!/bin/sh\ncat >/dev/null\n"
+                                 "echo '{\"progress\":{\"what\":\"downloading\",\"bytes\":1,\"bytesAll\":2}}'\n"
+                                 "echo '{\"error\":{\"code\":-2,\"text\":\"manifest unknown\"}}'\n";
+    char *path = path_join(n->dir, "worker");
+
+    assert_int_equal(file_write_atomic(path, script, strlen(script), 0755, false, NULL), 0);
+    return path;
+}
+
 static void start_agent(struct node *n) {
+    _cleanup_free_ char *worker = worker_without_registry(n);
     _cleanup_free_ char *run = path_join(n->dir, "run"), *state = path_join(n->dir, "state");
     struct unit_fake_options fake = {.loop = n->loop, .cgroup_root = n->cgroup_root};
     struct agent_options options = {.node_name = "n1",
@@ -73,6 +85,7 @@ static void start_agent(struct node *n) {
                                     .state_dir = state,
                                     .baton = n->baton,
                                     .node_address = "192.0.2.9",
+                                    .podium = worker,
                                     .no_network = true};
     _cleanup_(error_clear) struct error err = ERROR_INIT;
 
@@ -230,7 +243,13 @@ static void test_image_arrives(void **state) {
     apply(&n, POD("web", "u1", "", "", ""));
     WAIT(&n, strcmp(waiting_reason(&n, "u1"), "ErrImagePull") == 0);
     assert_string_equal(json_str(json_get(hashmap_get(n.statuses, "u1"), "phase")), "Pending");
-    assert_non_null(strstr(strbuf_str(&n.events), "Failed"));
+    assert_string_equal(json_str(json_path(container(&n, "u1"), "state", "waiting", "message")),
+                        "failed to pull image \"box:1\": manifest unknown");
+    static const char *const told[] = {"Pulling", "Failed"};
+    for (size_t i = 0; i < ARRAY_LEN(told); i++)
+        assert_non_null(strstr(strbuf_str(&n.events), told[i]));
+    WAIT(&n, strcmp(waiting_reason(&n, "u1"), "ImagePullBackOff") == 0);
+    assert_non_null(strstr(strbuf_str(&n.events), "BackOff"));
     import_image(&n); /* seen by itself: no need to wait for the back-off */
     WAIT(&n, is_running(&n, "u1"));
     const struct json *status = hashmap_get(n.statuses, "u1");
