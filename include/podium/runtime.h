@@ -34,6 +34,8 @@
  *   terminationGracePeriodSeconds   integer, default 30
  *   tmpfs                        array of {path, size (bytes, optional), mode (optional, default 0777), gid
  * (optional)}: mounted in the pod's mount namespace before any container starts (emptyDir with medium Memory)
+ *   sharedMounts                 array of {source, path}: a host folder bound to path (made in DIR by the
+ * supervisor) such that mounts go both ways; containers bind from path with option "rshared"
  *   initContainers, containers   arrays of containers
  *   ephemeralContainers          optional array of containers that run once, when they are there at the start or come
  *                                later ("reload"); target: name of the container whose PID namespace they share

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "orchestrator/agent/images/pod_images.h"
+#include "orchestrator/agent/disposal.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/probes/probes.h"
 #include "orchestrator/agent/resources.h"
@@ -286,7 +287,7 @@ static void remove_folders(struct agent_pod *pod) {
 
     for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
         _cleanup_(error_clear) struct error err = ERROR_INIT;
-        int r = rm_tree(dirs[i], &err);
+        int r = disposal_take(pod->agent->disposal, dirs[i], &err);
         if (r < 0)
             log_warning("pod %s/%s: %s", pod->namespace, pod->name, error_text(&err, r));
     }

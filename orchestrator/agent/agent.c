@@ -11,6 +11,8 @@
 #include "orchestrator/agent/images/pod_images.h"
 #include "orchestrator/agent/images/pulls.h"
 #include "orchestrator/agent/images/upkeep.h"
+#include "orchestrator/agent/disk_usage.h"
+#include "orchestrator/agent/disposal.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/probes/http.h"
 #include "orchestrator/agent/probes/probes.h"
@@ -526,6 +528,8 @@ int agent_new(sd_event *loop, const struct agent_options *options, struct agent 
     list_init(&agent->work);
     list_init(&agent->logs);
     take_options(agent, options);
+    agent->disposal = disposal_new(loop, agent->state_dir);
+    agent->disk_usage = disk_usage_new(agent);
     agent->capability_bounds = security_own_bounds();
     node_capacity(agent);
     int r = open_parts(agent, options, err);
@@ -560,6 +564,8 @@ void agent_free(struct agent *agent) {
     sd_event_source_disable_unref(agent->defer);
     sd_event_source_disable_unref(agent->inotify);
     sd_event_source_disable_unref(agent->retake);
+    disposal_free(agent->disposal);
+    disk_usage_free(agent->disk_usage);
     image_store_close(agent->images);
     ipam_close(agent->ipam);
     json_unref(agent->network);

@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <string.h>
 
+#include "orchestrator/agent/disk_usage.h"
+#include "orchestrator/agent/disposal.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/resources.h"
 #include "orchestrator/agent/services/table.h"
@@ -34,9 +36,15 @@ static void sweep_state(const struct agent *agent) {
     _cleanup_closedir_ DIR *d = opendir(path);
     struct dirent *e;
 
-    while (d && (e = readdir(d)))
-        if (e->d_name[0] != '.' && !hashmap_has(agent->pods, e->d_name))
-            (void) rm_tree_at(dirfd(d), e->d_name, NULL);
+    while (d && (e = readdir(d))) {
+        _cleanup_free_ char *gone = path_join(path, e->d_name);
+        _cleanup_(error_clear) struct error err = ERROR_INIT;
+        if (e->d_name[0] == '.' || hashmap_has(agent->pods, e->d_name))
+            continue;
+        int r = disposal_take(agent->disposal, gone, &err);
+        if (r < 0)
+            log_warning("%s", error_text(&err, r));
+    }
 }
 
 void agent_retain(struct agent *agent) {
@@ -158,6 +166,8 @@ int agent_apply_pod(struct agent *agent, const struct json *doc, struct error *e
     pod->wanted = pod->named = true;
     if (first && !pod->unit_exists && !pod->final)
         check_controllers(pod);
+    if (first)
+        disk_usage_watch(agent->disk_usage, pod);
     if (pod->finished && agent->callbacks && agent->callbacks->pod_finished)
         pod->finished = false; /* its end was not heard: tell it again */
     agent_pod_mark(pod);

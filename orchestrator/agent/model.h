@@ -88,6 +88,8 @@ struct agent {
     struct hashmap *stale;               /* keys of objects not named in the sync going on; NULL outside a sync */
     bool units_known, synced;
 
+    struct disposal *disposal;
+    struct disk_usage *disk_usage;
     struct list work;
     sd_event_source *defer, *inotify, *retake;
     bool node_dirty;

@@ -285,7 +285,8 @@ static struct json *make_linux(const struct oci_config_input *in, const struct s
         json_set(&linux_, "maskedPaths", string_list(masked_paths, ARRAY_LEN(masked_paths)));
         json_set(&linux_, "readonlyPaths", string_list(readonly_paths, ARRAY_LEN(readonly_paths)));
     }
-    json_set(&linux_, "rootfsPropagation", json_string("rslave"));
+    /* the root alone: each volume has a propagation of its own */
+    json_set(&linux_, "rootfsPropagation", json_string("slave"));
     return linux_;
 }
 

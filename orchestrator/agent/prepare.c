@@ -101,6 +101,20 @@ static struct json *tmpfs_list(const struct pod_context *ctx, const struct volum
     return list;
 }
 
+static struct json *shared_list(const struct volume_set *volumes) {
+    struct json *list = json_array();
+
+    for (size_t i = 0; i < volumes->n; i++) {
+        struct json *o = NULL;
+        if (!volumes->items[i].shared)
+            continue;
+        json_set(&o, "source", json_string(volumes->items[i].path));
+        json_set(&o, "path", json_string(volumes->items[i].shared));
+        json_append(&list, o);
+    }
+    return list;
+}
+
 static struct json *sysctl_map(const struct json *spec) {
     const struct json *list = json_path(spec, "securityContext", "sysctls");
     struct json *map = json_object();
@@ -167,6 +181,7 @@ static int build(struct agent_pod *pod, const struct pod_context *ctx, const str
     agent_probes_new(pod);
     doc = pod_head(pod, hostname);
     json_set(&doc, "tmpfs", tmpfs_list(ctx, volumes));
+    json_set(&doc, "sharedMounts", shared_list(volumes));
     json_set(&doc, "initContainers", json_ref(json_get(lists, "initContainers")));
     json_set(&doc, "containers", json_ref(json_get(lists, "containers")));
     r = write_spec(pod, doc, &err);

@@ -18,6 +18,7 @@ void volumes_finish(struct volume_set *set) {
         free(set->items[i].name);
         free(set->items[i].path);
         free(set->items[i].tmpfs);
+        free(set->items[i].shared);
     }
     free(set->items);
     *set = (struct volume_set){0};
@@ -152,6 +153,23 @@ static int prepare(const struct pod_context *ctx, const struct json *volume, str
     return r < 0 ? fail_mount(problem, v->name, error_text(&err, r)) : 0;
 }
 
+/* Whether a container mounts the volume for mounts to go both ways. */
+static bool is_bidirectional(const struct json *pod, const char *name) {
+    static const char *const lists[] = {"initContainers", "containers"};
+
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+        const struct json *list = json_path(pod, "spec", lists[l]);
+        for (size_t i = 0; i < json_len(list); i++) {
+            const struct json *mounts = json_get(json_at(list, i), "volumeMounts");
+            for (size_t k = 0; k < json_len(mounts); k++)
+                if (strcmp(json_str_or(json_get(json_at(mounts, k), "name"), ""), name) == 0 &&
+                    strcmp(json_str_or(json_get(json_at(mounts, k), "mountPropagation"), ""), "Bidirectional") == 0)
+                    return true;
+        }
+    }
+    return false;
+}
+
 int volumes_prepare(const struct pod_context *ctx, struct volume_set *ret, struct pod_problem *problem) {
     const struct json *list = json_path(ctx->pod, "spec", "volumes");
 
@@ -163,6 +181,8 @@ int volumes_prepare(const struct pod_context *ctx, struct volume_set *ret, struc
             volumes_finish(ret);
             return r;
         }
+        if (ret->items[i].host_path && is_bidirectional(ctx->pod, ret->items[i].name))
+            ret->items[i].shared = xasprintf("%s/shared/%s", ctx->run_dir, ret->items[i].name);
     }
     return 0;
 }
@@ -241,7 +261,8 @@ int volume_mount(const struct pod_context *ctx, const struct json *container, co
                                                                                     : "rprivate"));
     json_set(&m, "destination", json_stringf("%s%s", *at == '/' ? "" : "/", at));
     json_set(&m, "type", json_string("bind"));
-    json_set(&m, "source", json_string(v->path));
+    bool shared = v->shared && strcmp(propagation, "Bidirectional") == 0;
+    json_set(&m, "source", json_string(shared ? v->shared : v->path));
     if (*sub)
         json_set(&m, "subPath", json_string(sub));
     json_set(&m, "options", options);

@@ -14,6 +14,7 @@
 struct volume {
     char *name;
     char *path;     /* on the host: the folder, or the hostPath's own path */
+    char *shared;   /* where the supervisor binds the path for mounts to go both ways; NULL: nobody asks for that */
     char *tmpfs;    /* medium Memory: path again, to be mounted by the supervisor */
     uint64_t size;  /* of the tmpfs; 0: default */
     bool read_only; /* content of the API */

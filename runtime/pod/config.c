@@ -127,6 +127,19 @@ static int parse_tmpfs(const struct json *list, struct pod_config *c, struct err
     return 0;
 }
 
+static int parse_shared_mounts(const struct json *list, struct pod_config *c, struct error *err) {
+    c->shared_mounts = xcalloc(json_len(list) + 1, sizeof(*c->shared_mounts));
+    for (size_t i = 0; i < json_len(list); i++) {
+        const char *source = json_str_or(json_get(json_at(list, i), "source"), "");
+        const char *path = json_str_or(json_get(json_at(list, i), "path"), "");
+
+        if (source[0] != '/' || path[0] != '/')
+            return error_set(err, -EINVAL, "sharedMounts[%zu]: paths are not absolute", i);
+        c->shared_mounts[c->n_shared_mounts++] = (struct pod_shared_mount){xstrdup(source), xstrdup(path)};
+    }
+    return 0;
+}
+
 static int parse_sysctls(const struct json *map, struct pod_config *c, struct error *err) {
     c->sysctls = xcalloc(json_len(map) + 1, sizeof(*c->sysctls));
     for (size_t i = 0; i < json_len(map); i++) {
@@ -158,6 +171,8 @@ int pod_config_parse(const struct json *doc, struct pod_config **ret, struct err
     if (r == 0)
         r = parse_tmpfs(json_get(doc, "tmpfs"), c, err);
     if (r == 0)
+        r = parse_shared_mounts(json_get(doc, "sharedMounts"), c, err);
+    if (r == 0)
         r = parse_sysctls(json_get(doc, "sysctls"), c, err);
     if (r == 0)
         r = parse_containers(doc, c, err);
@@ -188,6 +203,11 @@ void pod_config_free(struct pod_config *c) {
     }
     free(c->containers);
     free(c->tmpfs);
+    for (size_t i = 0; i < c->n_shared_mounts; i++) {
+        free(c->shared_mounts[i].source);
+        free(c->shared_mounts[i].path);
+    }
+    free(c->shared_mounts);
     free(c->sysctls);
     free(c->uid);
     free(c->namespace);

@@ -43,6 +43,10 @@ struct pod_tmpfs {
     int64_t gid; /* -1: root's */
 };
 
+struct pod_shared_mount {
+    char *source, *path;
+};
+
 struct pod_sysctl {
     char *name, *value;
 };
@@ -55,6 +59,8 @@ struct pod_config {
     int64_t grace_seconds;
     struct pod_tmpfs *tmpfs;
     size_t n_tmpfs;
+    struct pod_shared_mount *shared_mounts;
+    size_t n_shared_mounts;
     struct pod_sysctl *sysctls;
     size_t n_sysctls;
     struct pod_container_config *containers; /* init containers, containers, ephemeral ones; in the order of the file */

@@ -17,6 +17,10 @@
 #include "podium/base/sys.h"
 #include "podium/runtime.h"
 
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+
 int pod_sandbox_cgroup(struct pod_sandbox *s, struct error *err) {
     _cleanup_(cgroup_finish) struct cgroup self = CGROUP_INIT;
     unsigned controllers = 0;
@@ -112,19 +116,44 @@ static int set_names(const struct pod_config *config, struct error *err) {
     return 0;
 }
 
+/* Cuts our mounts off from the host's. Slave: unmounts on the host reach us, so that we don't pin its devices; nothing
+ * of ours reaches it, but through the shared mounts: copies taken before are still of the host's peer groups. */
+static int detach_mounts(const struct pod_config *config, struct error *err) {
+    _cleanup_free_ int *fds = xcalloc(config->n_shared_mounts + 1, sizeof(*fds));
+    int r = 0;
+
+    for (size_t i = 0; i < config->n_shared_mounts; i++) {
+        fds[i] =
+            open_tree(AT_FDCWD, config->shared_mounts[i].source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+        if (fds[i] < 0 && r == 0)
+            r = error_set_errno(err, -errno, "cannot bind %s", config->shared_mounts[i].source);
+    }
+    if (r == 0 && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+        r = error_set_errno(err, -errno, "cannot detach the mounts from the host's");
+    for (size_t i = 0; i < config->n_shared_mounts; i++) {
+        const char *path = config->shared_mounts[i].path;
+        if (r == 0)
+            r = mkdir_parents(path, 0700, err);
+        if (r == 0 && move_mount(fds[i], "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+            r = error_set_errno(err, -errno, "cannot mount on %s", path);
+        closep(&fds[i]);
+    }
+    return r;
+}
+
 int pod_sandbox_namespaces(struct pod_sandbox *s, const struct pod_config *config, struct error *err) {
     int flags =
         CLONE_NEWNS | CLONE_NEWUTS | (config->host_network ? 0 : CLONE_NEWNET) | (config->host_ipc ? 0 : CLONE_NEWIPC);
 
     if (unshare(flags) < 0)
         return error_set_errno(err, -errno, "cannot make the pod's namespaces");
-    /* slave: unmounts on the host reach us, so that we don't pin its devices; nothing of ours reaches it */
-    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-        return error_set_errno(err, -errno, "cannot detach the mounts from the host's");
+    int r = detach_mounts(config, err);
+    if (r < 0)
+        return r;
     s->netns_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (s->netns_fd < 0)
         return error_set_errno(err, -errno, "cannot open the network namespace");
-    int r = set_names(config, err);
+    r = set_names(config, err);
     if (r == 0 && !config->host_network)
         r = loopback_up(err);
     if (r == 0)

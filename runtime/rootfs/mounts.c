@@ -147,7 +147,15 @@ static int new_filesystem(struct rootfs *rootfs, const struct spec_mount *m, str
     return fd;
 }
 
-static int add_mount(struct rootfs *rootfs, const struct spec_mount *m, struct mount_options *o, struct error *err) {
+static bool is_folder(int fd) {
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* early: what mounts_take_shared() took for it, or -1. */
+static int add_mount(struct rootfs *rootfs, const struct spec_mount *m, struct mount_options *o, int *early,
+                     struct error *err) {
     bool bind = o->bind || (m->type && strcmp(m->type, "bind") == 0), folder = true;
     int r;
 
@@ -155,8 +163,11 @@ static int add_mount(struct rootfs *rootfs, const struct spec_mount *m, struct m
         return error_set(err, -EINVAL, "has no type");
     if (bind && o->n_data > 0)
         return error_set(err, -EINVAL, "option %s is not known for a bind mount", o->data[0]);
-    _cleanup_close_ int fd =
-        bind ? clone_source(rootfs, m, o->recursive, &folder, err) : new_filesystem(rootfs, m, o, err);
+    _cleanup_close_ int fd = steal_fd(early);
+    if (fd < 0)
+        fd = bind ? clone_source(rootfs, m, o->recursive, &folder, err) : new_filesystem(rootfs, m, o, err);
+    else
+        folder = is_folder(fd);
     if (fd < 0)
         return fd;
     r = bind ? mount_change(fd, false, o->attr_set, o->attr_clear, 0) : 0;
@@ -172,6 +183,26 @@ static int add_mount(struct rootfs *rootfs, const struct spec_mount *m, struct m
     return mount_attach(fd, target, m->destination, err);
 }
 
+int mounts_take_shared(struct rootfs *rootfs, struct error *err) {
+    const struct spec *spec = rootfs->params->spec;
+    int r = 0;
+
+    rootfs->early = xcalloc(spec->n_mounts + 1, sizeof(*rootfs->early));
+    for (size_t i = 0; i < spec->n_mounts; i++) {
+        _cleanup_(mount_options_finish) struct mount_options o;
+        bool folder;
+
+        mount_options_parse(spec->mounts[i].options, &o);
+        rootfs->early[i] = -EBADF;
+        if (r == 0 && o.bind && o.propagation == MS_SHARED) {
+            rootfs->early[i] = clone_source(rootfs, &spec->mounts[i], o.recursive, &folder, err);
+            if (rootfs->early[i] < 0)
+                r = error_prefix(err, rootfs->early[i], "mount %s", spec->mounts[i].destination);
+        }
+    }
+    return r;
+}
+
 int mounts_add(struct rootfs *rootfs, struct error *err) {
     const struct spec *spec = rootfs->params->spec;
     int r = 0;
@@ -180,9 +211,11 @@ int mounts_add(struct rootfs *rootfs, struct error *err) {
         _cleanup_(mount_options_finish) struct mount_options o;
 
         mount_options_parse(spec->mounts[i].options, &o);
-        r = add_mount(rootfs, &spec->mounts[i], &o, err);
+        int none = -EBADF;
+        r = add_mount(rootfs, &spec->mounts[i], &o, rootfs->early ? &rootfs->early[i] : &none, err);
         if (r < 0)
             error_prefix(err, r, "mount %s", spec->mounts[i].destination);
     }
+    free(steal(&rootfs->early));
     return r;
 }

@@ -33,6 +33,7 @@ struct rootfs {
     const struct rootfs_params *params;
     int fd; /* the root folder, O_PATH */
     char *path;
+    int *early;        /* for each mount: its source, taken before the namespace was cut off; -1: not taken */
     bool dev_readonly; /* /dev is to become read-only once it is filled */
 };
 
