@@ -107,6 +107,32 @@ static void act_start(struct agent_pod *pod) {
     pod->connect_at = 0;
 }
 
+static void act_ephemeral(struct agent_pod *pod) {
+    _cleanup_free_ char *before = pod->problem.message ? xstrdup(pod->problem.message) : NULL;
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    struct json *op = json_object();
+
+    pod_problem_finish(&pod->problem);
+    int r = prepare_ephemeral(pod);
+    if (r == 0) {
+        json_set(&op, "op", json_string("reload"));
+        r = channel_send(pod->channel, steal(&op), NULL, 0, &err);
+        if (r < 0)
+            r = pod_problem_set(&pod->problem, "CreateContainerError", NULL, "%s", error_text(&err, r));
+    }
+    json_unref(op);
+    if (r == 0) {
+        pod->attempts = 0;
+        pod->ephemeral_told = json_len(json_path(pod->desired, "spec", "ephemeralContainers"));
+        return;
+    }
+    tell_problem(pod, before);
+    if (pod->problem.wants_image)
+        pod->retry_at = pod_images_retry_at(pod);
+    else
+        retry_later(pod, RETRY_FIRST_USEC);
+}
+
 /* --- the supervisor --- */
 
 static void on_sandbox(void *userdata, int take_netns_fd) {
@@ -318,6 +344,9 @@ void act(struct agent_pod *pod, enum plan_action action) {
         break;
     case PLAN_NETWORK:
         act_network(pod);
+        break;
+    case PLAN_EPHEMERAL:
+        act_ephemeral(pod);
         break;
     case PLAN_TELL_STOP:
         act_tell_stop(pod);

@@ -181,6 +181,7 @@ static struct plan_view view_of(const struct agent_pod *pod, uint64_t now) {
         .connect_due = now >= pod->connect_at,
         .network_ready = pod->connected && ready,
         .network_known = agent_network_known(pod) && now >= pod->network_at,
+        .ephemeral_due = ephemeral_due(pod),
         .retry_due = now >= pod->retry_at,
         .stop_told = pod->stop_told,
         .stop_overdue = pod->stop_deadline > 0 && now >= pod->stop_deadline,
@@ -292,6 +293,7 @@ void agent_pod_unit_gone(struct agent_pod *pod) {
         return;
     pod->unit_exists = pod->stop_pending = false;
     pod->stop_deadline = pod->network_at = 0;
+    pod->ephemeral_told = 0;
     channel_close(pod->channel);
     pod->channel = NULL;
     pod->connected = false;

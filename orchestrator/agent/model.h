@@ -44,6 +44,7 @@ struct agent_pod {
     struct pod_problem problem; /* why it could not be started; reason NULL: none */
     char *refused_reason, *refused_message;
     unsigned attempts;
+    size_t ephemeral_told; /* so many of the ephemeral containers the supervisor was told about */
     uint64_t retry_at, connect_at, stop_deadline, network_at, expires_at; /* monotonic; 0: due, or not set */
     bool stop_told, final, released, finished;
     sd_event_source *timer;
@@ -141,6 +142,9 @@ void act_read_state(struct agent_pod *pod);
 /* --- prepare.c --- */
 /* Everything on disk for the pod's unit: volumes, files, pod.json. -EAGAIN with pod->problem. */
 int prepare_pod(struct agent_pod *pod) _must_check_;
+/* Containers added to a running pod, into its pod.json. -EAGAIN with pod->problem. */
+int prepare_ephemeral(struct agent_pod *pod) _must_check_;
+bool ephemeral_due(const struct agent_pod *pod);
 
 /* --- takeup.c --- */
 /* Makes pods of the run folders left by an earlier agent and asks systemd which units there are. */

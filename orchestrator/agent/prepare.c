@@ -12,6 +12,7 @@
 #include "orchestrator/images/reference.h"
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
+#include "podium/base/limits.h"
 #include "podium/base/path.h"
 #include "podium/runtime.h"
 
@@ -165,10 +166,93 @@ static int make_folders(const struct agent_pod *pod, struct error *err) {
     return 0;
 }
 
+/* --- ephemeral containers --- */
+
+/* The pod's specification as the supervisor has it; NULL when there is none yet. */
+static struct json *read_spec(const struct agent_pod *pod) {
+    _cleanup_free_ char *path = path_join(pod->run_dir, POD_FILE_SPEC);
+    struct json *doc = NULL;
+
+    if (json_parse_file(path, CONFIG_JSON_BYTES_MAX * 4, &doc, NULL) < 0)
+        return NULL;
+    if (strcmp(json_str_or(json_get(doc, "uid"), ""), pod->uid) == 0)
+        return doc;
+    json_unref(doc);
+    return NULL;
+}
+
+static bool names(const struct json *list, const char *name) {
+    for (size_t i = 0; i < json_len(list); i++)
+        if (strcmp(json_str_or(json_get(json_at(list, i), "name"), ""), name) == 0)
+            return true;
+    return false;
+}
+
+bool ephemeral_due(const struct agent_pod *pod) {
+    const struct json *wanted = json_path(pod->desired, "spec", "ephemeralContainers");
+    const struct json *seen = json_get(pod->state, "containers");
+
+    for (size_t i = pod->ephemeral_told; i < json_len(wanted); i++)
+        if (!names(seen, json_str_or(json_get(json_at(wanted, i), "name"), "")))
+            return true;
+    return false;
+}
+
+/* Adds what is missing; *ret_n: how many. */
+static int add_ephemeral(const struct build *b, struct json **doc, size_t *ret_n) {
+    const struct json *wanted = json_path(b->ctx->pod, "spec", "ephemeralContainers");
+    struct json **list = json_edit(doc, "ephemeralContainers");
+
+    *ret_n = 0;
+    if (!*list)
+        *list = json_array();
+    for (size_t i = 0; i < json_len(wanted); i++) {
+        const struct json *container = json_at(wanted, i), *target = json_get(container, "targetContainerName");
+        if (names(*list, json_str_or(json_get(container, "name"), "")))
+            continue;
+        int r = pod_image_ensure(b->pod, container);
+        if (r < 0)
+            return b->pod->problem.reason ? r : images_awaited(b->pod);
+        r = add_container(b, container, list);
+        if (r < 0)
+            return r;
+        if (json_str_len(target) > 0)
+            json_set(json_edit_at(list, json_len(*list) - 1), "target", json_ref(target));
+        *ret_n += 1;
+    }
+    return 0;
+}
+
+int prepare_ephemeral(struct agent_pod *pod) {
+    _cleanup_free_ char *hostname = NULL;
+    _cleanup_(volumes_finish) struct volume_set volumes = {0};
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    _cleanup_json_ struct json *doc = read_spec(pod);
+    struct pod_context ctx;
+    size_t n = 0;
+
+    if (!doc)
+        return pod_problem_set(&pod->problem, "CreateContainerError", NULL, "the pod's specification is gone");
+    agent_pod_context(pod, &ctx);
+    hostname = xstrdup(json_str_or(json_get(doc, "hostname"), ""));
+    int r = volumes_prepare(&ctx, &volumes, &pod->problem);
+    if (r < 0)
+        return r;
+    const struct build b = {pod, &ctx, &volumes, hostname};
+    r = add_ephemeral(&b, &doc, &n);
+    if (r == 0 && n > 0) {
+        json_set(&doc, "imageIDs", json_ref(pod->image_ids));
+        r = write_spec(pod, doc, &err);
+        if (r < 0)
+            r = pod_problem_set(&pod->problem, "CreateContainerError", NULL, "%s", error_text(&err, r));
+    }
+    return r;
+}
+
 static int build(struct agent_pod *pod, const struct pod_context *ctx, const struct volume_set *volumes,
                  const char *hostname) {
     const struct build b = {pod, ctx, volumes, hostname};
-    _cleanup_json_ struct json *lists = json_object(), *doc = NULL;
+    _cleanup_json_ struct json *lists = json_object(), *doc = NULL, *before = read_spec(pod);
     _cleanup_(error_clear) struct error err = ERROR_INIT;
 
     int r = add_containers(&b, "initContainers", &lists);
@@ -184,6 +268,8 @@ static int build(struct agent_pod *pod, const struct pod_context *ctx, const str
     json_set(&doc, "sharedMounts", shared_list(volumes));
     json_set(&doc, "initContainers", json_ref(json_get(lists, "initContainers")));
     json_set(&doc, "containers", json_ref(json_get(lists, "containers")));
+    if (json_get(before, "ephemeralContainers")) /* they ran: the supervisor takes up how they ended */
+        json_set(&doc, "ephemeralContainers", json_ref(json_get(before, "ephemeralContainers")));
     r = write_spec(pod, doc, &err);
     return r < 0 ? pod_problem_set(&pod->problem, "FailedCreatePodSandBox", NULL, "%s", error_text(&err, r)) : 0;
 }

@@ -46,7 +46,7 @@ bool status_is_final(const struct json *pod, const struct json *state) {
         const struct json *c = json_at(list, i);
         bool init = json_bool_or(json_get(c, "init"), false), sidecar = json_bool_or(json_get(c, "sidecar"), false);
 
-        if (sidecar)
+        if (sidecar || json_bool_or(json_get(c, "ephemeral"), false))
             continue;
         if (init && never && is(json_get(c, "state"), "terminated") && json_int_or(json_get(c, "exitCode"), 0) != 0)
             return true;
@@ -163,6 +163,20 @@ static struct json *container_status(const struct status_input *in, const struct
     json_set(&o, "started",
              json_bool(is(json_get(c, "state"), "running") && json_bool_or(json_get(c, "started"), false)));
     return o;
+}
+
+/* Nobody waits for an ephemeral container to be ready. */
+static struct json *ephemeral_statuses(const struct status_input *in) {
+    const struct json *specs = json_path(in->pod, "spec", "ephemeralContainers");
+    struct json *list = json_array();
+
+    for (size_t i = 0; i < json_len(specs); i++) {
+        struct json *status = container_status(in, json_at(specs, i), false);
+        json_set(&status, "ready", json_bool(false));
+        json_del(&status, "started");
+        json_append(&list, status);
+    }
+    return list;
 }
 
 static struct json *container_statuses(const struct status_input *in, const char *member, bool init) {
@@ -355,6 +369,11 @@ struct json *status_make(const struct status_input *in) {
     else
         json_unref(init);
     json_set(&o, "containerStatuses", mains);
+    struct json *ephemeral = ephemeral_statuses(in);
+    if (json_len(ephemeral) > 0)
+        json_set(&o, "ephemeralContainerStatuses", ephemeral);
+    else
+        json_unref(ephemeral);
     json_set(&o, "qosClass", json_string(pod_qos_class(json_get(in->pod, "spec"))));
     return o;
 }
