@@ -12,7 +12,7 @@
 #include "podium/base/hashmap.h"
 #include "podium/base/random.h"
 
-#define TRIES_MIN      2                   /* also when there is one resolver only */
+#define TRIES_MIN      2 /* also when there is one resolver only; but 1 while all of them are failing */
 #define FAILED_FOR     (10 * USEC_PER_SEC) /* one that did not answer is asked last for this long */
 #define TIMER_ACCURACY (20 * USEC_PER_MSEC)
 #define REREAD_AFTER   (5 * USEC_PER_SEC) /* where the file cannot be watched: no inotify instance left */
@@ -27,7 +27,8 @@ struct flight {
     size_t n_waiters;
     struct dns_attempt *attempt;
     sd_event_source *timer;
-    unsigned tries, tried; /* tried: bits of the resolvers asked in this round */
+    unsigned tries, tries_min;
+    unsigned tried; /* bits of the resolvers asked in this round */
     size_t server;
     bool tcp;
 };
@@ -166,7 +167,7 @@ static bool try_more(struct flight *f) {
 
     while (fw->resolvers.n > 0) {
         if (untried(f) == 0) {
-            if (f->tries >= TRIES_MIN)
+            if (f->tries >= f->tries_min)
                 return false;
             f->tried = 0;
         }
@@ -188,6 +189,16 @@ static bool try_more(struct flight *f) {
 static void next_try(struct flight *f) {
     if (!try_more(f))
         finish(f, NULL, 0);
+}
+
+/* A resolver that has answered lately, or was not asked. */
+static bool any_well(const struct dns_forwarder *fw) {
+    uint64_t now = now_monotonic_usec();
+
+    for (size_t i = 0; i < fw->resolvers.n; i++)
+        if (fw->failed_until[i] <= now)
+            return true;
+    return false;
 }
 
 static struct flight *find(const struct dns_forwarder *fw, const uint8_t *query, size_t n, uint64_t hash) {
@@ -216,6 +227,7 @@ int dns_forward(struct dns_forwarder *fw, const struct dns_query *query, struct 
         f = xnew0(struct flight);
         f->forwarder = fw;
         f->hash = hash;
+        f->tries_min = any_well(fw) ? TRIES_MIN : 1;
         memcpy(f->query, wire, n);
         f->query_n = n;
         list_init(&f->waiters);
