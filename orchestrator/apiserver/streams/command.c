@@ -7,14 +7,14 @@ static char *exit_message(const struct node_stream_end *end) {
     return xasprintf("command terminated with non-zero exit code: exit status %d", end->exit_status);
 }
 
-char *command_failure(const struct node_stream_end *end) {
+char *command_failure(const struct api_stream *request, const struct node_stream_end *end) {
     if (end->error)
         return xstrdup(end->message ? end->message : error_text(NULL, end->error));
-    return end->exit_status ? exit_message(end) : NULL;
+    return request->exec.argv && end->exit_status ? exit_message(end) : NULL;
 }
 
-struct json *command_status(const struct node_stream_end *end) {
-    _cleanup_free_ char *message = command_failure(end);
+struct json *command_status(const struct api_stream *request, const struct node_stream_end *end) {
+    _cleanup_free_ char *message = command_failure(request, end);
     struct json *s = json_object();
 
     json_set(&s, "metadata", json_object());

@@ -57,10 +57,10 @@ static void on_end(void *userdata, const struct node_stream_end *end) {
 
     s->stream = NULL;
     if (s->statuses) {
-        _cleanup_json_ struct json *status = command_status(end);
+        _cleanup_json_ struct json *status = command_status(s->request, end);
         text = json_to_text(status);
     } else {
-        text = command_failure(end);
+        text = command_failure(s->request, end);
     }
     if (text)
         channel_message_send(s->conduit, s->text, CHANNEL_STATUS, text, strlen(text));

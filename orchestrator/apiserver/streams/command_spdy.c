@@ -81,10 +81,10 @@ static void on_end(void *userdata, const struct node_stream_end *end) {
 
     s->node = NULL;
     if (s->statuses) {
-        _cleanup_json_ struct json *status = command_status(end);
+        _cleanup_json_ struct json *status = command_status(s->request, end);
         text = json_to_text(status);
     } else {
-        text = command_failure(end);
+        text = command_failure(s->request, end);
     }
     if (text && s->streams[ERROR])
         spdy_stream_send(s->streams[ERROR], text, strlen(text));

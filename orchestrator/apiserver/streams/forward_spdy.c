@@ -96,7 +96,7 @@ static void on_taken(void *userdata, size_t n) {
 static void on_end(void *userdata, const struct node_stream_end *end) {
     struct forward *f = userdata;
     struct session *s = f->session;
-    _cleanup_free_ char *why = command_failure(end);
+    _cleanup_free_ char *why = command_failure(s->request, end);
 
     f->node = NULL;
     if (why) {

@@ -31,10 +31,11 @@ void forward_channels_start(struct api_stream *take, struct takeover *socket_tak
  * in messages of a WebSocket. */
 void forward_spdy_start(struct api_stream *take, struct takeover *socket_take, const char *protocol, char *head_take);
 
-/* How a command ended, as a v1 Status. The caller unrefs. */
-struct json *command_status(const struct node_stream_end *end);
+/* How a command ended, as a v1 Status. Attaching ends well whatever the container's exit code: clients take a failure
+ * for one to attach, and read the log instead. The caller unrefs. */
+struct json *command_status(const struct api_stream *request, const struct node_stream_end *end);
 /* The same for protocols before v4: what went wrong, or NULL. The caller frees. */
-char *command_failure(const struct node_stream_end *end);
+char *command_failure(const struct api_stream *request, const struct node_stream_end *end);
 /* {"Width":80,"Height":24} to the node; anything else is ignored. */
 void command_resize(const struct node_ops *ops, struct node_stream *stream, const void *p, size_t n);
 

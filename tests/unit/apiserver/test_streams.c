@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "orchestrator/apiserver/spdy/headers.h"
 #include "orchestrator/apiserver/subresources/node_ops.h"
 #include "podium/base/fd.h"
 #include "tests/unit/apiserver/server_fixture.h"
@@ -74,10 +75,13 @@ static struct node_stream *open_exec(void *carrier, const struct node_exec_reque
     return s;
 }
 
-static void exec_write(struct node_stream *s, const void *p, size_t n) {
-    strbuf_add(&s->x->stdin_, p, n);
-    s->h->taken(s->userdata, n);
-    s->h->data(s->userdata, NODE_STDOUT, p, n); /* cat */
+static struct node_stream *open_forward(void *carrier, const struct node_forward_request *r,
+                                        const struct node_stream_handlers *h, void *userdata) {
+    struct node_stream *s = xnew0(struct node_stream);
+    struct context *x = carrier;
+    *s = (struct node_stream){.x = x, .h = h, .userdata = userdata};
+    strbuf_addf(&x->seen, "forward %s %d;", r->pod.name, r->port);
+    return s;
 }
 
 static void exec_end(struct node_stream *s) {
@@ -85,6 +89,15 @@ static void exec_end(struct node_stream *s) {
     s->h->data(s->userdata, NODE_STDERR, "bye", 3);
     s->h->end(s->userdata, &end);
     free(s);
+}
+
+/* cat, until it gets "!" */
+static void exec_write(struct node_stream *s, const void *p, size_t n) {
+    strbuf_add(&s->x->stdin_, p, n);
+    s->h->taken(s->userdata, n);
+    s->h->data(s->userdata, NODE_STDOUT, p, n);
+    if (n == 1 && *(const char *) p == '!')
+        exec_end(s);
 }
 
 static void exec_resize(struct node_stream *s, unsigned columns, unsigned rows) {
@@ -103,6 +116,7 @@ static void stream_cancel(struct node_stream *s) {
 
 static const struct node_ops ops = {.open_logs = open_logs,
                                     .open_exec = open_exec,
+                                    .open_forward = open_forward,
                                     .write = exec_write,
                                     .write_end = exec_end,
                                     .resize = exec_resize,
@@ -227,21 +241,30 @@ static void test_follow_hangup(void **state) {
 
 /* --- exec: a hand-made WebSocket --- */
 
-static int connect_exec(struct context *x, const char *query) {
+/* Sends the request and waits for the answer's head, into got. */
+static int connect_upgrade(struct context *x, const char *target, const char *headers, struct strbuf *got) {
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
     _cleanup_free_ char *sock = fixture_path(&x->f, "sock");
     _cleanup_free_ char *head =
-        xasprintf("GET " PODS "/p/exec?%s HTTP/1.1\r\nHost: api\r\nConnection: Upgrade\r\nUpgrade: "
-                  "websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
-                  "dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n",
-                  query);
+        xasprintf("GET " PODS "/p/%s HTTP/1.1\r\nHost: api\r\nConnection: Upgrade\r\n%s\r\n", target, headers);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     strcpy(sun.sun_path, sock);
     struct timeval t = {.tv_sec = 10};
     (void) setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
     if (connect(fd, (struct sockaddr *) &sun, sizeof(sun)) < 0 || fd_write_all(fd, head, strlen(head)) < 0)
         return -1;
+    for (char c; got && !strstr(strbuf_str(got), "\r\n\r\n") && read(fd, &c, 1) == 1;)
+        strbuf_addc(got, c);
     return fd;
+}
+
+#define WEBSOCKET(protocol)                                                                                            \
+    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"               \
+    "Sec-WebSocket-Protocol: " protocol "\r\n"
+
+static int connect_exec(struct context *x, const char *query, struct strbuf *got) {
+    _cleanup_free_ char *target = xasprintf("exec?%s", query);
+    return connect_upgrade(x, target, WEBSOCKET("v5.channel.k8s.io"), got);
 }
 
 /* A masked binary frame with a mask of zeroes. */
@@ -253,7 +276,7 @@ static void send_frame(int fd, const void *p, size_t n) {
 
 static void run_exec(struct blocking *b) {
     char buf[512];
-    int fd = connect_exec(b->x, b->path);
+    int fd = connect_exec(b->x, b->path, &b->got);
     send_frame(fd, "\0hello", 6);
     send_frame(fd, "\4{\"Width\":80,\"Height\":24}", 25);
     send_frame(fd, "\377\0", 2); /* v5: end of stdin */
@@ -285,9 +308,8 @@ static void test_exec(void **state) {
 }
 
 static void run_exec_hangup(struct blocking *b) {
-    int fd = connect_exec(b->x, b->path);
-    char buf[64];
-    (void) !read(fd, buf, sizeof(buf));
+    _cleanup_strbuf_ struct strbuf got = STRBUF_INIT;
+    int fd = connect_exec(b->x, b->path, &got);
     (void) close(fd);
 }
 
@@ -301,11 +323,216 @@ static void test_exec_hangup(void **state) {
     assert_int_equal(x->cancelled, 1);
 }
 
+static void read_rest(int fd, struct strbuf *got) {
+    char buf[512];
+    for (ssize_t n; (n = read(fd, buf, sizeof(buf))) > 0;)
+        strbuf_add(got, buf, (size_t) n);
+    (void) close(fd);
+}
+
+/* Before v5 nothing says that the input has ended: the command ends by itself. Here: when it gets "!". */
+static void run_exec_base64(struct blocking *b) {
+    int fd = connect_upgrade(b->x, b->path, WEBSOCKET("v4.base64.channel.k8s.io"), &b->got);
+    send_frame(fd, "0aGVsbG8=", 9);
+    send_frame(fd, "0???", 4); /* no base64: dropped */
+    send_frame(fd, "4eyJXaWR0aCI6ODAsIkhlaWdodCI6MjR9", 33);
+    send_frame(fd, "0IQ==", 5);
+    read_rest(fd, &b->got);
+}
+
+static void test_exec_base64(void **state) {
+    struct context *x = *state;
+    struct blocking b = {.x = x, .run = run_exec_base64, .path = "exec?command=cat&stdin=1&stdout=1&stderr=1"};
+    begin(&b);
+    finish(&b);
+    assert_string_equal(strbuf_str(&x->seen), "exec c cat in 1 out 1 err 1 tty 0;resize 80 24;");
+    assert_string_equal(strbuf_str(&x->stdin_), "hello!");
+    assert_non_null(find(&b.got,
+                         "\x81\x09"
+                         "1aGVsbG8=",
+                         11)); /* text frames */
+    assert_non_null(find(&b.got,
+                         "\x81\x05"
+                         "2Ynll",
+                         7));
+    assert_non_null(find(&b.got, "3eyJtZXRhZGF0YSI6e30sInN0YXR1cyI6IlN1Y2Nlc3MifQ==", 49)); /* a Status */
+    strbuf_finish(&b.got);
+}
+
+static void run_exec_first(struct blocking *b) {
+    int fd = connect_upgrade(b->x, b->path, WEBSOCKET("channel.k8s.io"), &b->got);
+    send_frame(fd, "\0!", 2);
+    read_rest(fd, &b->got);
+}
+
+static void test_exec_first_protocol(void **state) {
+    struct context *x = *state;
+    struct blocking b = {.x = x, .run = run_exec_first, .path = "exec?command=cat&stdin=1&stdout=1"};
+    x->exit_status = 4;
+    begin(&b);
+    finish(&b);
+    assert_non_null(find(&b.got, "\3command terminated with non-zero exit code: exit status 4", 58)); /* no Status */
+    strbuf_finish(&b.got);
+}
+
+static void test_attach_ends_well(void **state) {
+    struct context *x = *state;
+    struct blocking b = {.x = x, .run = run_exec_base64, .path = "attach?stdin=1&stdout=1"};
+    x->exit_status = 4;
+    begin(&b);
+    finish(&b);
+    assert_non_null(find(&b.got, "3eyJtZXRhZGF0YSI6e30sInN0YXR1cyI6IlN1Y2Nlc3MifQ==", 49));
+    strbuf_finish(&b.got);
+}
+
+static void run_refused(struct blocking *b) {
+    int fd = connect_upgrade(b->x, b->path, "Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v9.channel.k8s.io\r\n",
+                             &b->got);
+    char c;
+    while (!strstr(strbuf_str(&b->got), "server accepts") && read(fd, &c, 1) == 1)
+        strbuf_addc(&b->got, c);
+    (void) close(fd);
+}
+
+static void test_unknown_protocols(void **state) {
+    struct context *x = *state;
+    struct blocking b = {.x = x, .run = run_refused, .path = "exec?command=cat&stdout=1"};
+    begin(&b);
+    finish(&b);
+    assert_non_null(strstr(strbuf_str(&b.got), "HTTP/1.1 403"));
+    assert_non_null(strstr(strbuf_str(&b.got), "client supports [v9.channel.k8s.io], server accepts"));
+    assert_string_equal(strbuf_str(&x->seen), "");
+    strbuf_finish(&b.got);
+}
+
+static void run_forward(struct blocking *b) {
+    int fd = connect_upgrade(b->x, b->path, WEBSOCKET("v4.channel.k8s.io"), &b->got);
+    send_frame(fd, "\0abc", 4);
+    send_frame(fd, "\2!", 2);
+    send_frame(fd, "\1x", 2); /* an error channel, and one that is not there: dropped */
+    send_frame(fd, "\10x", 2);
+    send_frame(fd, "\0!", 2);
+    read_rest(fd, &b->got);
+}
+
+static void test_forward_channels(void **state) {
+    struct context *x = *state;
+    struct blocking b = {.x = x, .run = run_forward, .path = "portforward?ports=80&ports=8080"};
+    begin(&b);
+    finish(&b);
+    assert_string_equal(strbuf_str(&x->seen), "forward p 80;forward p 8080;");
+    assert_string_equal(strbuf_str(&x->stdin_), "abc!!");
+    assert_non_null(find(&b.got, "\x82\3\0\x50\0\x82\3\1\x50\0\x82\3\2\x90\x1f\x82\3\3\x90\x1f", 20)); /* ports first */
+    assert_non_null(find(&b.got, "\x82\4\0abc", 6));
+    assert_non_null(find(&b.got, "\x82\2\2!", 4));
+    assert_non_null(find(&b.got, "\x88\2\3\xe8", 4));
+    strbuf_finish(&b.got);
+    _cleanup_answer_ struct answer bad = ask(&x->f, "GET", PODS "/p/portforward?ports=0", NULL);
+    assert_code(bad, 400);
+}
+
+/* --- SPDY, written by hand --- */
+
+static void u32(struct strbuf *b, uint32_t v) {
+    const uint8_t bytes[] = {(uint8_t) (v >> 24), (uint8_t) (v >> 16), (uint8_t) (v >> 8), (uint8_t) v};
+    strbuf_add(b, bytes, 4);
+}
+
+static void add_syn(struct strbuf *b, struct spdy_packer *packer, uint32_t id, const char *type) {
+    char *pairs[] = {(char *) "streamtype", (char *) type, (char *) "port", (char *) "80", (char *) "requestid",
+                     (char *) "7",          NULL};
+    _cleanup_strbuf_ struct strbuf p = STRBUF_INIT;
+    spdy_pack(packer, &(struct spdy_headers){pairs}, &p);
+    u32(b, 0x80030001u);
+    u32(b, (uint32_t) p.len + 10);
+    u32(b, id);
+    u32(b, 0);
+    strbuf_add(b, "\0\0", 2);
+    strbuf_add(b, p.data, p.len);
+}
+
+static void add_data(struct strbuf *b, uint32_t id, const char *text, bool fin) {
+    u32(b, id);
+    u32(b, (fin ? 1u << 24 : 0) | (uint32_t) strlen(text));
+    strbuf_adds(b, text);
+}
+
+static void run_spdy_exec(struct blocking *b) {
+    _cleanup_strbuf_ struct strbuf f = STRBUF_INIT;
+    struct spdy_packer *packer = spdy_packer_new();
+    int fd = connect_upgrade(b->x, b->path,
+                             "Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: "
+                             "v5.channel.k8s.io\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n",
+                             &b->got);
+    const char *types[] = {"error", "stdin", "stdout", "stderr", "resize"};
+    for (uint32_t i = 0; i < ARRAY_LEN(types); i++)
+        add_syn(&f, packer, 2 * i + 1, types[i]);
+    add_data(&f, 9, "{\"Width\":80,\"Hei", false);
+    add_data(&f, 9, "ght\":24}\n", false);
+    add_data(&f, 3, "hello", false);
+    add_data(&f, 3, "", true);
+    (void) !fd_write_all(fd, f.data, f.len);
+    read_rest(fd, &b->got);
+    spdy_packer_free(packer);
+}
+
+static void test_spdy_exec(void **state) {
+    struct context *x = *state;
+    struct blocking b = {.x = x, .run = run_spdy_exec, .path = "exec?command=cat&stdin=1&stdout=1&stderr=1"};
+    x->exit_status = 3;
+    begin(&b);
+    finish(&b);
+    assert_non_null(strstr(strbuf_str(&b.got), "X-Stream-Protocol-Version: v4.channel.k8s.io"));
+    assert_string_equal(strbuf_str(&x->seen), "exec c cat in 1 out 1 err 1 tty 0;resize 80 24;");
+    assert_string_equal(strbuf_str(&x->stdin_), "hello");
+    assert_non_null(find(&b.got, "\0\0\0\5\0\0\0\5hello", 13));
+    assert_non_null(find(&b.got, "\0\0\0\7\0\0\0\3bye", 11));
+    assert_non_null(find(&b.got, "{\"reason\":\"ExitCode\",\"message\":\"3\"}", 35));
+    assert_non_null(find(&b.got, "\0\0\0\1\1\0\0\0", 8)); /* the error stream ends */
+    strbuf_finish(&b.got);
+}
+
+static void run_spdy_forward(struct blocking *b) {
+    _cleanup_strbuf_ struct strbuf f = STRBUF_INIT;
+    struct spdy_packer *packer = spdy_packer_new();
+    int fd = connect_upgrade(b->x, b->path, WEBSOCKET("SPDY/3.1+portforward.k8s.io"), &b->got);
+    add_syn(&f, packer, 1, "error");
+    add_data(&f, 1, "", true);
+    send_frame(fd, f.data, f.len);
+    strbuf_reset(&f);
+    add_syn(&f, packer, 3, "data");
+    add_data(&f, 3, "ping", false);
+    add_data(&f, 3, "!", false);
+    send_frame(fd, f.data, f.len);
+    while (!find(&b->got, "\0\0\0\3\1\0\0\0", 8)) {
+        char buf[512];
+        ssize_t n = read(fd, buf, sizeof(buf));
+        if (n <= 0)
+            break;
+        strbuf_add(&b->got, buf, (size_t) n);
+    }
+    (void) close(fd);
+    spdy_packer_free(packer);
+}
+
+static void test_spdy_forward(void **state) {
+    struct context *x = *state;
+    struct blocking b = {.x = x, .run = run_spdy_forward, .path = "portforward"};
+    begin(&b);
+    finish(&b);
+    assert_non_null(strstr(strbuf_str(&b.got), "Sec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io"));
+    assert_string_equal(strbuf_str(&x->seen), "forward p 80;");
+    assert_string_equal(strbuf_str(&x->stdin_), "ping!");
+    assert_non_null(find(&b.got, "\0\0\0\3\0\0\0\4ping", 12));
+    assert_non_null(find(&b.got, "\0\0\0\3\1\0\0\0", 8));
+    strbuf_finish(&b.got);
+}
+
 /* The server goes down with a command and a follower attached. */
 static void test_shutdown(void **state) {
     struct context *x = *state;
     struct blocking b = {.x = x, .run = run_impatient};
-    int fd = connect_exec(x, "command=sleep&stdout=1");
+    int fd = connect_exec(x, "command=sleep&stdout=1", NULL);
     for (int i = 0; i < 50 && !strstr(strbuf_str(&x->seen), "exec"); i++)
         (void) sd_event_run(x->loop, 10000);
     begin(&b);
@@ -326,6 +553,13 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_follow_hangup, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exec, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exec_hangup, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_exec_base64, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_exec_first_protocol, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_attach_ends_well, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unknown_protocols, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_forward_channels, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_spdy_exec, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_spdy_forward, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shutdown, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

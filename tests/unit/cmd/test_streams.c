@@ -52,6 +52,12 @@ int link_server_open_exec(struct link_server *s, const char *node, const struct 
     return open_it(options, ops, userdata, ret, err);
 }
 
+int link_server_open_forward(struct link_server *s, const char *node, const struct json *options,
+                             const struct link_stream_ops *ops, void *userdata, struct link_stream **ret,
+                             struct error *err) {
+    return open_it(options, ops, userdata, ret, err);
+}
+
 size_t link_stream_write(struct link_stream *s, enum link_channel channel, const void *p, size_t n) {
     s->channel = channel;
     s->written += n;
@@ -89,9 +95,18 @@ struct agent_exec {
     unsigned columns, rows;
 };
 
+struct agent_forward {
+    bool paused, closed, input_ended;
+    size_t waiting;
+};
+
 static struct {
     struct agent_log log;
     struct agent_exec exec;
+    struct agent_forward forward;
+    const struct agent_forward_callbacks *forward_callbacks;
+    int port;
+    bool attached;
     const struct agent_log_callbacks *log_callbacks;
     const struct agent_exec_callbacks *exec_callbacks;
     void *userdata;
@@ -131,6 +146,19 @@ int agent_exec_open(struct agent *agent, const struct agent_exec_options *o,
     return 0;
 }
 
+int agent_attach_open(struct agent *agent, const struct agent_exec_options *o,
+                      const struct agent_exec_callbacks *callbacks, void *userdata, struct agent_exec **ret,
+                      struct error *err) {
+    if (agent_.open_result < 0)
+        return error_set(err, agent_.open_result, "no such container");
+    agent_.exec = (struct agent_exec){0};
+    agent_.exec_callbacks = callbacks;
+    agent_.userdata = userdata;
+    agent_.attached = true;
+    *ret = &agent_.exec;
+    return 0;
+}
+
 size_t agent_exec_write(struct agent_exec *exec, const void *p, size_t n) {
     return exec->waiting += n;
 }
@@ -150,6 +178,33 @@ void agent_exec_pause(struct agent_exec *exec, bool paused) {
 
 void agent_exec_close(struct agent_exec *exec) {
     exec->closed = true;
+}
+
+int agent_forward_open(struct agent *agent, const char *uid, int port, const struct agent_forward_callbacks *callbacks,
+                       void *userdata, struct agent_forward **ret, struct error *err) {
+    agent_.forward = (struct agent_forward){0};
+    agent_.forward_callbacks = callbacks;
+    agent_.userdata = userdata;
+    agent_.port = port;
+    *ret = &agent_.forward;
+    return 0;
+}
+
+size_t agent_forward_write(struct agent_forward *f, const void *p, size_t n) {
+    return f->waiting += n;
+}
+
+void agent_forward_write_end(struct agent_forward *f) {
+    f->input_ended = true;
+}
+
+void agent_forward_pause(struct agent_forward *f, bool paused) {
+    f->paused = paused;
+}
+
+void agent_forward_close(struct agent_forward *f) {
+    if (f)
+        f->closed = true;
 }
 
 /* --- the node's joint --- */
@@ -196,6 +251,11 @@ static void a_command_gets_its_input_as_fast_as_it_reads(void **state) {
     assert_true(s.paused);
     agent_.exec_callbacks->writable(agent_.userdata);
     assert_false(s.paused);
+    agent_exec_stream_ops.data(joint, LINK_STDIN, bytes, 1);
+    assert_true(s.paused);
+    agent_.exec.waiting = 0; /* written while bytes came in that had been on their way: there is no writable() then */
+    agent_exec_stream_ops.data(joint, LINK_STDIN, bytes, 1);
+    assert_false(s.paused);
     agent_exec_stream_ops.data(joint, LINK_RESIZE, "{\"Width\":80,\"Height\":24}", 24);
     assert_int_equal(agent_.exec.columns, 80);
     agent_exec_stream_ops.data(joint, LINK_RESIZE, "{\"Width\":-1,\"Height\":24}", 24);
@@ -228,9 +288,45 @@ static void what_cannot_be_opened_leaves_nothing(void **state) {
 
     agent_.open_result = -ENOENT;
     assert_int_equal(agent_streams_open_log(NULL, &s, options, &joint, NULL), -ENOENT);
+    assert_int_equal(agent_streams_open_exec(NULL, &s, options, &joint, NULL), -ENOENT);
     agent_.open_result = 0;
-    assert_int_equal(agent_streams_open_exec(NULL, &s, options, &joint, NULL), -EOPNOTSUPP);
     assert_null(joint);
+}
+
+static void attaching_is_to_the_containers_own_process(void **state) {
+    _cleanup_json_ struct json *options = parse("{\"attach\":true,\"stdin\":true}");
+    struct link_stream s = {0};
+    void *joint = NULL;
+
+    agent_.attached = false;
+    assert_int_equal(agent_streams_open_exec(NULL, &s, options, &joint, NULL), 0);
+    assert_true(agent_.attached);
+    agent_exec_stream_ops.end(joint, -1, "closed");
+    assert_true(agent_.exec.closed);
+}
+
+static void a_forwarded_port_pauses_both_ways_and_ends(void **state) {
+    _cleanup_json_ struct json *options = parse("{\"uid\":\"u\",\"port\":8080}");
+    struct link_stream s = {0};
+    void *joint = NULL;
+
+    assert_int_equal(agent_streams_open_forward(NULL, &s, options, &joint, NULL), 0);
+    assert_int_equal(agent_.port, 8080);
+    agent_forward_stream_ops.data(joint, LINK_STDIN, bytes, AGENT_EXEC_BUFFER_HIGH);
+    agent_forward_stream_ops.data(joint, LINK_STDIN, bytes, 1);
+    assert_true(s.paused);
+    agent_.forward_callbacks->writable(agent_.userdata);
+    assert_false(s.paused);
+    agent_.forward_callbacks->data(agent_.userdata, bytes, sizeof(bytes));
+    assert_true(agent_.forward.paused);
+    assert_int_equal(s.channel, LINK_STDOUT);
+    s.under_way = 0;
+    agent_forward_stream_ops.acked(joint, 1);
+    assert_false(agent_.forward.paused);
+    agent_forward_stream_ops.data(joint, LINK_STDIN_END, "", 0);
+    assert_true(agent_.forward.input_ended);
+    agent_.forward_callbacks->end(agent_.userdata, "refused");
+    assert_true(s.ended && s.code == -ECONNREFUSED && agent_.forward.closed);
 }
 
 /* --- the control plane's joint --- */
@@ -333,6 +429,8 @@ int main(void) {
         cmocka_unit_test(a_command_gets_its_input_as_fast_as_it_reads),
         cmocka_unit_test(a_lost_link_ends_log_and_command),
         cmocka_unit_test(what_cannot_be_opened_leaves_nothing),
+        cmocka_unit_test(attaching_is_to_the_containers_own_process),
+        cmocka_unit_test(a_forwarded_port_pauses_both_ways_and_ends),
         cmocka_unit_test(a_slow_viewer_slows_the_node_down),
         cmocka_unit_test(a_viewer_may_leave_in_the_middle),
         cmocka_unit_test(without_a_node_the_end_comes_later_and_once),
