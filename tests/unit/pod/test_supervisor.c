@@ -311,7 +311,7 @@ static void test_hooks_of_the_agent(void **state) {
     struct json *doc = pod_doc("Always", 2);
     add(&doc, "containers",
         hooked_container(
-            &s, "trap 'echo bye; echo -n last \xff words > /dev/words; exit 3' TERM; while :; do sleep 0.05; done"));
+            &s, "trap 'echo bye; printf \"last \\377 words\" > /dev/words; exit 3' TERM; while :; do sleep 0.05; done"));
     launch(&s, doc);
     connect_to(&s);
     tell(&s, NETWORK);
@@ -336,10 +336,10 @@ static void test_hooks_of_the_agent(void **state) {
     _cleanup_json_ struct json *pre = event(&s, "hook");
     assert_string_equal(json_str(json_get(pre, "hook")), "preStop");
     answer(&s, pre, NULL);
+    _cleanup_json_ struct json *post = event(&s, "hook"); /* asked before the state is told */
     wait_for(&s, "a", "running", 1);
     assert_string_equal(json_str(json_path(of(s.state, "a"), "last", "message")), "last \xEF\xBF\xBD words");
     assert_int_equal(json_int_or(json_path(of(s.state, "a"), "last", "exitCode"), 0), 3);
-    _cleanup_json_ struct json *post = event(&s, "hook");
     answer(&s, post, "refused");
     _cleanup_json_ struct json *failed = event(&s, "hook-failed");
     assert_string_equal(json_str(json_get(failed, "message")), "refused");
