@@ -4,6 +4,7 @@
 #include "orchestrator/controller/clusterservices/controller.h"
 #include "orchestrator/controller/controller.h"
 #include "orchestrator/controller/deployment/controller.h"
+#include "orchestrator/controller/disruption/controller.h"
 #include "orchestrator/controller/endpoints/controller.h"
 #include "orchestrator/controller/endpointslice/controller.h"
 #include "orchestrator/controller/garbage/controller.h"
@@ -21,6 +22,7 @@ static const struct controller_ops *const registry[] = {
     &replication_controller,   &deployment_controller,       &node_lifecycle_controller,
     &podgc_controller,         &garbage_controller,          &endpoints_controller,
     &endpointslice_controller, &cluster_services_controller, &slicemirroring_controller,
+    &disruption_controller,
 };
 
 struct controllers {
