@@ -185,14 +185,23 @@ static struct json *addresses(const struct agent *agent) {
     return list;
 }
 
+static int larger_first(const void *a, const void *b) {
+    const struct image *x = a, *y = b;
+    return x->size_bytes != y->size_bytes ? (x->size_bytes > y->size_bytes ? -1 : 1) : 0;
+}
+
+/* The largest, under every name: the scheduler counts on finding those it would be costly to fetch. */
 static struct json *images(const struct agent *agent) {
     _cleanup_(image_list_finish) struct image_list all = {0};
     struct json *list = json_array();
 
     if (image_list(agent->images, &all, NULL) < 0)
         return list;
+    qsort(all.items, all.n, sizeof(*all.items), larger_first);
     for (size_t i = 0; i < all.n && i < IMAGES_MAX; i++) {
         struct json *o = json_object(), *names = json_array();
+        for (char **d = all.items[i].repo_digests; d && *d; d++)
+            json_append(&names, json_string(*d));
         for (char **n = all.items[i].names; n && *n; n++)
             json_append(&names, json_string(*n));
         json_set(&o, "names", names);
