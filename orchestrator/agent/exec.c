@@ -16,6 +16,7 @@
 #include "podium/base/log.h"
 
 #define CHUNK           65536
+#define LINGER_USEC     (1000 * 1000)
 #define ATTACH_PIPE_MAX (1024 * 1024) /* what may wait for us before the supervisor thinks that we don't listen */
 
 struct stream {
@@ -38,7 +39,7 @@ struct agent_exec {
     bool attach, input_once; /* input_once: the end of the input is the container's */
     struct stream outputs[2];
     int input_fd; /* the pipe, or a duplicate of the terminal */
-    sd_event_source *input_source, *finish;
+    sd_event_source *input_source, *finish, *linger;
     struct strbuf input;
     int exit_code;
     char *error;
@@ -64,6 +65,7 @@ static void exec_free(struct agent_exec *e) {
     }
     sd_event_source_disable_unref(e->input_source);
     sd_event_source_disable_unref(e->finish);
+    sd_event_source_disable_unref(e->linger);
     closep(&e->input_fd);
     strbuf_finish(&e->input);
     sd_event_unref(e->loop);
@@ -123,12 +125,24 @@ static void input_drop(struct agent_exec *e) {
 
 static void ended(struct agent_exec *e, int exit_code, const char *error);
 
+static int on_linger(sd_event_source *source, uint64_t usec, void *userdata) {
+    struct agent_exec *e = userdata;
+
+    if (!list_empty(&e->link) && e->pod->channel)
+        detach(e);
+    if (!e->exited)
+        ended(e, 0, NULL);
+    return 0;
+}
+
 /* Nothing more will be written. */
 static void input_finish(struct agent_exec *e) {
-    if (e->attach && (e->tty || !e->input_once)) { /* the end of an attach, not of the container's input */
-        if (!list_empty(&e->link) && e->pod->channel)
-            detach(e);
-        ended(e, 0, NULL);
+    if (e->attach && (e->tty || !e->input_once)) { /* the end of the attach, not of the container's input */
+        input_drop(e);
+        /* what the container answers to the last line should still be seen */
+        if (!e->linger &&
+            sd_event_add_time_relative(e->loop, &e->linger, CLOCK_MONOTONIC, LINGER_USEC, 0, on_linger, e) < 0)
+            ended(e, 0, NULL);
         return;
     }
     if (e->tty) /* a terminal has no half-close: its end-of-file character says it */
