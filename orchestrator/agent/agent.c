@@ -13,6 +13,7 @@
 #include "orchestrator/agent/images/upkeep.h"
 #include "orchestrator/agent/disk_usage.h"
 #include "orchestrator/agent/disposal.h"
+#include "orchestrator/agent/last_words.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/probes/http.h"
 #include "orchestrator/agent/probes/probes.h"
@@ -45,6 +46,7 @@ struct agent_pod *agent_pod_new(struct agent *agent, const char *uid, const char
     pod->start_time = now_realtime_usec();
     list_init(&pod->work);
     list_init(&pod->execs);
+    list_init(&pod->last_words_read);
     hashmap_put(agent->pods, uid, pod);
     hashmap_put(agent->by_unit, pod->unit, pod);
     return pod;
@@ -55,6 +57,8 @@ static void pod_free(void *p) {
 
     agent_exec_abandon(pod, "the pod is gone");
     agent_probes_free(pod->probes);
+    last_words_forget(pod);
+    json_unref(pod->last_words);
     list_remove(&pod->work);
     channel_close(pod->channel);
     closep(&pod->netns_fd);
@@ -100,6 +104,7 @@ void agent_pod_context(const struct agent_pod *pod, struct pod_context *ret) {
         .network = agent->network,
         .objects = agent->objects,
         .tokens = pod->tokens,
+        .services = agent->service_table,
         .node_cpu_milli = agent->cpu_milli,
         .node_memory = agent->memory,
         .capability_bounds = agent->capability_bounds,
@@ -259,6 +264,7 @@ static void work_on(struct agent *agent, struct agent_pod *pod) {
             return;
     }
     agent_probes_update(pod);
+    last_words_update(pod);
     if (!pod->finished)
         act_tell_status(pod);
     set_timer(pod, now_monotonic_usec());

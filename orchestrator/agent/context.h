@@ -14,19 +14,21 @@
 
 struct hashmap;
 struct pod_tokens;
+struct service_table;
 
 struct pod_context {
     const struct json *pod;
     const char *node_name, *host_ip;
-    const char *pod_ip;                  /* "" when it has none yet */
-    const char *run_dir;                 /* of the pod, on a tmpfs */
-    const char *state_dir;               /* of the pod, on disk: writable layers, emptyDirs */
-    const char *seccomp_dir;             /* Localhost profiles */
-    const struct json *network;          /* the control plane's network document; NULL when not known */
-    const struct hashmap *objects;       /* object_key() → struct json */
-    const struct pod_tokens *tokens;     /* tokens.h */
-    int64_t node_cpu_milli, node_memory; /* allocatable: what absent limits mean for resourceFieldRef */
-    uint64_t capability_bounds;          /* what can be given at all */
+    const char *pod_ip;                   /* "" when it has none yet */
+    const char *run_dir;                  /* of the pod, on a tmpfs */
+    const char *state_dir;                /* of the pod, on disk: writable layers, emptyDirs */
+    const char *seccomp_dir;              /* Localhost profiles */
+    const struct json *network;           /* the control plane's network document; NULL when not known */
+    const struct hashmap *objects;        /* object_key() → struct json */
+    const struct pod_tokens *tokens;      /* tokens.h */
+    const struct service_table *services; /* services/table.h; NULL: none known */
+    int64_t node_cpu_milli, node_memory;  /* allocatable: what absent limits mean for resourceFieldRef */
+    uint64_t capability_bounds;           /* what can be given at all */
 };
 
 /* Why a pod cannot be started now. */

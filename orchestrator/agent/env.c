@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/agent/env.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <string.h>
 
+#include "orchestrator/agent/service_env.h"
 #include "orchestrator/object/quantity.h"
 #include "podium/base/alloc.h"
 #include "podium/base/strbuf.h"
@@ -204,40 +204,12 @@ static int add_from(const struct pod_context *ctx, const struct json *container,
     return 0;
 }
 
-/* The first address of the service range is the API's. */
-static bool api_service_address(const struct json *network, char out[INET_ADDRSTRLEN]) {
-    _cleanup_free_ char *cidr = xstrdup(json_str_or(json_get(network, "serviceCIDR"), ""));
-    struct in_addr address;
-
-    cidr[strcspn(cidr, "/")] = 0;
-    if (inet_pton(AF_INET, cidr, &address) != 1)
-        return false;
-    address.s_addr = htonl(ntohl(address.s_addr) + 1);
-    return inet_ntop(AF_INET, &address, out, INET_ADDRSTRLEN) != NULL;
-}
-
-/* Where the API is, in the variables every client library looks for. */
-static void add_api_service(const struct pod_context *ctx, char ***env) {
-    char ip[INET_ADDRSTRLEN];
-
-    if (!api_service_address(ctx->network, ip))
-        return;
-    env_put(env, xasprintf("KUBERNETES_SERVICE_HOST=%s", ip));
-    env_put(env, xstrdup("KUBERNETES_SERVICE_PORT=443"));
-    env_put(env, xstrdup("KUBERNETES_SERVICE_PORT_HTTPS=443"));
-    env_put(env, xasprintf("KUBERNETES_PORT=tcp://%s:443", ip));
-    env_put(env, xasprintf("KUBERNETES_PORT_443_TCP=tcp://%s:443", ip));
-    env_put(env, xstrdup("KUBERNETES_PORT_443_TCP_PROTO=tcp"));
-    env_put(env, xstrdup("KUBERNETES_PORT_443_TCP_PORT=443"));
-    env_put(env, xasprintf("KUBERNETES_PORT_443_TCP_ADDR=%s", ip));
-}
-
 int env_build(const struct pod_context *ctx, const struct json *container, char ***ret, struct pod_problem *problem) {
     const struct json *from = json_get(container, "envFrom"), *list = json_get(container, "env");
     _cleanup_strv_ char **env = strv_new();
     int r = 0;
 
-    add_api_service(ctx, &env);
+    service_env_add(ctx, &env);
     for (size_t i = 0; r == 0 && i < json_len(from); i++) {
         const struct json *item = json_at(from, i);
         const char *prefix = json_str_or(json_get(item, "prefix"), "");
