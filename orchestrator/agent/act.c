@@ -403,6 +403,7 @@ void act_tell_status(struct agent_pod *pod) {
         .waiting_message = pod->problem.message,
         .image_ids = pod->image_ids,
         .health = pod->health,
+        .last_words = pod->last_words,
         .refused_reason = pod->refused_reason,
         .refused_message = pod->refused_message,
     };

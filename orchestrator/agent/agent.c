@@ -233,6 +233,14 @@ void agent_pod_refuse(struct agent_pod *pod, const char *reason, const char *mes
     agent_event(pod, NULL, "Warning", reason, "%s", message);
 }
 
+void agent_pod_reject(struct agent_pod *pod, const char *reason, const char *message) {
+    if (pod->refused_reason)
+        return;
+    pod->refused_reason = xstrdup(reason);
+    pod->refused_message = xasprintf("Pod was rejected: %s", message);
+    agent_event(pod, NULL, "Warning", reason, "%s", message);
+}
+
 static void check_deadline(struct agent_pod *pod, uint64_t now) {
     int64_t seconds = json_int_or(json_path(pod->desired, "spec", "activeDeadlineSeconds"), 0);
 

@@ -62,7 +62,9 @@ struct agent_pod {
     struct json *probe_docs;   /* probe_documents() of its containers */
     struct pod_probes *probes; /* NULL: there are none */
     struct json *health;       /* probes.h */
-    struct list execs;         /* struct agent_exec waiting for its answer (exec.c) */
+    struct json *last_words;   /* last_words.h */
+    struct list last_words_read;
+    struct list execs; /* struct agent_exec waiting for its answer (exec.c) */
 };
 
 struct agent {
@@ -113,6 +115,8 @@ void agent_mark_all(struct agent *agent);
 void agent_node_changed(struct agent *agent);
 /* Never again on this node; the pod's phase becomes Failed. The first reason stays. */
 void agent_pod_refuse(struct agent_pod *pod, const char *reason, const char *message);
+/* The same for a pod that is not admitted: worded as the kubelet does. */
+void agent_pod_reject(struct agent_pod *pod, const char *reason, const char *message);
 /* A pod with its places; desired may be NULL. */
 struct agent_pod *agent_pod_new(struct agent *agent, const char *uid, const char *namespace, const char *name);
 void agent_pod_drop(struct agent_pod *pod); /* out of the tables, freed */

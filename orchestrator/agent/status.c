@@ -58,15 +58,34 @@ bool status_is_final(const struct json *pod, const struct json *state) {
 
 /* --- container statuses --- */
 
-static struct json *termination(const struct json *t) {
+#define MESSAGE_BYTES_POD 12288 /* of all containers' termination messages: MaxPodTerminationMessageLogLength */
+
+/* The container's share of what a pod's messages may have. */
+static struct json *cut(const struct status_input *in, const char *text) {
+    static const char *const lists[] = {"containers", "initContainers", "ephemeralContainers"};
+    size_t n = 0, len = strlen(text);
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        n += json_len(json_path(in->pod, "spec", lists[i]));
+    size_t max = MESSAGE_BYTES_POD / (n > 0 ? n : 1);
+    if (len > max)
+        for (len = max; len > 0 && ((unsigned char) text[len] & 0xC0) == 0x80;) /* not inside a character */
+            len--;
+    return json_string_len(text, len);
+}
+
+static struct json *termination(const struct status_input *in, const struct json *t) {
+    const char *message = json_str(json_get(t, "message"));
     struct json *o = json_object();
 
     json_set(&o, "exitCode", json_int(json_int_or(json_get(t, "exitCode"), 0)));
     if (json_int_or(json_get(t, "signal"), 0) > 0)
         json_set(&o, "signal", json_ref(json_get(t, "signal")));
     json_set(&o, "reason", json_string(json_str_or(json_get(t, "reason"), "Error")));
-    if (json_str(json_get(t, "message")))
-        json_set(&o, "message", json_ref(json_get(t, "message")));
+    if (!message)
+        message = json_str(json_get(in->last_words, json_str_or(json_get(t, "containerID"), "")));
+    if (message && *message)
+        json_set(&o, "message", cut(in, message));
     json_set(&o, "startedAt", time_value((uint64_t) json_int_or(json_get(t, "startedAt"), 0)));
     json_set(&o, "finishedAt", time_value((uint64_t) json_int_or(json_get(t, "finishedAt"), 0)));
     if (json_str_or(json_get(t, "containerID"), "")[0])
@@ -95,7 +114,7 @@ static struct json *state_value(const struct status_input *in, const struct json
         return o;
     }
     if (is(json_get(c, "state"), "terminated")) {
-        json_set(&o, "terminated", termination(c));
+        json_set(&o, "terminated", termination(in, c));
         return o;
     }
     const struct json *image = json_get(in->waiting_images, name);
@@ -153,7 +172,7 @@ static struct json *container_status(const struct status_input *in, const struct
     json_set(&o, "state", state_value(in, c, name));
     json_set(&o, "lastState", json_object());
     if (last)
-        json_set_path(&o, termination(last), "lastState", "terminated");
+        json_set_path(&o, termination(in, last), "lastState", "terminated");
     json_set(&o, "ready", json_bool(is_ready(in, spec, c, init)));
     json_set(&o, "restartCount", json_int(json_int_or(json_get(c, "restartCount"), 0)));
     json_set(&o, "image", json_string(json_str_or(json_get(spec, "image"), "")));
@@ -266,13 +285,35 @@ static bool not_ready(const struct json *status) {
     return !json_bool_or(json_get(status, "ready"), false);
 }
 
-static void add_readiness(const struct status_input *in, const struct json *mains, const char *phase,
-                          struct json **list) {
-    static const char *const types[] = {"Ready", "ContainersReady"};
-    _cleanup_strbuf_ struct strbuf names = STRBUF_INIT, message = STRBUF_INIT;
+/* What keeps the pod from being ready besides its containers: conditions it was told to wait for. */
+static void look_at_gates(const struct status_input *in, struct strbuf *out) {
+    const struct json *gates = json_path(in->pod, "spec", "readinessGates");
+
+    for (size_t i = 0; i < json_len(gates); i++) {
+        const char *type = json_str_or(json_get(json_at(gates, i), "conditionType"), "");
+        const struct json *c = by_name(json_path(in->pod, "status", "conditions"), "type", type);
+        if (is(json_get(c, "status"), "True"))
+            continue;
+        if (out->len > 0)
+            strbuf_adds(out, ", ");
+        if (c)
+            strbuf_addf(out, "the status of pod readiness gate \"%s\" is not \"True\", but %s", type,
+                        json_str_or(json_get(c, "status"), ""));
+        else
+            strbuf_addf(out, "corresponding condition of pod readiness gate \"%s\" does not exist.", type);
+    }
+}
+
+static void add_readiness(const struct status_input *in, const struct json *init, const struct json *mains,
+                          const char *phase, struct json **list) {
+    const struct json *specs = json_path(in->pod, "spec", "initContainers");
+    _cleanup_strbuf_ struct strbuf names = STRBUF_INIT, message = STRBUF_INIT, gates = STRBUF_INIT;
     bool over = strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
     const char *reason = NULL;
 
+    for (size_t i = 0; i < json_len(init); i++)
+        if (is_sidecar(json_at(specs, i)) && not_ready(json_at(init, i)))
+            strbuf_addf(&names, "%s%s", names.len ? " " : "", json_str_or(json_get(json_at(init, i), "name"), ""));
     list_names(mains, not_ready, &names);
     if (over)
         reason = strcmp(phase, "Succeeded") == 0 ? "PodCompleted" : "PodFailed";
@@ -280,8 +321,13 @@ static void add_readiness(const struct status_input *in, const struct json *main
         reason = "ContainersNotReady";
         strbuf_addf(&message, "containers with unready status: [%s]", strbuf_str(&names));
     }
-    for (size_t i = 0; i < ARRAY_LEN(types); i++)
-        add_condition(in, list, types[i], !reason, reason, message.len ? strbuf_str(&message) : NULL);
+    if (!reason)
+        look_at_gates(in, &gates);
+    if (gates.len > 0)
+        add_condition(in, list, "Ready", false, "ReadinessGatesNotReady", strbuf_str(&gates));
+    else
+        add_condition(in, list, "Ready", !reason, reason, message.len ? strbuf_str(&message) : NULL);
+    add_condition(in, list, "ContainersReady", !reason, reason, message.len ? strbuf_str(&message) : NULL);
 }
 
 /* Once a container of the pod proper has run, initialization is over for good: sidecars that end or are restarted
@@ -329,7 +375,7 @@ static struct json *conditions(const struct status_input *in, const struct json 
 
     add_condition(in, &list, "PodReadyToStartContainers", network, NULL, NULL);
     add_initialized(in, init, mains, &list);
-    add_readiness(in, mains, phase, &list);
+    add_readiness(in, init, mains, phase, &list);
     if (!by_name(theirs, "type", "PodScheduled")) /* bound by its author, without the scheduler */
         add_condition(in, &list, "PodScheduled", true, NULL, NULL);
     for (size_t i = 0; i < json_len(theirs); i++) /* PodScheduled, DisruptionTarget, readiness gates */

@@ -21,8 +21,9 @@ struct status_input {
     const char *waiting_reason;    /* why the pod cannot start, NULL: no reason */
     const char *waiting_container; /* NULL: all containers */
     const char *waiting_message;
-    const struct json *waiting_images; /* container name → {reason, message}; may be NULL */
+    const struct json *waiting_images;            /* container name → {reason, message}; may be NULL */
     const struct json *health;                    /* of containers with readiness probes (probes.h); may be NULL */
+    const struct json *last_words;                /* run's ID → end of its output (last_words.h); may be NULL */
     const struct json *image_ids;                 /* object: container name → image ID; may be NULL */
     const char *refused_reason, *refused_message; /* the node will never run it; NULL */
 };
