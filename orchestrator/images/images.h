@@ -123,8 +123,9 @@ typedef void (*image_progress_fn)(const struct image_progress *progress, void *u
 int image_import(struct image_store *store, const char *path, const char *name_override, image_progress_fn progress,
                  void *userdata, char **ret_digest, struct error *err) _must_check_;
 
-/* The same for a source already known to hold one image, which a registry gave: it gets the name and the repository
- * digest of the label instead of what the source says. */
+/* The same for a folder of the caller's own that holds one image, which a registry gave: it gets the name and the
+ * repository digest of the label instead of what the source says. Layers are removed from the folder as they are
+ * unpacked. */
 struct image_label {
     const char *name;        /* normalised with tag; NULL: none (pulled by digest) */
     const char *repository;  /* "docker.io/library/nginx" */

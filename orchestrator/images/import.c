@@ -285,6 +285,8 @@ static int import_open(struct import *import, const char *name_override, struct 
     source = image_source_open(import->path, &import->store->limits, err);
     if (!source)
         return err->code;
+    if (import->label)
+        image_source_consume(source);
     int r = image_contents_read(source, import->path, name_override, &import->contents, err);
     return r < 0 ? r : import_source(import, source, err);
 }

@@ -318,7 +318,9 @@ static int attempt(struct image_store *store, const char *reference, const struc
         r = image_resolve(store, known ? known : p.digest, &image, err);
     if (r < 0)
         return r;
-    *ret = (struct image_pull_result){.digest = steal(&image.digest), .size_bytes = image.size_bytes, .is_new = !known};
+    ret->digest = steal(&image.digest);
+    ret->size_bytes = image.size_bytes;
+    ret->is_new = !known;
     return 0;
 }
 

@@ -27,6 +27,7 @@ struct image_source {
     int dirfd;               /* of a folder; -EBADF for an archive */
     struct hashmap *members; /* of an archive: name → struct member */
     uint64_t document_bytes;
+    bool consume;
 };
 
 static void member_free(void *p) {
@@ -35,6 +36,10 @@ static void member_free(void *p) {
     free(m->document);
     free(m->link);
     free(m);
+}
+
+void image_source_consume(struct image_source *source) {
+    source->consume = true;
 }
 
 void image_source_close(struct image_source *source) {
@@ -297,6 +302,8 @@ static int walk_folder(struct image_source *source, const struct hashmap *wanted
         int r = visit(userdata, it.value, &stream, size, err);
         if (r < 0)
             return r;
+        if (source->consume)
+            (void) unlinkat(source->dirfd, it.key, 0);
     }
     return 0;
 }

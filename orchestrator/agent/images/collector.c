@@ -53,7 +53,7 @@ static const struct image_worker_callbacks callbacks = {.done = on_done};
 void image_collector_look(struct image_collector *c) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     _cleanup_json_ struct json *request = NULL;
-    struct image_disk disk;
+    struct image_disk disk = {0};
 
     if (!c || c->worker)
         return;
