@@ -13,4 +13,12 @@
  * with nft's words. */
 int nft_run(const char *commands, struct error *err) _must_check_;
 
+/* A context for several transactions, in the network namespace it was opened in. It holds most of a megabyte; but
+ * closing it makes the caller wait some 10 ms (the kernel lets RCU pass), so it is worth keeping while changes come. */
+struct nft_ctx;
+struct nft_ctx *nft_open(struct error *err);
+void nft_close(struct nft_ctx *nft); /* NULL is fine */
+DEFINE_CLEANUP(struct nft_ctx *, nft_close)
+int nft_run_in(struct nft_ctx *nft, const char *commands, struct error *err) _must_check_;
+
 #endif

@@ -13,9 +13,8 @@
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 
-#include "netns/netlink.h"
+#include "netns/services/connections.h"
 #include "podium/base/alloc.h"
-#include "podium/netns_services.h"
 
 #define FILTER_IP_SRC                                                                                                  \
     1u /* CTA_FILTER_F_CTA_IP_SRC of the kernel's nf_internals.h: bit of the attribute CTA_IP_V4_SRC */
@@ -179,16 +178,22 @@ static int find(struct nl_sock *sock, struct search *search, struct error *err) 
     return r;
 }
 
-int netns_connections_end(const struct netns_connections *which, size_t n, struct error *err) {
+int connections_open(struct nl_sock **ret, struct error *err) {
     _cleanup_nlsock_ struct nl_sock *sock = nl_socket_alloc();
-    struct search search = {.which = which, .n = n};
 
-    if (n == 0)
-        return 0;
     if (!sock)
         return error_set(err, -ENOMEM, "out of memory");
-    int rc = nl_connect(sock, NETLINK_NETFILTER), ended = 0;
-    int r = rc < 0 ? netlink_error(err, rc, "cannot reach connection tracking") : find(sock, &search, err);
+    int rc = nl_connect(sock, NETLINK_NETFILTER);
+    if (rc < 0)
+        return netlink_error(err, rc, "cannot reach connection tracking");
+    *ret = steal(&sock);
+    return 0;
+}
+
+int connections_end(struct nl_sock *sock, const struct netns_connections *which, size_t n, struct error *err) {
+    struct search search = {.which = which, .n = n};
+    int ended = 0, r = find(sock, &search, err);
+
     for (size_t i = 0; i < search.n_victims; i++) {
         if (r >= 0)
             r = forget(sock, &search.victims[i], err);

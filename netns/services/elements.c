@@ -163,11 +163,20 @@ void element_of_hairpin(in_addr_t pod, struct elements *out) {
 
 /* --- differences --- */
 
-static void command(struct strbuf *out, const char *verb, const struct element *e, bool data) {
-    strbuf_addf(out, "%s element " NFT_TABLE " %s { %s", verb, e->map, e->key);
+/* One command for as many elements as come for one map: each costs nft some time. `*open`: the map of the command that
+ * is not closed yet. */
+static void add_command(struct strbuf *out, const char *verb, const struct element *e, bool data, const char **open) {
+    if (*open && strcmp(*open, e->map) == 0) {
+        strbuf_adds(out, ", ");
+    } else {
+        if (*open)
+            strbuf_adds(out, " }\n");
+        strbuf_addf(out, "%s element " NFT_TABLE " %s { ", verb, e->map);
+    }
+    *open = e->map;
+    strbuf_adds(out, e->key);
     if (data && e->data[0])
         strbuf_addf(out, " : %s", e->data);
-    strbuf_adds(out, " }\n");
 }
 
 static void index_of(const struct element *e, char out[112]) {
@@ -177,7 +186,7 @@ static void index_of(const struct element *e, char out[112]) {
 void elements_difference(const struct elements *before, const struct elements *after, struct strbuf *removals,
                          struct strbuf *additions) {
     _cleanup_(hashmap_freep) struct hashmap *old = hashmap_new(NULL);
-    struct hashmap_iter it = {0};
+    const char *removing = NULL, *adding = NULL;
     char index[112];
 
     for (size_t i = 0; i < before->n; i++) {
@@ -192,8 +201,15 @@ void elements_difference(const struct elements *before, const struct elements *a
             (void) hashmap_remove(old, index);
             continue;
         }
-        command(additions, "add", e, true);
+        add_command(additions, "add", e, true, &adding);
     }
-    while (hashmap_next(old, &it))
-        command(removals, "delete", it.value, false);
+    for (size_t i = 0; i < before->n; i++) {
+        index_of(&before->items[i], index);
+        if (hashmap_has(old, index))
+            add_command(removals, "delete", &before->items[i], false, &removing);
+    }
+    if (adding)
+        strbuf_adds(additions, " }\n");
+    if (removing)
+        strbuf_adds(removals, " }\n");
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "netns/nft.h"
+#include "netns/services/connections.h"
 #include "netns/services/elements.h"
 #include "podium/base/alloc.h"
 #include "podium/base/hashmap.h"
@@ -31,6 +32,8 @@ struct netns_services {
     struct hashmap *host_ports;        /* map and key → struct pod_ports, borrowed */
     struct strbuf removals, additions; /* elements, for the next commit */
     bool replace, stale;
+    struct nft_ctx *nft;         /* NULL when at rest */
+    struct nl_sock *connections; /* the same */
 };
 
 /* --- chains --- */
@@ -269,17 +272,40 @@ int netns_services_commit(struct netns_services *services, struct error *err) {
     strbuf_finish(&services->additions);
     if (nft.len == 0)
         return 0;
-    int r = nft_run(strbuf_str(&nft), err);
+    if (!services->nft)
+        services->nft = nft_open(err);
+    int r = services->nft ? nft_run_in(services->nft, strbuf_str(&nft), err) : -ENOMEM;
     size_t size = nft.len;
     strbuf_finish(&nft);
     if (size > TRIM_BYTES)
-        (void) malloc_trim(0); /* nft needs a kilobyte and more for each element, once */
+        netns_services_rest(services); /* nft needed a kilobyte and more for each element */
     if (r < 0) {
         services->stale = true;
         return error_prefix(err, r, "cannot change services in table " NFT_TABLE);
     }
     services->replace = false;
     return 0;
+}
+
+void netns_services_rest(struct netns_services *services) {
+    nft_close(steal(&services->nft));
+    nl_socket_free(steal(&services->connections));
+    (void) malloc_trim(0);
+}
+
+int netns_connections_end(struct netns_services *services, const struct netns_connections *which, size_t n,
+                          struct error *err) {
+    int r = 0;
+
+    if (n == 0)
+        return 0;
+    if (!services->connections)
+        r = connections_open(&services->connections, err);
+    if (r == 0)
+        r = connections_end(services->connections, which, n, err);
+    if (r < 0)
+        nl_socket_free(steal(&services->connections));
+    return r;
 }
 
 struct netns_services *netns_services_new(void) {
@@ -297,6 +323,8 @@ struct netns_services *netns_services_new(void) {
 void netns_services_free(struct netns_services *services) {
     if (!services)
         return;
+    nft_close(services->nft);
+    nl_socket_free(services->connections);
     hashmap_free(services->owners);
     hashmap_free(services->awaited);
     hashmap_free(services->chains);

@@ -13,6 +13,7 @@
 
 #define RETRY_FIRST_USEC (1ull * USEC_PER_SEC)
 #define RETRY_MAX_USEC   (60ull * USEC_PER_SEC)
+#define REST_USEC        (3ull * USEC_PER_SEC)
 #define HOST_PORTS_MAX   256u
 
 struct datapath {
@@ -23,7 +24,7 @@ struct datapath {
     datapath_tell_pods tell_pods;
     void *userdata;
     bool filled, filling;
-    sd_event_source *retry;
+    sd_event_source *retry, *rest;
     uint64_t retry_usec;
     struct netns_connections *ended;
     size_t n_ended, cap_ended;
@@ -61,7 +62,7 @@ static int fill(struct datapath *d, struct error *err) {
 
 static void end_connections(struct datapath *d) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    int r = netns_connections_end(d->ended, d->n_ended, &err);
+    int r = netns_connections_end(d->services, d->ended, d->n_ended, &err);
 
     if (r < 0)
         log_warning("%s", error_text(&err, r));
@@ -71,6 +72,8 @@ static void end_connections(struct datapath *d) {
 static void commit(struct datapath *d) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     bool again = d->filled && !netns_services_stale(d->services);
+    (void) sd_event_source_set_time_relative(d->rest, REST_USEC);
+    (void) sd_event_source_set_enabled(d->rest, SD_EVENT_ONESHOT);
     int r = again ? netns_services_commit(d->services, &err) : fill(d, &err);
 
     if (r < 0 && again) {
@@ -93,6 +96,11 @@ static void commit(struct datapath *d) {
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
     commit(userdata);
+    return 0;
+}
+
+static int on_rest(sd_event_source *source, uint64_t usec, void *userdata) {
+    netns_services_rest(((struct datapath *) userdata)->services);
     return 0;
 }
 
@@ -217,7 +225,9 @@ struct datapath *datapath_new(sd_event *loop, struct service_table *table, const
     d->userdata = userdata;
     d->retry_usec = RETRY_FIRST_USEC;
     if (sd_event_add_time_relative(loop, &d->retry, CLOCK_MONOTONIC, 0, 0, on_retry, d) < 0 ||
-        sd_event_source_set_enabled(d->retry, SD_EVENT_OFF) < 0) {
+        sd_event_source_set_enabled(d->retry, SD_EVENT_OFF) < 0 ||
+        sd_event_add_time_relative(loop, &d->rest, CLOCK_MONOTONIC, 0, 0, on_rest, d) < 0 ||
+        sd_event_source_set_enabled(d->rest, SD_EVENT_OFF) < 0) {
         datapath_free(d);
         return NULL;
     }
@@ -229,6 +239,7 @@ void datapath_free(struct datapath *datapath) {
     if (!datapath)
         return;
     sd_event_source_disable_unref(datapath->retry);
+    sd_event_source_disable_unref(datapath->rest);
     netns_services_free(datapath->services);
     strv_free(datapath->own);
     free(datapath->node_name);

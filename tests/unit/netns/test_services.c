@@ -457,14 +457,14 @@ static void removed_endpoints_end_connections(void) {
     change(&s, "b", &udp, &one_udp);
     const struct netns_connections gone[] = {{IPPROTO_TCP, ip(VIP), 80, s.endpoints[1]},
                                              {IPPROTO_UDP, ip(VIP), 80, s.endpoints[1]}};
-    int n = netns_connections_end(gone, 2, &err);
+    int n = netns_connections_end(s.services, gone, 2, &err);
     CHECK(n >= 2);
     /* a stream to what is gone is reset at the next word; datagrams go to who is left */
     CHECK(send(streams[2], "?", 1, MSG_NOSIGNAL) == 1 && read_reply(streams[2], WAIT_MSEC).from == -ECONNRESET);
     CHECK(send(datagrams[2], "?", 1, 0) == 1 && read_reply(datagrams[2], WAIT_MSEC).from == 1);
     CHECK(send(streams[1], "?", 1, 0) == 1 && read_reply(streams[1], WAIT_MSEC).from == 1);
     CHECK(send(datagrams[1], "?", 1, 0) == 1 && read_reply(datagrams[1], WAIT_MSEC).from == 1);
-    CHECK(netns_connections_end(gone, 2, &err) == 0);
+    CHECK(netns_connections_end(s.services, gone, 2, &err) == 0);
     netns_services_free(s.services);
 }
 

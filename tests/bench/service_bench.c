@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Services on a node, in network namespaces of its own: from documents, as the control plane pushes them, to the
+ * kernel's nftables.
+ *
+ *   service_bench [SERVICES=1000] [ENDPOINTS=20] [CHANGES=100]
+ *
+ * For 10, 100 … up to SERVICES services: all put in place at once (as after a restart of the agent), one change of one
+ * service (an endpoint goes and another one comes; median, 99th percentile and longest), and the memory of the program.
+ */
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-event.h>
+
+#include "orchestrator/agent/services/datapath.h"
+#include "orchestrator/agent/services/table.h"
+#include "podium/base/alloc.h"
+#include "podium/base/clock.h"
+#include "podium/base/strbuf.h"
+
+static void apply(struct service_table *table, const char *text) {
+    struct json *v;
+
+    if (json_parse(text, strlen(text), NULL, &v, NULL) < 0 || service_table_apply(table, v) < 0)
+        abort();
+    json_unref(v);
+}
+
+static char *service_text(int i) {
+    return xasprintf("{\"kind\":\"Service\",\"metadata\":{\"name\":\"service-%d\",\"namespace\":\"bench\"},\"spec\":{"
+                     "\"type\":\"ClusterIP\",\"clusterIP\":\"10.96.%d.%d\",\"ports\":[{\"name\":\"http\",\"port\":80,"
+                     "\"protocol\":\"TCP\",\"targetPort\":8080}]}}",
+                     i, i / 250, i % 250 + 1);
+}
+
+/* `change` moves one of the endpoints to another address. */
+static char *slice_text(int i, int endpoints, int change) {
+    struct strbuf b = STRBUF_INIT;
+
+    strbuf_addf(&b,
+                "{\"kind\":\"EndpointSlice\",\"addressType\":\"IPv4\",\"metadata\":{\"name\":\"service-%d-x\","
+                "\"namespace\":\"bench\",\"labels\":{\"kubernetes.io/service-name\":\"service-%d\"}},\"ports\":[{"
+                "\"name\":\"http\",\"port\":8080,\"protocol\":\"TCP\"}],\"endpoints\":[",
+                i, i);
+    for (int e = 0; e < endpoints; e++) {
+        int other = change > 0 && e == change % endpoints ? 128 + change % 64 : 0;
+        strbuf_addf(&b,
+                    "%s{\"addresses\":[\"10.%d.%d.%d\"],\"conditions\":{\"ready\":true,\"serving\":true,"
+                    "\"terminating\":false},\"nodeName\":\"node-%d\",\"targetRef\":{\"kind\":\"Pod\",\"namespace\":"
+                    "\"bench\",\"name\":\"service-%d-5d4f8c7b9d-%05d\",\"uid\":\"0b4c0f7e-7d5b-4c59-9f1e-%012d\"}}",
+                    e ? "," : "", 128 + i / 250, e + other, i % 250 + 1, e % 10, i, e, e);
+    }
+    strbuf_adds(&b, "]}");
+    return strbuf_steal(&b);
+}
+
+static long memory_kb(const char *what) {
+    FILE *f = fopen("/proc/self/status", "re");
+    char line[256];
+    long kb = 0;
+
+    while (f && fgets(line, sizeof(line), f))
+        if (strncmp(line, what, strlen(what)) == 0)
+            kb = strtol(line + strlen(what) + 1, NULL, 10);
+    if (f)
+        fclose(f);
+    return kb;
+}
+
+static void turn(sd_event *loop) {
+    while (sd_event_run(loop, 0) > 0)
+        ;
+}
+
+static void no_pods(void *userdata) {
+    (void) userdata;
+}
+
+static int compare(const void *a, const void *b) {
+    const uint64_t *x = a, *y = b;
+
+    return *x < *y ? -1 : *x > *y;
+}
+
+static void measure(int services, int endpoints, int changes) {
+    _cleanup_free_ uint64_t *times = xcalloc((size_t) changes, sizeof(*times));
+    sd_event *loop = NULL;
+    long before = memory_kb("VmRSS");
+
+    if (unshare(CLONE_NEWNET) < 0 || sd_event_new(&loop) < 0) {
+        perror("service_bench: a network namespace of its own");
+        exit(1);
+    }
+    struct service_table *table = service_table_new(loop);
+    struct datapath *datapath = datapath_new(loop, table, "node-1", no_pods, NULL);
+    service_table_sync_begin(table);
+    uint64_t documents = now_monotonic_usec();
+    for (int i = 0; i < services; i++) {
+        _cleanup_free_ char *service = service_text(i), *slice = slice_text(i, endpoints, 0);
+        apply(table, service);
+        apply(table, slice);
+    }
+    service_table_sync_end(table);
+    uint64_t start = now_monotonic_usec();
+    turn(loop);
+    uint64_t end = now_monotonic_usec();
+    for (int c = 0; c < changes; c++) {
+        _cleanup_free_ char *slice = slice_text(c * 7 % services, endpoints, c + 1);
+        uint64_t from = now_monotonic_usec();
+        apply(table, slice);
+        turn(loop);
+        times[c] = now_monotonic_usec() - from;
+    }
+    qsort(times, (size_t) changes, sizeof(*times), compare);
+    printf("%d services of %d endpoints: one change p50 %.1f ms, p99 %.1f ms, longest %.1f ms; all at once %.0f ms "
+           "(documents %.0f ms); memory %+.1f MB, at most %.1f MB\n",
+           services, endpoints, (double) times[changes / 2] / 1000, (double) times[changes * 99 / 100] / 1000,
+           (double) times[changes - 1] / 1000, (double) (end - start) / 1000, (double) (start - documents) / 1000,
+           (double) (memory_kb("VmRSS") - before) / 1024, (double) memory_kb("VmHWM") / 1024);
+    fflush(stdout);
+    datapath_free(datapath);
+    service_table_free(table);
+    sd_event_unref(loop);
+}
+
+int main(int argc, char **argv) {
+    int most = argc > 1 ? atoi(argv[1]) : 1000, endpoints = argc > 2 ? atoi(argv[2]) : 20;
+    int changes = argc > 3 ? atoi(argv[3]) : 100;
+
+    if (most <= 0 || endpoints <= 0 || changes <= 0)
+        return 2;
+    for (int n = 10; n < most; n *= 10)
+        measure(n, endpoints, changes);
+    measure(most, endpoints, changes);
+    return 0;
+}
