@@ -9,6 +9,7 @@
 #include "orchestrator/agent/resources.h"
 #include "orchestrator/agent/services/table.h"
 #include "orchestrator/agent/status.h"
+#include "orchestrator/agent/sysctls.h"
 #include "orchestrator/object/timestamp.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
@@ -107,6 +108,13 @@ static int64_t grace_of(const struct json *pod, bool deleting) {
     return grace < 0 ? 0 : grace;
 }
 
+static void check_sysctls(struct agent_pod *pod) {
+    _cleanup_free_ char *why = sysctls_forbidden(pod->desired);
+
+    if (why)
+        agent_pod_reject(pod, "SysctlForbidden", why);
+}
+
 static void check_controllers(struct agent_pod *pod) {
     static const struct {
         unsigned controller;
@@ -153,6 +161,22 @@ static void take_document(struct agent_pod *pod, const struct json *doc) {
     }
 }
 
+static const char *ready_status(const struct json *status) {
+    const struct json *list = json_get(status, "conditions");
+
+    for (size_t i = 0; i < json_len(list); i++)
+        if (strcmp(json_str_or(json_get(json_at(list, i), "type"), ""), "Ready") == 0)
+            return json_str_or(json_get(json_at(list, i), "status"), "");
+    return "";
+}
+
+/* The control plane says of a ready pod that it is not: it had given the node up, or the document is older than what was
+ * told. Telling it again settles both. */
+static bool was_made_unready(const struct agent_pod *pod) {
+    return strcmp(ready_status(pod->status), "True") == 0 &&
+           strcmp(ready_status(json_get(pod->desired, "status")), "False") == 0;
+}
+
 int agent_apply_pod(struct agent *agent, const struct json *doc, struct error *err) {
     const char *uid = pod_meta(doc, "uid"), *namespace = pod_meta(doc, "namespace"), *name = pod_meta(doc, "name");
 
@@ -163,9 +187,13 @@ int agent_apply_pod(struct agent *agent, const struct json *doc, struct error *e
         pod = agent_pod_new(agent, uid, namespace, name);
     bool first = !pod->desired;
     take_document(pod, doc);
+    if (!first && was_made_unready(pod))
+        pod->status_silent = true;
     pod->wanted = pod->named = true;
-    if (first && !pod->unit_exists && !pod->final)
+    if (first && !pod->unit_exists && !pod->final) {
+        check_sysctls(pod);
         check_controllers(pod);
+    }
     if (first)
         disk_usage_watch(agent->disk_usage, pod);
     if (pod->finished && agent->callbacks && agent->callbacks->pod_finished)

@@ -164,7 +164,8 @@ static void add_termination_file(const struct oci_config_input *in, struct json 
 static int make_mounts(const struct oci_config_input *in, const struct security *s, struct json **ret,
                        struct pod_problem *problem) {
     const struct json *wanted = json_get(in->container, "volumeMounts");
-    _cleanup_free_ char *shm = path_join(in->ctx->run_dir, "shm");
+    bool host_ipc = json_bool_or(json_path(in->ctx->pod, "spec", "hostIPC"), false);
+    _cleanup_free_ char *shm = host_ipc ? xstrdup("/dev/shm") : path_join(in->ctx->run_dir, "shm");
     _cleanup_json_ struct json *m = json_array(), *own = json_array();
     const char *sys = s->privileged ? "nosuid,noexec,nodev,rw" : "nosuid,noexec,nodev,ro";
     const char *group = s->privileged ? "nosuid,noexec,nodev,relatime,rw" : "nosuid,noexec,nodev,relatime,ro";
@@ -270,7 +271,7 @@ static struct json *make_namespaces(const struct json *spec) {
 
 static struct json *make_linux(const struct oci_config_input *in, const struct security *s) {
     bool unmasked = strcmp(json_str_or(json_path(in->container, "securityContext", "procMount"), ""), "Unmasked") == 0;
-    struct json *linux_ = json_object(), *resources = container_resources(in->container);
+    struct json *linux_ = json_object(), *resources = container_resources(in->ctx->pod, in->container);
 
     json_set(&resources, "devices", device_rules(s->privileged));
     json_set(&linux_, "namespaces", make_namespaces(json_get(in->ctx->pod, "spec")));

@@ -7,10 +7,11 @@
 #include "orchestrator/object/strategy.h"
 #include "podium/base/cleanup.h"
 
-#define CPU_PERIOD_USEC    100000
-#define CPU_QUOTA_MIN_USEC 1000 /* the kernel's minimum */
-#define SHARES_MIN         2
-#define SHARES_MAX         262144
+#define SYSTEM_NODE_CRITICAL 2000001000 /* priority of the class system-node-critical */
+#define CPU_PERIOD_USEC      100000
+#define CPU_QUOTA_MIN_USEC   1000 /* the kernel's minimum */
+#define SHARES_MIN           2
+#define SHARES_MAX           262144
 
 static const char *const lists[] = {"containers", "initContainers"};
 
@@ -33,13 +34,25 @@ static int64_t shares_of(int64_t milli) {
     return shares < SHARES_MIN ? SHARES_MIN : shares > SHARES_MAX ? SHARES_MAX : shares;
 }
 
-struct json *container_resources(const struct json *container) {
+/* Whether some container of the pod has a share of the processor of its own. */
+static bool any_requests_cpu(const struct json *pod) {
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+        const struct json *list = json_path(pod, "spec", lists[l]);
+        for (size_t i = 0; i < json_len(list); i++)
+            if (request_of(json_at(list, i), cpu_of) > 0)
+                return true;
+    }
+    return false;
+}
+
+struct json *container_resources(const struct json *pod, const struct json *container) {
     int64_t request = request_of(container, cpu_of), limit = cpu_of(container, "limits");
     int64_t memory = memory_of(container, "limits");
     struct json *r = json_object();
 
-    if (request > 0)
-        json_set_path(&r, json_int(shares_of(request)), "cpu", "shares");
+    /* beside those that ask for some, who asks for nothing gets the least; else the kernel's default is as good */
+    if (request > 0 || any_requests_cpu(pod))
+        json_set_path(&r, json_int(shares_of(request > 0 ? request : 0)), "cpu", "shares");
     if (limit > 0) {
         int64_t quota = limit * CPU_PERIOD_USEC / 1000;
         json_set_path(&r, json_int(quota < CPU_QUOTA_MIN_USEC ? CPU_QUOTA_MIN_USEC : quota), "cpu", "quota");
@@ -57,7 +70,7 @@ int container_oom_score_adj(const struct json *pod, const struct json *container
     const char *qos = pod_qos_class(json_get(pod, "spec"));
     int64_t request = request_of(container, memory_of);
 
-    if (strcmp(qos, "Guaranteed") == 0)
+    if (strcmp(qos, "Guaranteed") == 0 || json_int_or(json_path(pod, "spec", "priority"), 0) >= SYSTEM_NODE_CRITICAL)
         return -997;
     if (strcmp(qos, "BestEffort") == 0 || node_memory <= 0)
         return 1000;

@@ -10,7 +10,7 @@
 #include "podium/base/json.h"
 
 /* The OCI linux.resources section, without devices; the caller unrefs. */
-struct json *container_resources(const struct json *container);
+struct json *container_resources(const struct json *pod, const struct json *container);
 /* oom_score_adj as the kubelet sets it; node_memory in bytes. */
 int container_oom_score_adj(const struct json *pod, const struct json *container, int64_t node_memory);
 /* For the whole pod: UINT64_MAX: no limit; weight 0: not set. */

@@ -115,8 +115,9 @@ static const struct json *setting(const struct json *own, const struct json *pod
     return json_is_null(v) ? json_get(pods, name) : v;
 }
 
-static int resolve_user(const struct json *own, const struct json *pods, const char *image_user,
-                        char *const *layer_dirs, struct security *ret, const char *name, struct pod_problem *problem) {
+static int resolve_user(const struct json *pod, const struct json *own, const char *image_user, char *const *layer_dirs,
+                        struct security *ret, const char *name, struct pod_problem *problem) {
+    const struct json *pods = json_path(pod, "spec", "securityContext");
     _cleanup_(image_user_finish) struct image_user user = {0};
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     const struct json *run_as = setting(own, pods, "runAsUser"), *group = setting(own, pods, "runAsGroup");
@@ -134,12 +135,13 @@ static int resolve_user(const struct json *own, const struct json *pods, const c
     if (non_root && json_is_null(run_as) && *text && !is_number)
         return pod_problem_set(problem, "CreateContainerConfigError", name,
                                "container has runAsNonRoot and image has non-numeric user (%s), cannot verify user is "
-                               "non-root",
-                               text);
+                               "non-root (pod: \"%s_%s(%s)\", container: %s)",
+                               text, pod_meta(pod, "name"), pod_meta(pod, "namespace"), pod_meta(pod, "uid"), name);
     if (non_root && user.uid == 0)
-        return pod_problem_set(problem, "CreateContainerConfigError", name, "%s",
+        return pod_problem_set(problem, "CreateContainerConfigError", name, "%s (pod: \"%s_%s(%s)\", container: %s)",
                                json_is_null(run_as) ? "container has runAsNonRoot and image will run as root"
-                                                    : "container's runAsUser breaks non-root policy");
+                                                    : "container's runAsUser breaks non-root policy",
+                               pod_meta(pod, "name"), pod_meta(pod, "namespace"), pod_meta(pod, "uid"), name);
     ret->uid = user.uid;
     ret->gid = json_is_null(group) ? user.gid : (uint32_t) json_int_or(group, 0);
     ret->home = steal(&user.home);
@@ -169,8 +171,8 @@ static int resolve_seccomp(const struct pod_context *ctx, const struct json *pro
                                file);
     _cleanup_free_ char *path = path_join(ctx->seccomp_dir, file);
     int r = json_parse_file(path, CONFIG_JSON_BYTES_MAX, &ret->seccomp, &err);
-    return r < 0 ? pod_problem_set(problem, "CreateContainerConfigError", name, "cannot load seccomp profile: %s",
-                                   error_text(&err, r))
+    return r < 0 ? pod_problem_set(problem, "CreateContainerError", name, "cannot load seccomp profile \"%s\": %s",
+                                   path, error_text(&err, r))
                  : 0;
 }
 
@@ -184,7 +186,7 @@ int security_resolve(const struct pod_context *ctx, const struct json *container
     ret->privileged = json_bool_or(json_get(own, "privileged"), false);
     ret->read_only_root = json_bool_or(json_get(own, "readOnlyRootFilesystem"), false);
     ret->no_new_privileges = !json_bool_or(json_get(own, "allowPrivilegeEscalation"), true);
-    int r = resolve_user(own, pods, image_user, layer_dirs, ret, name, problem);
+    int r = resolve_user(ctx->pod, own, image_user, layer_dirs, ret, name, problem);
     if (r == 0)
         r = resolve_capabilities(ctx, container, own, ret, problem);
     if (r == 0)

@@ -10,6 +10,7 @@
 #include "orchestrator/object/strategy.h"
 #include "orchestrator/agent/resources.h"
 #include "orchestrator/agent/status.h"
+#include "podium/base/strbuf.h"
 
 static struct json *parse(const char *text) {
     struct json *v = NULL;
@@ -191,16 +192,119 @@ static void test_qos(void **state) {
         assert_string_equal(json_str(json_get(status, "qosClass")), cases[i].qos);
     }
     _cleanup_json_ struct json *c = parse("{\"resources\":{\"limits\":{\"cpu\":\"1500m\",\"memory\":\"64Mi\"}}}");
-    _cleanup_json_ struct json *r = container_resources(c);
+    _cleanup_json_ struct json *r = container_resources(NULL, c);
     assert_int_equal(json_int_or(json_path(r, "cpu", "quota"), 0), 150000);
     assert_int_equal(json_int_or(json_path(r, "cpu", "shares"), 0), 1536);
     assert_int_equal(json_int_or(json_path(r, "memory", "limit"), 0), 64 << 20);
 }
 
+static struct json *status_with(const char *pod_text, const char *state_text, const char *health, const char *words) {
+    _cleanup_json_ struct json *pod = parse(pod_text), *state = parse(state_text), *h = parse(health),
+                               *w = parse(words);
+    const struct status_input in = {.pod = pod,
+                                    .state = state,
+                                    .running = true,
+                                    .now = 2000000000ull * 1000000,
+                                    .host_ip = "",
+                                    .pod_ip = "",
+                                    .health = h,
+                                    .last_words = w};
+    return status_make(&in);
+}
+
+/* A readiness probe decides, for the run it was about only. */
+static void test_readiness_probe(void **state) {
+    static const char pod[] = "{\"spec\":{\"containers\":[{\"name\":\"a\",\"readinessProbe\":{}}]}}";
+    static const struct {
+        const char *health, *ready;
+    } cases[] = {
+        {"{}", "False"},
+        {"{\"a\":{\"containerID\":\"abc\",\"ready\":true}}", "True"},
+        {"{\"a\":{\"containerID\":\"abc\",\"ready\":false}}", "False"},
+        {"{\"a\":{\"containerID\":\"before\",\"ready\":true}}", "False"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_json_ struct json *s = status_with(pod, RUNNING, cases[i].health, "{}");
+        assert_string_equal(condition(s, "Ready", "status"), cases[i].ready);
+        assert_string_equal(condition(s, "ContainersReady", "status"), cases[i].ready);
+        assert_string_equal(phase(s), "Running");
+    }
+}
+
+static void test_sidecar_readiness(void **state) {
+    static const char pod[] =
+        "{\"spec\":{\"initContainers\":[{\"name\":\"s\",\"restartPolicy\":\"Always\",\"readinessProbe\":{}}],"
+        "\"containers\":[{\"name\":\"a\"}]}}";
+    static const char run[] =
+        "{\"networkReady\":true,\"containers\":[{\"name\":\"s\",\"init\":true,\"sidecar\":true,\"state\":\"running\","
+        "\"started\":true,\"containerID\":\"sc\"},{\"name\":\"a\",\"state\":\"running\",\"started\":true,"
+        "\"containerID\":\"ac\"}]}";
+    _cleanup_json_ struct json *unready = status_with(pod, run, "{}", "{}");
+    _cleanup_json_ struct json *ready = status_with(pod, run, "{\"s\":{\"containerID\":\"sc\",\"ready\":true}}", "{}");
+
+    assert_string_equal(condition(unready, "Ready", "status"), "False");
+    assert_string_equal(condition(unready, "Ready", "message"), "containers with unready status: [s]");
+    assert_string_equal(condition(unready, "Initialized", "status"), "True");
+    assert_string_equal(condition(ready, "Ready", "status"), "True");
+}
+
+#define GATED(conditions)                                                                                              \
+    "{\"spec\":{\"readinessGates\":[{\"conditionType\":\"x/a\"},{\"conditionType\":\"x/"                               \
+    "b\"}],\"containers\":[{\"name\":"                                                                                 \
+    "\"a\"}]},\"status\":{\"conditions\":[" conditions "]}}"
+
+static void test_readiness_gates(void **state) {
+    _cleanup_json_ struct json *closed =
+        status_with(GATED("{\"type\":\"x/a\",\"status\":\"False\"}"), RUNNING, "{}", "{}");
+    _cleanup_json_ struct json *open = status_with(
+        GATED("{\"type\":\"x/a\",\"status\":\"True\"},{\"type\":\"x/b\",\"status\":\"True\"}"), RUNNING, "{}", "{}");
+
+    assert_string_equal(condition(closed, "Ready", "status"), "False");
+    assert_string_equal(condition(closed, "Ready", "reason"), "ReadinessGatesNotReady");
+    assert_string_equal(
+        condition(closed, "Ready", "message"),
+        "the status of pod readiness gate \"x/a\" is not \"True\", but False, corresponding condition of "
+        "pod readiness gate \"x/b\" does not exist.");
+    assert_string_equal(condition(closed, "ContainersReady", "status"), "True");
+    assert_string_equal(condition(closed, "x/a", "status"), "False"); /* kept */
+    assert_string_equal(condition(open, "Ready", "status"), "True");
+}
+
+static const char *message_of(const struct json *status) {
+    return json_str(json_path(json_at(json_get(status, "containerStatuses"), 0), "state", "terminated", "message"));
+}
+
+static void test_termination_messages(void **state) {
+    static const char pod[] = "{\"spec\":{\"restartPolicy\":\"Never\",\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}"
+                              ",{\"name\":\"c\"},{\"name\":\"d\"}]}}";
+    static const char ended[] =
+        "{\"containers\":[{\"name\":\"a\",\"state\":\"terminated\",\"exitCode\":1,\"containerID\":\"r1\"}]}";
+    _cleanup_strbuf_ struct strbuf words = STRBUF_INIT;
+
+    strbuf_adds(&words, "{\"r1\":\"xx");
+    for (int i = 0; i < 2000; i++)
+        strbuf_adds(&words, "\xC3\xA9");
+    strbuf_adds(&words, "\"}");
+    _cleanup_json_ struct json *long_one = status_with(pod, ended, "{}", strbuf_str(&words));
+    _cleanup_json_ struct json *other = status_with(pod, ended, "{}", "{\"r0\":\"of another run\"}");
+    assert_int_equal(strlen(message_of(long_one)), 3072); /* a quarter of what a pod has */
+    assert_memory_equal(message_of(long_one), "xx\xC3\xA9", 4);
+    assert_null(message_of(other));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_running), cmocka_unit_test(test_waiting), cmocka_unit_test(test_crash_loop),
-        cmocka_unit_test(test_ended),   cmocka_unit_test(test_lost),    cmocka_unit_test(test_transition_times),
+        cmocka_unit_test(test_readiness_probe),
+        cmocka_unit_test(test_sidecar_readiness),
+        cmocka_unit_test(test_readiness_gates),
+        cmocka_unit_test(test_termination_messages),
+        cmocka_unit_test(test_running),
+        cmocka_unit_test(test_waiting),
+        cmocka_unit_test(test_crash_loop),
+        cmocka_unit_test(test_ended),
+        cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_transition_times),
         cmocka_unit_test(test_qos),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
