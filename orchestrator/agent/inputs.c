@@ -170,8 +170,8 @@ static const char *ready_status(const struct json *status) {
     return "";
 }
 
-/* The control plane says of a ready pod that it is not: it had given the node up, or the document is older than what was
- * told. Telling it again settles both. */
+/* The control plane says of a ready pod that it is not: it had given the node up, or the document is older than what
+ * was told. Telling it again settles both. */
 static bool was_made_unready(const struct agent_pod *pod) {
     return strcmp(ready_status(pod->status), "True") == 0 &&
            strcmp(ready_status(json_get(pod->desired, "status")), "False") == 0;

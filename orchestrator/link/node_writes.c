@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "orchestrator/client/workqueue.h"
+#include "orchestrator/link/pod_conditions.h"
 #include "orchestrator/object/timestamp.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
@@ -243,6 +244,18 @@ static int prepare_lease(struct node_writes *w, struct entry *e, struct client_r
     return 1;
 }
 
+static struct json *status_diff(const struct json *pod, const struct json *told) {
+    _cleanup_json_ struct json *status = pod_status_to_write(pod, told);
+
+    return patch_merge_diff(json_get(pod, "status"), status);
+}
+
+static bool status_is_as_told(const struct json *pod, const struct json *told) {
+    _cleanup_json_ struct json *diff = status_diff(pod, told);
+
+    return json_len(diff) == 0;
+}
+
 static int prepare_status(struct node_writes *w, struct entry *e, struct client_request *r) {
     const struct json *pod = informer_get(w->pods, e->ns, e->name);
 
@@ -252,13 +265,16 @@ static int prepare_status(struct node_writes *w, struct entry *e, struct client_
         return -EAGAIN;
     if (e->written && e->written == e->value)
         return 0;
-    struct json *diff = patch_merge_diff(json_get(pod, "status"), e->value);
+    struct json *diff = status_diff(pod, e->value);
     if (json_len(diff) == 0) {
         json_unref(diff);
         return 0;
     }
     r->body = json_object();
     json_set_path(&r->body, json_string(e->uid), "metadata", "uid"); /* a precondition: another pod is a conflict */
+    /* the list of conditions is written as a whole: others' must be the newest */
+    if (json_get(diff, "conditions") && pod_has_gates(pod))
+        json_set_path(&r->body, json_ref(json_path(pod, "metadata", "resourceVersion")), "metadata", "resourceVersion");
     json_set(&r->body, "status", diff);
     r->resource = resource_by_plural("", "v1", "pods");
     r->verb = CLIENT_PATCH;
@@ -292,7 +308,7 @@ static void note_written(struct entry *e, const struct pending *c, const struct 
     if (!is_status)
         return;
     /* another's write may have come between: once more with what is there now, but not for ever */
-    if (!json_equal(json_get(object, "status"), c->value) && e->kind == ENTRY_STATUS && e->differing++ < DIFFERING_MAX)
+    if (e->kind == ENTRY_STATUS && !status_is_as_told(object, c->value) && e->differing++ < DIFFERING_MAX)
         return;
     e->differing = 0;
     json_unref(e->written);
@@ -315,9 +331,9 @@ static int judge(struct node_writes *w, struct entry *e, const struct pending *c
         e->lease_absent = false;
         return client_ok(r) || reason_is(r, "AlreadyExists") ? 0 : -EAGAIN;
     case ENTRY_STATUS:
-        if (reason_is(r, "NotFound") || reason_is(r, "Conflict"))
+        if (reason_is(r, "NotFound"))
             return 0;
-        if (!client_ok(r))
+        if (!client_ok(r)) /* a conflict: another's write, or another pod, which the next look will show */
             return -EAGAIN;
         note_written(e, c, r->object, true);
         return 1; /* forgotten when the informer shows it: until then a newer value cannot be compared */

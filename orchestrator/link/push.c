@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "orchestrator/link/peer.h"
+#include "orchestrator/link/pod_conditions.h"
 #include "orchestrator/link/pod_refs.h"
 #include "orchestrator/link/push_services.h"
 #include "podium/base/alloc.h"
@@ -101,7 +102,7 @@ static void on_pod(void *userdata, struct json *old, struct json *pod) {
     }
     if (!p || !p->synced)
         return;
-    /* a change of status alone is the node's own news */
+    /* a change of status alone is mostly the node's own news */
     if (old && !replaced && json_equal(json_get(old, "spec"), json_get(pod, "spec"))) {
         _cleanup_json_ struct json *a = json_ref(json_get(old, "metadata")), *b = json_ref(json_get(pod, "metadata"));
         static const char *const ignored[] = {"resourceVersion", "managedFields"};
@@ -109,7 +110,7 @@ static void on_pod(void *userdata, struct json *old, struct json *pod) {
             json_del(&a, ignored[i]);
             json_del(&b, ignored[i]);
         }
-        if (json_equal(a, b))
+        if (json_equal(a, b) && !pod_status_is_news(old, pod))
             return;
     }
     apply_pod(p, pod);
