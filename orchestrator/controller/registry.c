@@ -17,11 +17,13 @@
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 
+/* Told of changes in this order: slices, which nodes wait for, before v1 Endpoints, which are big and for old clients.
+ */
 static const struct controller_ops *const registry[] = {
-    &namespace_controller,     &serviceaccount_controller,   &replicaset_controller,
-    &replication_controller,   &deployment_controller,       &node_lifecycle_controller,
-    &podgc_controller,         &garbage_controller,          &endpoints_controller,
-    &endpointslice_controller, &cluster_services_controller, &slicemirroring_controller,
+    &namespace_controller,   &serviceaccount_controller,   &replicaset_controller,
+    &replication_controller, &deployment_controller,       &node_lifecycle_controller,
+    &podgc_controller,       &garbage_controller,          &endpointslice_controller,
+    &endpoints_controller,   &cluster_services_controller, &slicemirroring_controller,
     &disruption_controller,
 };
 

@@ -53,7 +53,7 @@ static void keep(struct task *t, const struct json *service, const struct json *
     struct controller *c = t->tasks->userdata;
     size_t n;
     _cleanup_free_ char *trigger = service_triggers_take(c->triggers, t->key);
-    _cleanup_free_ struct json **pods = informer_list(c->pods, INDEX_NAMESPACE, meta_namespace(service), &n);
+    _cleanup_free_ struct json **pods = service_pods(c->pods, service, &n);
     _cleanup_json_ struct json *wanted = endpoints_wanted(service, pods, n, trigger, endpoints);
     if (!wanted) {
         task_done(t, 0);
@@ -136,8 +136,7 @@ static int controller_start(const struct controller_env *env, void **ret, struct
     c->tracker = write_tracker_new(c->endpoints);
     c->triggers = service_triggers_new();
     task_queue_init(&c->tasks, env->loop, env->client, CONCURRENT_SYNCS, sizeof(struct task), sync_begin, NULL, c);
-    informer_add_index(c->services, INDEX_NAMESPACE, index_by_namespace);
-    informer_add_index(c->pods, INDEX_NAMESPACE, index_by_namespace);
+    service_indexes_add(c->services, c->pods);
     informer_add_handlers(c->services, &(struct informer_handlers){.changed = on_service, .userdata = c});
     informer_add_handlers(c->pods, &(struct informer_handlers){.changed = on_pod, .userdata = c});
     informer_add_handlers(c->endpoints, &(struct informer_handlers){.changed = on_endpoints, .userdata = c});

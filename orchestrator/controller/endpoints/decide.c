@@ -12,15 +12,16 @@
 /* What one pod contributes. */
 struct contribution {
     const struct json *pod;
+    const char *ip, *uid;
     struct json *ports;
     bool ready;
 };
 
 /* Upstream's order: by the text of the address. */
 static int by_address(const void *a, const void *b) {
-    const struct json *x = ((const struct contribution *) a)->pod, *y = ((const struct contribution *) b)->pod;
-    int r = strcmp(pod_ipv4(x), pod_ipv4(y));
-    return r ? r : strcmp(meta_uid(x), meta_uid(y));
+    const struct contribution *x = a, *y = b;
+    int r = strcmp(x->ip, y->ip);
+    return r ? r : strcmp(x->uid, y->uid);
 }
 
 static size_t collect(const struct json *service, struct json *const *pods, size_t n, struct contribution *ret) {
@@ -34,7 +35,8 @@ static size_t collect(const struct json *service, struct json *const *pods, size
             continue;
         struct json *ports = fixed ? json_ref(fixed) : pod_service_ports(pods[i], service, true);
         if (json_len(ports) > 0 || no_ports)
-            ret[k++] = (struct contribution){pods[i], ports, publish || pod_is_ready(pods[i])};
+            ret[k++] = (struct contribution){pods[i], pod_ipv4(pods[i]), meta_uid(pods[i]), ports,
+                                             publish || pod_is_ready(pods[i])};
         else
             json_unref(ports);
     }

@@ -50,7 +50,7 @@ static void decide(struct controller *c, const char *key, const struct json *ser
     _cleanup_free_ char *trigger = service_triggers_take(c->triggers, key);
     bool missing;
     size_t n_pods, n_slices;
-    _cleanup_free_ struct json **pods = informer_list(c->pods, INDEX_NAMESPACE, meta_namespace(service), &n_pods);
+    _cleanup_free_ struct json **pods = service_pods(c->pods, service, &n_pods);
     _cleanup_free_ struct json **slices = informer_list(c->slices, INDEX_SERVICE, key, &n_slices);
     _cleanup_json_ struct json *groups = endpointslice_groups(service, pods, n_pods, &nodes, &missing);
     const struct slice_set set = {
@@ -160,8 +160,7 @@ static int controller_start(const struct controller_env *env, void **ret, struct
     c->without_node = hashmap_new(NULL);
     task_queue_init(&c->tasks, env->loop, env->client, CONCURRENT_SYNCS, sizeof(struct sync), sync_begin, sync_finish,
                     c);
-    informer_add_index(c->services, INDEX_NAMESPACE, index_by_namespace);
-    informer_add_index(c->pods, INDEX_NAMESPACE, index_by_namespace);
+    service_indexes_add(c->services, c->pods);
     informer_add_index(c->slices, INDEX_SERVICE, service_of_slice);
     informer_add_handlers(c->services, &(struct informer_handlers){.changed = on_service, .userdata = c});
     informer_add_handlers(c->pods, &(struct informer_handlers){.changed = on_pod, .userdata = c});

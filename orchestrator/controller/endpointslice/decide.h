@@ -13,7 +13,7 @@ struct endpointslice_nodes {
     void *userdata;
 };
 /* Groups for slices_decide(), NULL when there is no endpoint. Pods on nodes that are not known are left out, and
- * *ret_missing says so. pods: all of the namespace, others are passed over. */
+ * *ret_missing says so. pods: those it does not select are passed over. */
 struct json *endpointslice_groups(const struct json *service, struct json *const *pods, size_t n,
                                   const struct endpointslice_nodes *nodes, bool *ret_missing);
 /* The labels of its slices: the Service's own, and who they belong to. New. */
