@@ -63,6 +63,22 @@ const struct verb cli_verbs[] = {
      "  podium exec -it deploy/web -- sh      a shell in one of its pods\n"
      "\nThe exit code is the command's.\n",
      flags_exec, cli_verb_exec},
+    {"attach", INSIDE, "see what a container's own process writes, and write to it",
+     "attach POD|KIND/NAME [-c CONTAINER] [-i] [-t]",
+     "  podium attach web-1                   what it writes from now on\n"
+     "  podium attach -it shell               a container with stdin: true and tty: true\n"
+     "\nCtrl-C detaches when its terminal is not ours; else leave by ending podium.\n",
+     flags_attach, cli_verb_attach},
+    {"cp", INSIDE, "copy files and folders to and from containers", "cp FROM TO [-c CONTAINER]",
+     "  podium cp notes.txt web-1:/tmp/\n"
+     "  podium cp other/web-1:/etc/nginx ./nginx    of a pod in the namespace other\n"
+     "\nThe container must have tar in it.\n",
+     flags_cp, cli_verb_cp},
+    {"port-forward", INSIDE, "reach a port of a pod from here",
+     "port-forward POD|KIND/NAME [LOCAL:]REMOTE… [--address ADDRESS,…]",
+     "  podium port-forward web-1 8080:80\n"
+     "  podium port-forward svc/web :http     any free port here, the service's by name\n",
+     flags_port_forward, cli_verb_port_forward},
     {"status", CLUSTER, "is all well, and if not, why", "status [-q]",
      "The exit code is 0 when all is well, 1 otherwise: fit for scripts and monitoring.\n", flags_status,
      cli_verb_status},

@@ -39,6 +39,7 @@ static const struct protocol command_spdy[] = {
 };
 static const struct protocol forward_websocket[] = {
     {"SPDY/3.1+portforward.k8s.io", forward_spdy_start},
+    {"v5.channel.k8s.io", forward_channels_start},
     {"v4.channel.k8s.io", forward_channels_start},
     {"v4.base64.channel.k8s.io", forward_channels_start},
     {"channel.k8s.io", forward_channels_start},

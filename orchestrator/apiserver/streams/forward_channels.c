@@ -7,18 +7,21 @@
 #include "orchestrator/apiserver/streams/sessions.h"
 #include "podium/base/alloc.h"
 
+#define CHANNEL_CLOSE 255 /* the next byte names the channel that has ended */
+
 struct session;
 struct forward {
     struct session *session;
     unsigned data, error; /* channels */
     struct node_stream *node;
     size_t untaken, uncredited;
+    bool in_ended;
 };
 
 struct session {
     struct api_stream *request;
     struct conduit *conduit;
-    bool text;
+    bool text, closes;
     size_t open;
     struct forward *forwards; /* one for each port of the request */
 };
@@ -99,12 +102,21 @@ static void input(void *userdata, const void *message, size_t n) {
     unsigned channel;
     size_t len;
 
-    if (!channel_message_parse(s->text, message, n, &channel, &bytes, &len) || channel % 2 != 0 ||
-        channel / 2 >= s->request->n_ports || len == 0)
+    if (!channel_message_parse(s->text, message, n, &channel, &bytes, &len) || len == 0)
+        return;
+    bool close = s->closes && channel == CHANNEL_CLOSE;
+    if (close)
+        channel = bytes[0];
+    if (channel % 2 != 0 || channel / 2 >= s->request->n_ports)
         return;
     struct forward *f = &s->forwards[channel / 2];
-    if (!f->node)
+    if (!f->node || f->in_ended)
         return;
+    if (close) {
+        f->in_ended = true;
+        ops_of(s)->write_end(f->node);
+        return;
+    }
     f->untaken += len;
     ops_of(s)->write(f->node, bytes, len);
     set_pause(s);
@@ -136,6 +148,7 @@ void forward_channels_start(struct api_stream *take, struct takeover *socket_tak
 
     s->request = take;
     s->text = channels_in_text(protocol);
+    s->closes = strncmp(protocol, "v5.", 3) == 0;
     s->open = take->n_ports;
     s->forwards = xcalloc(take->n_ports, sizeof(*s->forwards));
     conduit_new(take->api, socket_take, s->text ? CONDUIT_TEXT_MESSAGES : CONDUIT_BINARY_MESSAGES, head_take,

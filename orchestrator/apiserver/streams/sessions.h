@@ -24,7 +24,8 @@ void command_channels_start(struct api_stream *take, struct takeover *socket_tak
                             char *head_take);
 /* "v4.channel.k8s.io" … "channel.k8s.io": a SPDY stream for each of error, stdin, stdout, stderr, resize. */
 void command_spdy_start(struct api_stream *take, struct takeover *socket_take, const char *protocol, char *head_take);
-/* "v4.channel.k8s.io", "v4.base64.channel.k8s.io": channels 2i (data) and 2i+1 (error) for the i-th port. */
+/* "v4.channel.k8s.io", "v4.base64.channel.k8s.io": channels 2i (data) and 2i+1 (error) for the i-th port.
+ * "v5.channel.k8s.io", our own: also the message that ends a channel, so that a connection can be closed from here. */
 void forward_channels_start(struct api_stream *take, struct takeover *socket_take, const char *protocol,
                             char *head_take);
 /* "portforward.k8s.io": a pair of SPDY streams for each connection. "SPDY/3.1+portforward.k8s.io": the same, its bytes

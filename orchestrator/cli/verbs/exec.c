@@ -62,7 +62,9 @@ int cli_verb_exec(struct cli *c) {
     }
     const char *container = pod_container(c, pod);
     _cleanup_free_ char *target = exec_target(c, pod, container, argv, in, tty);
-    r = exec_stream(&c->connection, target, in, tty, &result, &err);
+    const struct exec_options options = {
+        .target = target, .in = in, .tty = tty, .in_fd = STDIN_FILENO, .out_fd = STDOUT_FILENO};
+    r = exec_stream(&c->connection, &options, &result, &err);
     _cleanup_json_ struct json *status = result.status;
     if (r == 0 && result.exit_code != 0 && !args_bool(&c->args, "quiet", false) && cli_interactive() && !tty)
         fprintf(stderr, "command terminated with exit code %d\n", result.exit_code);
