@@ -166,9 +166,9 @@ static void stream_data(void *userdata, struct spdy_stream *st, const void *p, s
     }
     f->untaken += n;
     s->untaken += n;
-    ops_of(s)->write(f->node, p, n);
     if (f->untaken >= FORWARD_UNTAKEN_MAX || s->untaken >= SESSION_UNTAKEN_MAX)
         set_pause(s);
+    ops_of(s)->write(f->node, p, n); /* the last step: it may end the stream, and f with it */
 }
 
 static void stream_ended(void *userdata, struct spdy_stream *st) {
