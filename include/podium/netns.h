@@ -52,22 +52,22 @@ int netns_loopback_up(int netns_fd, struct error *err) _must_check_;
 
 /* --- bridge and pods --- */
 
-/* A bridge with the address ("10.244.1.1/24", other IPv4 addresses but host addresses are taken off), a fixed MAC made from it, up.
- * mtu 0: leave as is. */
+/* A bridge with the address ("10.244.1.1/24", other IPv4 addresses but host addresses are taken off), a fixed MAC made
+ * from it, up. mtu 0: leave as is. */
 int netns_bridge_ensure(const char *name, const char *address, unsigned mtu, struct error *err) _must_check_;
 /* Removes the bridge (or any link); absent is success. */
 int netns_link_remove(const char *name, struct error *err) _must_check_;
 
-/* An address of the node itself on a link ("10.96.0.10", /32, scope host: never chosen as the source towards others), as
- * the node's DNS has on the bridge. Present is success, and absent for remove (the link, too). */
+/* An address of the node itself on a link ("10.96.0.10", /32, scope host: never chosen as the source towards others),
+ * as the node's DNS has on the bridge. Present is success, and absent for remove (the link, too). */
 int netns_host_address_ensure(const char *link, const char *address, struct error *err) _must_check_;
 int netns_host_address_remove(const char *link, const char *address, struct error *err) _must_check_;
 
 struct netns_attach {
-    const char *owner;   /* the pod's uid: names the host end */
-    int netns_fd;        /* the pod's namespace */
-    const char *bridge;  /* in the calling namespace; must be there */
-    const char *ifname;  /* inside the pod; NULL: "eth0" */
+    const char *owner;  /* the pod's uid: names the host end */
+    int netns_fd;       /* the pod's namespace */
+    const char *bridge; /* in the calling namespace; must be there */
+    const char *ifname; /* inside the pod; NULL: "eth0" */
     /* "10.244.1.5/32": everything goes through the node, so that what pods of one node send each other by way of a
      * service finds its way back. With "/24" pods of the node are neighbours. */
     const char *address;
