@@ -54,7 +54,7 @@ static int prune_addresses(struct nl_sock *sock, int index, struct nl_addr *keep
             continue;
         }
         rc = rtnl_addr_delete(sock, a, 0);
-        if (rc < 0 && rc != -NLE_OBJ_NOTFOUND && rc != -NLE_RANGE) /* NLE_RANGE: gone with another (EADDRNOTAVAIL) */
+        if (rc < 0 && rc != -NLE_OBJ_NOTFOUND && rc != -NLE_NOADDR) /* gone with another (EADDRNOTAVAIL) */
             return netlink_error(err, rc, "cannot remove an old address");
     }
     return 0;
@@ -145,7 +145,7 @@ int netns_host_address_remove(const char *link, const char *address, struct erro
     if (r < 0)
         return r;
     r = rtnl_addr_delete(sock, entry, 0);
-    if (r < 0 && r != -NLE_OBJ_NOTFOUND && r != -NLE_RANGE) /* NLE_RANGE: it was not there (EADDRNOTAVAIL) */
+    if (r < 0 && r != -NLE_OBJ_NOTFOUND && r != -NLE_NOADDR) /* NLE_NOADDR: it was not there (EADDRNOTAVAIL) */
         return netlink_error(err, r, "cannot remove address %s", address);
     return 0;
 }

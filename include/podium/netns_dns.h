@@ -91,6 +91,9 @@ struct dns_server_options {
     const char *resolv_conf; /* NULL: /etc/resolv.conf */
     unsigned try_msec;       /* how long one resolver may take; 0: 1500 */
     unsigned idle_msec;      /* how long a TCP connection may be silent; 0: 10000 */
+    /* Sockets of an earlier server on this address (dns_server_sockets()), to be used instead of new ones, so that no
+     * query is refused meanwhile. Taken over if both are fit, else closed; NULL: none. */
+    const int *take_sockets;
 };
 
 struct dns_statistics {
@@ -110,6 +113,8 @@ int dns_server_new(sd_event *loop, const struct dns_server_options *options, str
                    struct error *err) _must_check_;
 void dns_server_free(struct dns_server *server); /* clients waiting get no answer; NULL is fine */
 DEFINE_CLEANUP(struct dns_server *, dns_server_free)
+/* UDP and TCP; borrowed. */
+void dns_server_sockets(const struct dns_server *server, int ret[2]);
 const struct dns_statistics *dns_server_statistics(const struct dns_server *server);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
+#include "podium/base/fd.h"
 #include "podium/base/random.h"
 
 #define TRY_MSEC    1500
@@ -102,10 +103,34 @@ static int open_socket(const struct sockaddr_in *address, int type, int *ret, st
     return 0;
 }
 
-static int open_sockets(struct dns_server *server, const struct sockaddr_in *address, struct error *err) {
-    int r = open_socket(address, SOCK_DGRAM, &server->udp, err);
+/* Is the socket one for this address? */
+static bool fits(int fd, int type, const struct sockaddr_in *address) {
+    struct sockaddr_in own = {0};
+    socklen_t n = sizeof(own), k = sizeof(type);
+    int has, listening = 0;
 
-    if (r == 0)
+    if (getsockname(fd, (struct sockaddr *) &own, &n) < 0 || n != sizeof(own) || own.sin_family != AF_INET ||
+        own.sin_port != address->sin_port || own.sin_addr.s_addr != address->sin_addr.s_addr ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &has, &k) < 0 || has != type)
+        return false;
+    return type == SOCK_DGRAM || (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &k) == 0 && listening);
+}
+
+static void take_sockets(struct dns_server *server, const struct sockaddr_in *address, const int fds[2]) {
+    if (fits(fds[0], SOCK_DGRAM, address) && fits(fds[1], SOCK_STREAM, address) && fd_set_nonblock(fds[0], true) == 0 &&
+        fd_set_nonblock(fds[1], true) == 0) {
+        server->udp = fds[0];
+        server->tcp = fds[1];
+        return;
+    }
+    for (int i = 0; i < 2; i++)
+        (void) close(fds[i]);
+}
+
+static int open_sockets(struct dns_server *server, const struct sockaddr_in *address, struct error *err) {
+    int r = server->udp >= 0 ? 0 : open_socket(address, SOCK_DGRAM, &server->udp, err);
+
+    if (r == 0 && server->tcp < 0)
         r = open_socket(address, SOCK_STREAM, &server->tcp, err);
     if (r < 0)
         return r;
@@ -134,6 +159,8 @@ int dns_server_new(sd_event *loop, const struct dns_server_options *options, str
                                             .try_msec = options->try_msec ? options->try_msec : TRY_MSEC,
                                             .statistics = &server->statistics};
     memcpy(&forward.self, &address, sizeof(address));
+    if (options->take_sockets)
+        take_sockets(server, &address, options->take_sockets);
     int r = open_sockets(server, &address, err);
     server->forwarder = dns_forwarder_new(loop, &forward);
     if (r < 0)
@@ -156,6 +183,11 @@ void dns_server_free(struct dns_server *server) {
     sd_event_unref(server->loop);
     free(server->batch);
     free(server);
+}
+
+void dns_server_sockets(const struct dns_server *server, int ret[2]) {
+    ret[0] = server->udp;
+    ret[1] = server->tcp;
 }
 
 const struct dns_statistics *dns_server_statistics(const struct dns_server *server) {

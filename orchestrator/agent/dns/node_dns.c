@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 
 #include "orchestrator/agent/dns/zone.h"
 #include "podium/base/alloc.h"
@@ -13,6 +14,8 @@
 
 #define FILE_BYTES_MAX 65536
 #define RETRY_USEC     (5 * USEC_PER_SEC)
+
+static const char *const socket_names[] = {"dns-udp", "dns-tcp"};
 
 struct node_dns {
     sd_event *loop;
@@ -75,18 +78,60 @@ static void save(const struct node_dns *dns, const struct json *network) {
         log_warning("%s", error_text(&err, r));
 }
 
+/* --- sockets that outlive the agent --- */
+
+/* systemd keeps them while the agent starts again: queries wait for the new one instead of being refused. Without
+ * systemd (tests) nothing is kept. */
+static void store_sockets(const struct dns_server *server) {
+    int fds[2];
+
+    dns_server_sockets(server, fds);
+    for (int i = 0; i < 2; i++) {
+        _cleanup_free_ char *message = xasprintf("FDSTORE=1\nFDNAME=%s", socket_names[i]);
+        (void) sd_pid_notify_with_fds(0, 0, message, &fds[i], 1);
+    }
+}
+
+static void forget_sockets(void) {
+    for (int i = 0; i < 2; i++)
+        (void) sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", socket_names[i]);
+}
+
+/* Those of an earlier agent; false when there are not both. */
+static bool stored_sockets(int ret[2]) {
+    _cleanup_strv_ char **names = NULL;
+    int n = sd_listen_fds_with_names(0, &names);
+
+    ret[0] = ret[1] = -EBADF;
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < 2; k++)
+            if (strcmp(names[i], socket_names[k]) == 0) {
+                closep(&ret[k]); /* the last stored is the one in use */
+                ret[k] = SD_LISTEN_FDS_START + i;
+            }
+    if (ret[0] >= 0 && ret[1] >= 0)
+        return true;
+    closep(&ret[0]);
+    closep(&ret[1]);
+    return false;
+}
+
 /* --- serving --- */
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata);
 
-static void serve(struct node_dns *dns) {
-    const struct dns_server_options options = {.address = dns->zone.server, .zone = {zone_lookup, &dns->zone}};
+/* take_sockets: NULL but at the start. */
+static void serve(struct node_dns *dns, const int *take_sockets) {
+    const struct dns_server_options options = {
+        .address = dns->zone.server, .zone = {zone_lookup, &dns->zone}, .take_sockets = take_sockets};
     _cleanup_(error_clear) struct error err = ERROR_INIT;
 
     /* the bridge may not be there yet when an agent starts on what the last one left: with the document it comes */
-    int r = netns_host_address_ensure(dns->bridge, dns->zone.server, &err);
-    if (r >= 0 && !dns->server)
-        r = dns_server_new(dns->loop, &options, &dns->server, &err);
+    int r = dns->server ? 0 : dns_server_new(dns->loop, &options, &dns->server, &err);
+    if (r >= 0)
+        store_sockets(dns->server);
+    if (r >= 0)
+        r = netns_host_address_ensure(dns->bridge, dns->zone.server, &err);
     if (r >= 0) {
         dns->complained = false;
         return;
@@ -104,7 +149,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
     struct node_dns *dns = userdata;
 
     if (dns->zone.server[0])
-        serve(dns);
+        serve(dns, NULL);
     return 0;
 }
 
@@ -113,6 +158,8 @@ static void set_address(struct node_dns *dns, const char *address) {
 
     if (strcmp(dns->zone.server, address) == 0)
         return;
+    if (dns->server)
+        forget_sockets();
     dns_server_free(steal(&dns->server));
     int r = dns->zone.server[0] ? netns_host_address_remove(dns->bridge, dns->zone.server, &err) : 0;
     if (r < 0)
@@ -125,23 +172,29 @@ void node_dns_set(struct node_dns *dns, const struct json *network) {
     set_address(dns, address_of(network));
     save(dns, network);
     if (dns->zone.server[0])
-        serve(dns);
+        serve(dns, NULL);
 }
 
 struct node_dns *node_dns_new(sd_event *loop, const struct service_table *table, const char *bridge,
                               const char *run_dir, const char *cluster_domain) {
     struct node_dns *dns = xnew0(struct node_dns);
     _cleanup_json_ struct json *doc = NULL;
+    int sockets[2];
 
     dns->loop = sd_event_ref(loop);
     dns->bridge = xstrdup(bridge);
     dns->path = path_join(run_dir, "dns.json");
     dns->cluster_domain = xstrdup(cluster_domain);
     dns->zone.table = table;
+    bool kept = stored_sockets(sockets);
     if (json_parse_file(dns->path, FILE_BYTES_MAX, &doc, NULL) >= 0 && address_of(doc)[0]) {
         take_zone(dns, doc);
         set_address(dns, address_of(doc));
-        serve(dns);
+        serve(dns, kept ? sockets : NULL);
+    } else if (kept) {
+        closep(&sockets[0]);
+        closep(&sockets[1]);
+        forget_sockets();
     }
     return dns;
 }

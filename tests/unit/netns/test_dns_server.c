@@ -603,6 +603,42 @@ static void floods(struct fixture *f) {
     close(silent);
 }
 
+/* A new server with the old one's sockets answers what came in between. */
+static void sockets_are_handed_on(struct fixture *f) {
+    static struct reply r;
+    struct dns_server_options options = {.address = "127.0.0.10", .zone = {lookup, f}, .resolv_conf = f->conf};
+    int sockets[2], other[2];
+
+    start(f, "");
+    dns_server_sockets(f->server, sockets);
+    for (int i = 0; i < 2; i++)
+        sockets[i] = fcntl(sockets[i], F_DUPFD_CLOEXEC, 3);
+    dns_server_free(f->server);
+    int udp = client_socket(SOCK_DGRAM), tcp = client_socket(SOCK_STREAM);
+    uint8_t frame[300];
+    send_query(udp, "n1.zone", 1, 0);
+    size_t n = tcp_frame("n2.zone", 2, frame);
+    CHECK(send(tcp, frame, n, 0) == (ssize_t) n);
+    options.take_sockets = sockets;
+    CHECK(dns_server_new(f->loop, &options, &f->server, NULL) == 0);
+    dns_server_sockets(f->server, other);
+    CHECK(other[0] == sockets[0] && other[1] == sockets[1]);
+    receive(f, udp, &r);
+    CHECK(ns_get16(r.bytes) == 1 && answers(&r) == 1);
+    receive_tcp(f, tcp, &r);
+    CHECK(ns_get16(r.bytes) == 2 && answers(&r) == 2);
+    close(udp);
+    close(tcp);
+    /* unfit ones are closed, not used */
+    dns_server_free(f->server);
+    other[0] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    other[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    options.take_sockets = other;
+    CHECK(dns_server_new(f->loop, &options, &f->server, NULL) == 0);
+    ask(f, "n3.zone", 0, &r);
+    CHECK(answers(&r) == 3);
+}
+
 #define TEST(name)                                                                                                     \
     static void test_##name(void **state) {                                                                            \
         in_own_namespace(name);                                                                                        \
@@ -620,6 +656,7 @@ TEST(aliases_lead_outside)
 TEST(resolv_conf_changes)
 TEST(loops_end)
 TEST(floods)
+TEST(sockets_are_handed_on)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -636,6 +673,7 @@ int main(void) {
         cmocka_unit_test(test_resolv_conf_changes),
         cmocka_unit_test(test_loops_end),
         cmocka_unit_test(test_floods),
+        cmocka_unit_test(test_sockets_are_handed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

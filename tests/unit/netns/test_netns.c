@@ -164,6 +164,17 @@ static void bridge_address_changes(void) {
     CHECK(netns_source_address("10.77.1.2", source, &err) == 0 && strcmp(source, "10.77.1.1") == 0);
     CHECK(netns_source_address(NULL, source, &err) == -ENETUNREACH);
     CHECK(netns_source_address("10.66.1.2", source, &err) == -ENETUNREACH); /* the old address is gone */
+    /* an address of the node itself stays, and does not become the source towards pods */
+    CHECK(netns_host_address_ensure(BRIDGE, "10.96.0.10", &err) == 0);
+    CHECK(netns_host_address_ensure(BRIDGE, "10.96.0.10", &err) == 0);
+    CHECK(netns_bridge_ensure(BRIDGE, "10.77.1.1/24", 0, &err) == 0);
+    CHECK(reaches(a, own, "10.96.0.10", source) && strcmp(source, "10.77.1.2") == 0);
+    CHECK(netns_source_address("10.77.1.2", source, &err) == 0 && strcmp(source, "10.77.1.1") == 0);
+    CHECK(netns_host_address_remove(BRIDGE, "10.96.0.10", &err) == 0);
+    CHECK(netns_host_address_remove(BRIDGE, "10.96.0.10", &err) == 0);
+    CHECK(netns_source_address("10.96.0.10", source, &err) == -ENETUNREACH);
+    CHECK(netns_host_address_ensure("nobridge", "10.96.0.10", &err) == -ENODEV);
+    CHECK(netns_host_address_remove("nobridge", "10.96.0.10", &err) == 0);
     CHECK(netns_bridge_ensure("lo", "10.77.1.1/24", 0, &err) == -EEXIST);
     CHECK(netns_bridge_ensure("a-name-that-is-too-long", "10.77.1.1/24", 0, &err) == -EINVAL);
     CHECK(netns_bridge_ensure(BRIDGE, "10.77.1.1", 0, &err) == -EINVAL);
