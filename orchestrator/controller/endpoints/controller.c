@@ -8,9 +8,12 @@
 #include "orchestrator/controller/writes.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
+#include "podium/base/hashmap.h"
 
 #define COMPONENT        "endpoint-controller"
 #define CONCURRENT_SYNCS 5 /* --concurrent-endpoint-syncs */
+/* Endpoints that are nothing but a lock (leader election of old clients). */
+#define ANNOTATION_LEADER "control-plane.alpha.kubernetes.io/leader"
 
 struct controller {
     const struct resource *resource;
@@ -18,6 +21,8 @@ struct controller {
     struct task_queue tasks;
     struct write_tracker *tracker;
     struct service_triggers *triggers;
+    struct hashmap *ownerless; /* keys whose Service went; Endpoints made before their Service are not among them */
+    bool leftovers_found;
 };
 
 static void on_written(struct task *t, const struct client_result *result, void *arg) {
@@ -31,7 +36,10 @@ static void on_written(struct task *t, const struct client_result *result, void 
 }
 
 static void on_removed(struct task *t, const struct client_result *result, void *arg) {
+    struct controller *c = t->tasks->userdata;
     int r = client_errno(result);
+    if (r == 0 || r == -ENOENT)
+        (void) hashmap_remove(c->ownerless, t->key);
     task_done(t, r == -ENOENT ? 0 : r);
 }
 
@@ -69,6 +77,28 @@ static void keep(struct task *t, const struct json *service, const struct json *
     task_call(t, &r, on_written, NULL);
 }
 
+/* Services that went while no controller ran: looked for once. */
+static void find_leftovers(struct controller *c) {
+    size_t n;
+    _cleanup_free_ struct json **all = informer_list(c->endpoints, NULL, NULL, &n);
+    c->leftovers_found = true;
+    for (size_t i = 0; i < n; i++) {
+        if (informer_get(c->services, meta_namespace(all[i]), meta_name(all[i])) ||
+            json_get(json_path(all[i], "metadata", "annotations"), ANNOTATION_LEADER))
+            continue;
+        _cleanup_free_ char *key = xasprintf("%s/%s", meta_namespace(all[i]), meta_name(all[i]));
+        hashmap_put(c->ownerless, key, NULL);
+        workqueue_add(c->tasks.queue, key);
+    }
+}
+
+static void nothing_to_do(struct task *t, const struct json *endpoints) {
+    struct controller *c = t->tasks->userdata;
+    if (!endpoints)
+        (void) hashmap_remove(c->ownerless, t->key);
+    task_done(t, 0);
+}
+
 static void sync_begin(struct task *t) {
     struct controller *c = t->tasks->userdata;
     if (!informer_synced(c->services) || !informer_synced(c->pods) || !informer_synced(c->endpoints)) {
@@ -76,14 +106,16 @@ static void sync_begin(struct task *t) {
         task_done(t, 0);
         return;
     }
+    if (!c->leftovers_found)
+        find_leftovers(c);
     const struct json *service = informer_get_key(c->services, t->key);
     const struct json *endpoints = informer_get_key(c->endpoints, t->key);
     if (write_tracker_waits(c->tracker, t))
         task_done(t, 0);
-    else if (!service && endpoints)
+    else if (!service && endpoints && hashmap_has(c->ownerless, t->key))
         remove_endpoints(t, endpoints);
     else if (!service || meta_is_deleting(service) || !service_has_endpoints(service))
-        task_done(t, 0);
+        nothing_to_do(t, endpoints);
     else
         keep(t, service, endpoints);
 }
@@ -96,8 +128,12 @@ static void on_service(void *userdata, struct json *old, struct json *service) {
     _cleanup_free_ char *key = xasprintf("%s/%s", meta_namespace(any), meta_name(any));
     if (!old)
         service_triggers_note(c->triggers, key, meta_created_usec(service));
-    if (!service)
+    if (service) {
+        (void) hashmap_remove(c->ownerless, key);
+    } else {
         free(service_triggers_take(c->triggers, key));
+        hashmap_put(c->ownerless, key, NULL);
+    }
     workqueue_add(c->tasks.queue, key);
 }
 
@@ -110,6 +146,8 @@ static void on_endpoints(void *userdata, struct json *old, struct json *endpoint
     struct controller *c = userdata;
     const struct json *any = endpoints ? endpoints : old;
     _cleanup_free_ char *key = xasprintf("%s/%s", meta_namespace(any), meta_name(any));
+    if (!endpoints && !informer_get_key(c->services, key))
+        (void) hashmap_remove(c->ownerless, key);
     if (write_tracker_saw(c->tracker, key, old, endpoints))
         workqueue_add(c->tasks.queue, key);
 }
@@ -124,6 +162,7 @@ static void controller_free(void *p) {
     task_queue_finish(&c->tasks);
     write_tracker_free(c->tracker);
     service_triggers_free(c->triggers);
+    hashmap_free(c->ownerless);
     free(c);
 }
 
@@ -135,6 +174,7 @@ static int controller_start(const struct controller_env *env, void **ret, struct
     c->endpoints = informer_set_get(env->informers, c->resource);
     c->tracker = write_tracker_new(c->endpoints);
     c->triggers = service_triggers_new();
+    c->ownerless = hashmap_new(NULL);
     task_queue_init(&c->tasks, env->loop, env->client, CONCURRENT_SYNCS, sizeof(struct task), sync_begin, NULL, c);
     service_indexes_add(c->services, c->pods);
     informer_add_handlers(c->services, &(struct informer_handlers){.changed = on_service, .userdata = c});

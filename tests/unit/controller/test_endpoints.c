@@ -139,6 +139,27 @@ static void test_endpoints_of_headless_and_publishing_services(void **state) {
     assert_null(endpoints(c, "manual"));
 }
 
+static void test_endpoints_made_before_their_service_stay(void **state) {
+    struct cluster *c = *state;
+    json_unref(fake_create(c->fake, "{'apiVersion':'v1','kind':'Endpoints','metadata':{'name':'left'},'subsets':[]}"));
+    json_unref(fake_create(c->fake, "{'apiVersion':'v1','kind':'Endpoints','metadata':{'name':'lock','annotations':{"
+                                    "'control-plane.alpha.kubernetes.io/leader':'{}'}},'subsets':[]}"));
+    service(c, "web", WEB);
+    cluster_start(c, &endpoints_controller);
+    fake_settle(c->loop);
+    assert_null(endpoints(c, "left")); /* its Service went while nobody looked */
+    assert_non_null(endpoints(c, "lock"));
+    json_unref(fake_create(c->fake, "{'apiVersion':'v1','kind':'Endpoints','metadata':{'name':'db'},'subsets':[]}"));
+    fake_settle(c->loop);
+    assert_non_null(endpoints(c, "db"));
+    service(c, "db", "{'clusterIP':'10.96.0.8','ports':[{'port':80}]}");
+    fake_settle(c->loop);
+    assert_non_null(endpoints(c, "db"));
+    fake_remove(c->fake, fake_resource("services"), "default", "db");
+    fake_settle(c->loop);
+    assert_null(endpoints(c, "db"));
+}
+
 static void test_endpoints_are_cut_at_a_thousand(void **state) {
     _cleanup_json_ struct json *s = fake_json("{'metadata':{'name':'web','namespace':'default'},'spec':" WEB "}");
     enum { N = 1100 };
@@ -317,6 +338,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(test_endpoints_follow_pods),
         T(test_endpoints_of_headless_and_publishing_services),
+        T(test_endpoints_made_before_their_service_stay),
         cmocka_unit_test(test_endpoints_are_cut_at_a_thousand),
         T(test_slices_tell_conditions_and_place),
         T(test_slices_are_put_right_when_others_touch_them),
