@@ -19,6 +19,8 @@
 #define ACCURACY_FINE_USEC (5 * USEC_PER_MSEC)   /* for what is due within a moment: a container just started */
 #define FINE_WITHIN_USEC   (500 * USEC_PER_MSEC)
 #define HOOK_AGENT         "kube-lifecycle/1.32"
+#define HOOK_AGAIN_USEC    (20 * USEC_PER_MSEC)
+#define HOOK_PATIENT_USEC  (2 * USEC_PER_SEC)
 
 struct probe_run {
     struct pod_probes *owner;
@@ -32,6 +34,8 @@ struct hook_run {
     struct pod_probes *owner;
     struct json *event;
     struct http_request *request;
+    sd_event_source *timer; /* to try once more */
+    uint64_t patient_until;
 };
 
 struct pod_probes {
@@ -49,6 +53,7 @@ static const char *text_of(const struct json *o, const char *member) {
 static void hook_free(struct hook_run *h) {
     list_remove(&h->link);
     http_request_cancel(h->request);
+    sd_event_source_disable_unref(h->timer);
     json_unref(h->event);
     free(h);
 }
@@ -313,12 +318,42 @@ static void answer(struct agent_pod *pod, const struct json *event, const char *
         log_warning("pod %s/%s: %s", pod->namespace, pod->name, error_text(&err, r));
 }
 
+static int start_hook(struct hook_run *h, struct error *err);
+static void hook_failed(struct hook_run *h, const char *why);
+
+static int on_again(sd_event_source *source, uint64_t usec, void *userdata) {
+    struct hook_run *h = userdata;
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    int r = start_hook(h, &err);
+
+    if (r < 0)
+        hook_failed(h, error_text(&err, r));
+    return 0;
+}
+
+/* A postStart hook comes so soon after the start that the program it asks, mostly the container's own, does not listen
+ * yet. False when it cannot be. */
+static bool try_again_soon(struct hook_run *h) {
+    sd_event *loop = h->owner->pod->agent->loop;
+
+    h->timer = sd_event_source_disable_unref(h->timer);
+    return sd_event_add_time_relative(loop, &h->timer, CLOCK_MONOTONIC, HOOK_AGAIN_USEC, 0, on_again, h) >= 0;
+}
+
 /* Whatever the server answers, it has been told: only when it cannot be reached the hook has failed (as upstream). */
 static void on_hook_done(void *userdata, const struct http_answer *a) {
     struct hook_run *h = userdata;
 
     h->request = NULL;
+    if (a->error == -ECONNREFUSED && strcmp(text_of(h->event, "hook"), "postStart") == 0 &&
+        now_monotonic_usec() < h->patient_until && try_again_soon(h))
+        return;
     answer(h->owner->pod, h->event, a->error < 0 ? a->text : NULL);
+    hook_free(h);
+}
+
+static void hook_failed(struct hook_run *h, const char *why) {
+    answer(h->owner->pod, h->event, why);
     hook_free(h);
 }
 
@@ -365,13 +400,12 @@ void agent_probes_hook(struct agent_pod *pod, const struct json *event) {
         return;
     }
     struct hook_run *h = xnew0(struct hook_run);
-    *h = (struct hook_run){.owner = pod->probes, .event = json_ref(event)};
+    *h = (struct hook_run){
+        .owner = pod->probes, .event = json_ref(event), .patient_until = now_monotonic_usec() + HOOK_PATIENT_USEC};
     list_append(&pod->probes->hooks, &h->link);
     int r = start_hook(h, &err);
-    if (r < 0) {
-        answer(pod, event, error_text(&err, r));
-        hook_free(h);
-    }
+    if (r < 0)
+        hook_failed(h, error_text(&err, r));
 }
 
 void agent_probes_abandon(struct agent_pod *pod) {
