@@ -25,6 +25,7 @@
 #include "podium/base/clock.h"
 #include "podium/base/log.h"
 #include "podium/base/path.h"
+#include "podium/base/utf8.h"
 #include "podium/runtime.h"
 
 #define STEPS_MAX 8 /* actions for one pod before others get their turn */
@@ -131,8 +132,9 @@ void agent_event(struct agent_pod *pod, const char *container, const char *type,
     va_list ap;
 
     va_start(ap, fmt);
-    _cleanup_free_ char *message = xvasprintf(fmt, ap);
+    _cleanup_free_ char *raw = xvasprintf(fmt, ap);
     va_end(ap);
+    _cleanup_free_ char *message = utf8_valid_text(raw, strlen(raw)); /* it may quote what a program wrote */
     log_debug("pod %s/%s: %s: %s", pod->namespace, pod->name, reason, message);
     if (!agent->callbacks || !agent->callbacks->event)
         return;
@@ -140,7 +142,7 @@ void agent_event(struct agent_pod *pod, const char *container, const char *type,
     json_set(&involved, "apiVersion", json_string("v1"));
     json_set(&involved, "namespace", json_string(pod->namespace));
     json_set(&involved, "name", json_string(pod->name));
-    json_set(&involved, "uid", json_string(pod->uid));
+    json_set(&involved, "uid", json_string(mirror_told_uid(pod) ? mirror_told_uid(pod) : pod->uid));
     if (json_path(pod->desired, "metadata", "resourceVersion"))
         json_set(&involved, "resourceVersion", json_ref(json_path(pod->desired, "metadata", "resourceVersion")));
     if (container)
@@ -173,7 +175,7 @@ static struct plan_view view_of(const struct agent_pod *pod, uint64_t now) {
 
     return (struct plan_view){
         .units_known = agent->units_known,
-        .synced = agent->synced,
+        .synced = pod->is_static ? pod->desired != NULL : agent->synced,
         .wanted = pod->wanted,
         .deleting = pod->deleting,
         .final = pod->final,
@@ -286,6 +288,8 @@ static int on_defer(sd_event_source *source, void *userdata) {
         list_remove(&pod->work);
         work_on(agent, pod);
     }
+    if (agent->mirrors_dirty)
+        mirrors_update(agent);
     if (agent->node_dirty && agent->callbacks && agent->callbacks->node_status) {
         agent->node_dirty = false;
         agent->callbacks->node_status(agent->userdata);
@@ -557,6 +561,9 @@ int agent_new(sd_event *loop, const struct agent_options *options, struct agent 
         if (!agent->datapath)
             return error_set(err, -EIO, "cannot use the event loop");
     }
+    r = records_new(agent, &agent->records, err);
+    if (r < 0)
+        return r;
     *ret = steal(&agent);
     return 0;
 }
@@ -566,6 +573,9 @@ void agent_free(struct agent *agent) {
         return;
     if (agent->units)
         unit_manager_set_callbacks(agent->units, NULL, NULL);
+    records_free(agent->records);
+    hashmap_free(agent->mirrors);
+    agent->mirrors = NULL;
     hashmap_free(agent->by_unit);
     hashmap_free(agent->pods);
     image_folder_free(agent->image_folder);

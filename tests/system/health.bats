@@ -112,7 +112,7 @@ containers:
   command: [sleep, "1000"]
   startupProbe: {exec: {command: [test, -e, /tmp/up]}, periodSeconds: 1, failureThreshold: 100}
   livenessProbe: {exec: {command: [test, -e, /tmp/up]}, periodSeconds: 1, failureThreshold: 1}
-  readinessProbe: {exec: {command: ["true"]}, periodSeconds: 1}'
+  readinessProbe: {exec: {command: [test, -e, /tmp]}, periodSeconds: 1}'
     wait_until 15 event_says slow Unhealthy "Startup probe failed"
     wait_until 10 says_often slow Unhealthy 2
     [ "$(pod_get slow '.status.containerStatuses[0].started')" = false ]
@@ -229,8 +229,8 @@ initContainers:
   readinessProbe: {exec: {command: [test, -e, /v/ready]}, periodSeconds: 1, failureThreshold: 1}
 containers:
 - {name: c, image: nginx:demo, command: [sh, -c, "until [ -e /v/end ]; do sleep 0.1; done"], volumeMounts: [{name: v, mountPath: /v}]}'
-    pod_wait side '.status.initContainerStatuses[0].state.running.startedAt'=
-    wait_until 10 word_is side Init:0/1
+    wait_until 15 event_says side Unhealthy "Startup probe failed"
+    word_is side Init:0/1
     kube exec side -c s -- touch /v/up
     pod_wait side '.status.containerStatuses[0].ready=true'
     [ "$(kube get pod side --no-headers | awk '{print $2}')" = 1/2 ]
@@ -247,19 +247,19 @@ containers:
     kube create configmap present --from-literal=a=b >/dev/null
     pod w-image <<<'containers: [{name: c, image: "absent:1", imagePullPolicy: Never}, {name: d, image: nginx:demo}]'
     pod w-config <<<'containers: [{name: c, image: nginx:demo, env: [{name: A, valueFrom: {configMapKeyRef: {name: absent, key: a}}}]}]'
-    pod w-error <<<$'restartPolicy: Never\ncontainers: [{name: c, image: nginx:demo, command: ["false"]}]'
+    pod w-error <<<$'restartPolicy: Never\ncontainers: [{name: c, image: nginx:demo, command: [sh, -c, "exit 1"]}]'
     pod w-start <<<$'restartPolicy: Never\ncontainers: [{name: c, image: nginx:demo, command: [/no/such]}]'
-    pod w-done <<<$'restartPolicy: OnFailure\ncontainers: [{name: c, image: nginx:demo, command: ["true"]}]'
-    pod w-init <<<$'initContainers: [{name: i, image: nginx:demo, command: ["false"]}]\ncontainers: [{name: c, image: nginx:demo}]'
+    pod w-done <<<$'restartPolicy: OnFailure\ncontainers: [{name: c, image: nginx:demo, command: [sh, -c, "exit 0"]}]'
+    pod w-init <<<$'initContainers: [{name: i, image: nginx:demo, command: [sh, -c, "exit 1"]}]\ncontainers: [{name: c, image: nginx:demo}]'
     pod w-late <<<$'activeDeadlineSeconds: 1\ncontainers: [{name: c, image: nginx:demo}]'
-    pod w-crash <<<'containers: [{name: c, image: nginx:demo, command: ["false"]}]'
+    pod w-crash <<<'containers: [{name: c, image: nginx:demo, command: [sh, -c, "exit 1"]}]'
     wait_until 15 word_is w-image ErrImageNeverPull
     wait_until 15 word_is w-config CreateContainerConfigError
     wait_until 15 word_is w-error Error
     wait_until 15 word_is w-start StartError
     wait_until 15 word_is w-done Completed
     wait_until 15 word_is w-init Init:CrashLoopBackOff
-    wait_until 15 word_is w-late DeadlineExceeded
+    pod_wait w-late .status.reason=DeadlineExceeded
     wait_until 15 word_is w-crash CrashLoopBackOff
     [ "$(pod_get w-late .status.phase)" = Failed ]
     [[ "$(pod_get w-crash '.status.containerStatuses[0].state.waiting.message')" == "back-off 10s restarting failed container=c pod=w-crash_default("*")" ]]
@@ -273,7 +273,7 @@ containers:
 - name: c
   image: nginx:demo
   command: [sh, -c, "touch /tmp/well; exec sleep 1000"]
-  readinessProbe: {exec: {command: ["true"]}, periodSeconds: 1}
+  readinessProbe: {exec: {command: [test, -e, /tmp]}, periodSeconds: 1}
   livenessProbe: {exec: {command: [test, -e, /tmp/well]}, periodSeconds: 1, failureThreshold: 1}'
     pod_ready steady
     since() { pod_get steady '.status.conditions[?(@.type=="Ready")].lastTransitionTime'; }

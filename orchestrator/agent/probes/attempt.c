@@ -198,10 +198,11 @@ static void on_output(void *userdata, enum agent_exec_stream stream, const void 
 
 static void on_exit_(void *userdata, int exit_code, const char *error) {
     struct probe_attempt *a = userdata;
+    _cleanup_free_ char *why = error ? xstrdup(error) : NULL; /* the program's, which goes now */
 
     agent_exec_close(steal(&a->exec));
-    if (error) {
-        const struct probe_result result = {.outcome = PROBE_FAILURE, .errored = true, .text = error};
+    if (why) {
+        const struct probe_result result = {.outcome = PROBE_FAILURE, .errored = true, .text = why};
         a->request.done(a->request.userdata, &result);
         attempt_free(a);
         return;
