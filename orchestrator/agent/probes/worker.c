@@ -38,6 +38,8 @@ void probe_worker_init(struct probe_worker *w, enum probe_kind kind, const struc
         .failure_threshold = number(probe, "failureThreshold", 3, 1),
         .passed = kind == PROBE_LIVENESS,
     };
+    if (kind == PROBE_LIVENESS && w->initial_delay == 0)
+        w->initial_delay = w->period;
 }
 
 static void take_run(struct probe_worker *w, const char *id) {

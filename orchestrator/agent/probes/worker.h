@@ -4,9 +4,11 @@
  * (microseconds, monotonic). Source of the behaviour: the kubelet's pkg/kubelet/prober/worker.go.
  *
  * Differences, on purpose: the first probe comes right after initialDelaySeconds, not at the next tick of a timer with
- * a random phase; and as long as nobody listens on the port of a container just started, readiness and startup probes
- * ask again soon, within the first period and uncounted. A program that listens after 50 ms is ready after 60, not
- * after a period; it never sees more probes than the period says, since refused connections are none.
+ * a random phase (liveness without a delay: after one period, since a probe in a container's first millisecond, which
+ * upstream never makes, would end containers that run well there). And as long as nobody listens on the port of a
+ * container just started, readiness and startup probes ask again soon, within the first period and uncounted. A program
+ * that listens after 50 ms is ready after 60, not after a period; it never sees more probes than the period says, since
+ * refused connections are none.
  */
 #ifndef PODIUM_AGENT_PROBES_WORKER_H
 #define PODIUM_AGENT_PROBES_WORKER_H
