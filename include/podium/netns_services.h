@@ -114,4 +114,11 @@ struct netns_connections {
 int netns_connections_end(struct netns_services *services, const struct netns_connections *which, size_t n,
                           struct error *err) _must_check_;
 
+/* Whether a connection that was led from a frontend (its address, never 0, and port) to an endpoint is to end. */
+typedef bool (*netns_connection_gone)(void *userdata, const struct netns_connections *connection);
+/* The same for those that `gone` says so of, asked about each: for a program that starts and does not know what ended
+ * while it was away. */
+int netns_connections_end_if(struct netns_services *services, netns_connection_gone gone, void *userdata,
+                             struct error *err) _must_check_;
+
 #endif

@@ -39,6 +39,8 @@ struct victim {
 struct search {
     const struct netns_connections *which;
     size_t n;
+    netns_connection_gone gone; /* NULL: those of `which` */
+    void *userdata;
     struct victim *victims;
     size_t n_victims, cap_victims;
 };
@@ -67,23 +69,32 @@ static bool is_meant(const struct netns_connections *c, const struct tuple *orig
     return reply->from == c->endpoint.address && reply->from_port == c->endpoint.port;
 }
 
+static bool is_sought(const struct search *search, const struct tuple *original, const struct tuple *reply) {
+    if (search->gone) {
+        const struct netns_connections c = {
+            original->protocol, original->to, original->to_port, {reply->from, reply->from_port}};
+        bool led = reply->from != original->to || reply->from_port != original->to_port;
+        return led && search->gone(search->userdata, &c);
+    }
+    for (size_t i = 0; i < search->n; i++)
+        if (is_meant(&search->which[i], original, reply))
+            return true;
+    return false;
+}
+
 static int on_connection(struct nl_msg *message, void *userdata) {
     struct search *search = userdata;
     struct nlattr *a[CTA_MAX + 1];
     struct tuple original, reply;
 
     if (nlmsg_parse(nlmsg_hdr(message), sizeof(struct nfgenmsg), a, CTA_MAX, NULL) < 0 ||
-        read_tuple(a[CTA_TUPLE_ORIG], &original) < 0 || read_tuple(a[CTA_TUPLE_REPLY], &reply) < 0)
+        read_tuple(a[CTA_TUPLE_ORIG], &original) < 0 || read_tuple(a[CTA_TUPLE_REPLY], &reply) < 0 ||
+        !is_sought(search, &original, &reply))
         return NL_OK;
-    for (size_t i = 0; i < search->n; i++) {
-        if (!is_meant(&search->which[i], &original, &reply))
-            continue;
-        xgrow(&search->victims, search->n_victims, &search->cap_victims);
-        search->victims[search->n_victims++] =
-            (struct victim){xmemdup(nla_data(a[CTA_TUPLE_ORIG]), (size_t) nla_len(a[CTA_TUPLE_ORIG])),
-                            nla_len(a[CTA_TUPLE_ORIG]), a[CTA_ZONE] ? nla_get_u16(a[CTA_ZONE]) : 0};
-        break;
-    }
+    xgrow(&search->victims, search->n_victims, &search->cap_victims);
+    search->victims[search->n_victims++] =
+        (struct victim){xmemdup(nla_data(a[CTA_TUPLE_ORIG]), (size_t) nla_len(a[CTA_TUPLE_ORIG])),
+                        nla_len(a[CTA_TUPLE_ORIG]), a[CTA_ZONE] ? nla_get_u16(a[CTA_ZONE]) : 0};
     return NL_OK;
 }
 
@@ -190,16 +201,28 @@ int connections_open(struct nl_sock **ret, struct error *err) {
     return 0;
 }
 
+/* Forgets what was found; r: how finding went. */
+static int finish(struct nl_sock *sock, struct search *search, int r, struct error *err) {
+    int ended = 0;
+
+    for (size_t i = 0; i < search->n_victims; i++) {
+        if (r >= 0)
+            r = forget(sock, &search->victims[i], err);
+        ended += r >= 0;
+        free(search->victims[i].name);
+    }
+    free(search->victims);
+    return r < 0 ? r : ended;
+}
+
 int connections_end(struct nl_sock *sock, const struct netns_connections *which, size_t n, struct error *err) {
     struct search search = {.which = which, .n = n};
-    int ended = 0, r = find(sock, &search, err);
 
-    for (size_t i = 0; i < search.n_victims; i++) {
-        if (r >= 0)
-            r = forget(sock, &search.victims[i], err);
-        ended += r >= 0;
-        free(search.victims[i].name);
-    }
-    free(search.victims);
-    return r < 0 ? r : ended;
+    return finish(sock, &search, find(sock, &search, err), err);
+}
+
+int connections_end_if(struct nl_sock *sock, netns_connection_gone gone, void *userdata, struct error *err) {
+    struct search search = {.gone = gone, .userdata = userdata};
+
+    return finish(sock, &search, dump(sock, &search, 0, false, err), err);
 }

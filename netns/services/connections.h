@@ -12,5 +12,8 @@ int connections_open(struct nl_sock **ret, struct error *err) _must_check_;
 /* As netns_connections_end(). After an error the socket is to be closed. */
 int connections_end(struct nl_sock *sock, const struct netns_connections *which, size_t n,
                     struct error *err) _must_check_;
+/* As netns_connections_end_if(). */
+int connections_end_if(struct nl_sock *sock, netns_connection_gone gone, void *userdata,
+                       struct error *err) _must_check_;
 
 #endif

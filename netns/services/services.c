@@ -293,16 +293,27 @@ void netns_services_rest(struct netns_services *services) {
     (void) malloc_trim(0);
 }
 
+static int open_connections(struct netns_services *services, struct error *err) {
+    return services->connections ? 0 : connections_open(&services->connections, err);
+}
+
 int netns_connections_end(struct netns_services *services, const struct netns_connections *which, size_t n,
                           struct error *err) {
-    int r = 0;
+    int r = n > 0 ? open_connections(services, err) : 0;
 
-    if (n == 0)
-        return 0;
-    if (!services->connections)
-        r = connections_open(&services->connections, err);
-    if (r == 0)
+    if (r == 0 && n > 0)
         r = connections_end(services->connections, which, n, err);
+    if (r < 0)
+        nl_socket_free(steal(&services->connections));
+    return r;
+}
+
+int netns_connections_end_if(struct netns_services *services, netns_connection_gone gone, void *userdata,
+                             struct error *err) {
+    int r = open_connections(services, err);
+
+    if (r == 0)
+        r = connections_end_if(services->connections, gone, userdata, err);
     if (r < 0)
         nl_socket_free(steal(&services->connections));
     return r;

@@ -8,6 +8,7 @@
 #include "orchestrator/agent/services/compile.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
+#include "podium/base/hashmap.h"
 #include "podium/base/log.h"
 #include "podium/netns_services.h"
 
@@ -23,7 +24,7 @@ struct datapath {
     char **own; /* addresses the node answers itself */
     datapath_tell_pods tell_pods;
     void *userdata;
-    bool filled, filling;
+    bool filled, filling, ended_forgotten;
     sd_event_source *retry, *rest;
     uint64_t retry_usec;
     struct netns_connections *ended;
@@ -60,8 +61,58 @@ static int fill(struct datapath *d, struct error *err) {
     return r;
 }
 
+/* --- connections --- */
+
+static void frontend_key(char *out, size_t size, uint8_t protocol, in_addr_t address, uint16_t port) {
+    (void) snprintf(out, size, "%u %x %u", protocol, address, port);
+}
+
+/* Led to an address that is none of the service's endpoints any more, ready or not. */
+static bool is_gone(void *userdata, const struct netns_connections *c) {
+    const struct hashmap *services = userdata;
+    struct in_addr address = {.s_addr = c->endpoint.address};
+    char key[32], ip[NETNS_ADDRESS_SIZE];
+
+    frontend_key(key, sizeof(key), c->protocol, c->address, c->port);
+    const struct service *service = hashmap_get(services, key);
+    if (!service) {
+        frontend_key(key, sizeof(key), c->protocol, 0, c->port);
+        service = hashmap_get(services, key);
+    }
+    (void) inet_ntop(AF_INET, &address, ip, sizeof(ip));
+    for (size_t i = 0; service && i < service->n_backends; i++)
+        if (strcmp(service->backends[i].ip, ip) == 0)
+            return false;
+    return service != NULL;
+}
+
+/* What ended while there was no agent. */
+static void end_forgotten(struct datapath *d) {
+    _cleanup_(hashmap_freep) struct hashmap *services = hashmap_new(NULL);
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    const struct compile_node node = node_of(d);
+    const struct service *service = NULL;
+
+    while ((service = service_table_next(d->table, service))) {
+        _cleanup_(compiled_finish) struct compiled compiled = {0};
+        service_compile(service, &node, &compiled);
+        for (size_t i = 0; i < compiled.frontends.n; i++) {
+            const struct netns_frontend *f = &compiled.frontends.items[i];
+            char key[32];
+            frontend_key(key, sizeof(key), f->protocol, f->address, f->port);
+            hashmap_put(services, key, (void *) service);
+        }
+    }
+    int r = netns_connections_end_if(d->services, is_gone, services, &err);
+    if (r < 0)
+        log_warning("%s", error_text(&err, r));
+}
+
 static void end_connections(struct datapath *d) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
+    if (!d->ended_forgotten)
+        end_forgotten(d);
+    d->ended_forgotten = true;
     int r = netns_connections_end(d->services, d->ended, d->n_ended, &err);
 
     if (r < 0)

@@ -433,6 +433,14 @@ static void restart_without_a_gap(void) {
     netns_services_free(s.services);
 }
 
+static bool leads_to(void *userdata, const struct netns_connections *c) {
+    return c->endpoint.address == *(const in_addr_t *) userdata && c->address == ip(VIP) && c->port == 80;
+}
+
+static bool leads_elsewhere(void *userdata, const struct netns_connections *c) {
+    return c->endpoint.address != *(const in_addr_t *) userdata;
+}
+
 static void removed_endpoints_end_connections(void) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     struct stage s = {0};
@@ -465,6 +473,12 @@ static void removed_endpoints_end_connections(void) {
     CHECK(send(streams[1], "?", 1, 0) == 1 && read_reply(streams[1], WAIT_MSEC).from == 1);
     CHECK(send(datagrams[1], "?", 1, 0) == 1 && read_reply(datagrams[1], WAIT_MSEC).from == 1);
     CHECK(netns_connections_end(s.services, gone, 2, &err) == 0);
+    /* a program that starts asks about each */
+    in_addr_t first = s.endpoints[0].address;
+    CHECK(netns_connections_end_if(s.services, leads_elsewhere, &first, &err) == 0);
+    CHECK(netns_connections_end_if(s.services, leads_to, &first, &err) >= 2);
+    CHECK(send(streams[1], "?", 1, MSG_NOSIGNAL) == 1);
+    CHECK(read_reply(streams[1], WAIT_MSEC).from == 1); /* picked up again, by the only endpoint there is */
     netns_services_free(s.services);
 }
 
