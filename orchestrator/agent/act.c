@@ -411,8 +411,11 @@ void act_tell_status(struct agent_pod *pod) {
     bool same = pod->status && json_equal(pod->status, status);
     json_unref(pod->status);
     pod->status = status;
-    if ((same && !pod->status_silent) || !agent->callbacks || !agent->callbacks->pod_status)
+    const char *uid = mirror_told_uid(pod);
+    if (!same)
+        records_pods_changed(agent->records);
+    if ((same && !pod->status_silent) || !uid || !agent->callbacks || !agent->callbacks->pod_status)
         return;
     pod->status_silent = false;
-    agent->callbacks->pod_status(agent->userdata, pod->namespace, pod->name, pod->uid, status);
+    agent->callbacks->pod_status(agent->userdata, pod->namespace, pod->name, uid, status);
 }

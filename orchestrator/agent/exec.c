@@ -275,7 +275,7 @@ static bool has_input_once(const struct agent_pod *pod, const char *name) {
 
 static int find_running(struct agent *agent, const struct agent_exec_options *o, struct agent_pod **ret,
                         struct error *err) {
-    struct agent_pod *pod = hashmap_get(agent->pods, o->uid);
+    struct agent_pod *pod = agent_pod_by_uid(agent, o->uid);
 
     if (!pod || !pod->connected)
         return error_set(err, -ENOENT, "the pod is not running on this node");

@@ -166,7 +166,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 
 int agent_forward_open(struct agent *agent, const char *uid, int port, const struct agent_forward_callbacks *callbacks,
                        void *userdata, struct agent_forward **ret, struct error *err) {
-    struct agent_pod *pod = hashmap_get(agent->pods, uid);
+    struct agent_pod *pod = agent_pod_by_uid(agent, uid);
 
     if (!pod || !pod->connected || (!pod->host_network && pod->netns_fd < 0))
         return error_set(err, -ENOENT, "the pod is not running on this node");

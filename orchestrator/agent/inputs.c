@@ -21,6 +21,7 @@
 void agent_sync_begin(struct agent *agent) {
     struct hashmap_iter it = {0};
 
+    mirrors_sync_begin(agent);
     while (hashmap_next(agent->pods, &it))
         ((struct agent_pod *) it.value)->named = false;
     hashmap_free(agent->stale);
@@ -83,10 +84,13 @@ void agent_sync_end(struct agent *agent) {
     it = (struct hashmap_iter){0};
     while (hashmap_next(agent->pods, &it)) {
         struct agent_pod *pod = it.value;
-        if (!pod->named)
+        if (!pod->named && !pod->is_static)
             pod->wanted = false;
     }
+    mirrors_sync_end(agent);
     agent->synced = true;
+    records_pods_changed(agent->records);
+    records_services_changed(agent->records);
     if (first)
         agent_retain(agent);
     agent_mark_all(agent);
@@ -182,6 +186,11 @@ int agent_apply_pod(struct agent *agent, const struct json *doc, struct error *e
 
     if (file_name_is_unsafe(uid) || !*namespace || !*name || !json_is_object(json_get(doc, "spec")))
         return error_set(err, -EINVAL, "no usable pod: metadata.uid, namespace, name and spec are needed");
+    if (mirror_of(doc)) {
+        mirror_applied(agent, doc);
+        return 0;
+    }
+    records_pods_changed(agent->records);
     struct agent_pod *pod = hashmap_get(agent->pods, uid);
     if (!pod)
         pod = agent_pod_new(agent, uid, namespace, name);
@@ -205,8 +214,9 @@ int agent_apply_pod(struct agent *agent, const struct json *doc, struct error *e
 void agent_remove_pod(struct agent *agent, const char *uid) {
     struct agent_pod *pod = hashmap_get(agent->pods, uid);
 
-    if (!pod)
+    if (mirror_removed(agent, uid) || !pod)
         return;
+    records_pods_changed(agent->records);
     pod->wanted = pod->finished = false;
     agent_pod_mark(pod);
 }
@@ -222,6 +232,7 @@ static bool is_of_services(const char *kind) {
 
 void agent_apply_object(struct agent *agent, const struct json *object) {
     if (is_of_services(json_str_or(json_get(object, "kind"), ""))) {
+        records_services_changed(agent->records);
         if (service_table_apply(agent->service_table, object) < 0)
             log_warning("an unusable %s was pushed", json_str(json_get(object, "kind")));
         return;
@@ -234,12 +245,15 @@ void agent_apply_object(struct agent *agent, const struct json *object) {
     if (agent->stale)
         (void) hashmap_remove(agent->stale, key);
     hashmap_put(agent->objects, key, json_ref(object));
-    if (!same)
-        agent_objects_changed(agent, pod_meta(object, "namespace"));
+    if (same)
+        return;
+    records_pods_changed(agent->records);
+    agent_objects_changed(agent, pod_meta(object, "namespace"));
 }
 
 void agent_remove_object(struct agent *agent, const char *kind, const char *namespace, const char *name) {
     if (is_of_services(kind)) {
+        records_services_changed(agent->records);
         service_table_remove(agent->service_table, kind, namespace, name);
         return;
     }
@@ -255,6 +269,7 @@ void agent_set_callbacks(struct agent *agent, const struct agent_callbacks *call
     agent->callbacks = callbacks;
     agent->userdata = userdata;
     tokens_connection_changed(agent);
+    mirrors_connection_changed(agent);
     while (hashmap_next(agent->pods, &it))
         ((struct agent_pod *) it.value)->status_silent = true;
     agent_mark_all(agent);

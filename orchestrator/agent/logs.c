@@ -155,7 +155,7 @@ static const struct json *container_of_pod(const struct agent_pod *pod, const ch
 
 /* Whether the run that is followed is over. */
 static bool run_is_over(const struct agent_log *l) {
-    const struct agent_pod *pod = hashmap_get(l->agent->pods, l->uid);
+    const struct agent_pod *pod = agent_pod_by_uid(l->agent, l->uid);
     const struct json *c = container_of_pod(pod, l->container);
 
     return !c || !pod->unit_exists || strcmp(json_str_or(json_get(c, "state"), ""), "running") != 0 ||
@@ -342,7 +342,7 @@ static int watch(struct agent_log *l, struct error *err) {
 
 int agent_log_open(struct agent *agent, const struct agent_log_options *o, const struct agent_log_callbacks *callbacks,
                    void *userdata, struct agent_log **ret, struct error *err) {
-    const struct agent_pod *pod = hashmap_get(agent->pods, o->uid);
+    const struct agent_pod *pod = agent_pod_by_uid(agent, o->uid);
     const struct json *c = container_of_pod(pod, o->container);
 
     if (!pod)

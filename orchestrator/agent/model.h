@@ -14,6 +14,8 @@
 #include "orchestrator/agent/context.h"
 #include "orchestrator/agent/node_api.h"
 #include "orchestrator/agent/plan.h"
+#include "orchestrator/agent/records.h"
+#include "orchestrator/agent/static_pods.h"
 #include "orchestrator/agent/tokens.h"
 #include "orchestrator/images/images.h"
 #include "orchestrator/systemd/units.h"
@@ -64,6 +66,8 @@ struct agent_pod {
     struct json *health;       /* probes.h */
     struct json *last_words;   /* last_words.h */
     struct list last_words_read;
+    bool is_static; /* from a file of this node (static_pods.h) */
+    bool mirror_asked;
     struct list execs; /* struct agent_exec waiting for its answer (exec.c) */
 };
 
@@ -98,6 +102,9 @@ struct agent {
     bool node_dirty;
 
     struct json *network; /* as agent_set_network() got it */
+    struct agent_records *records;
+    struct hashmap *mirrors; /* uid → mirror pod (static_pods.c) */
+    bool mirrors_dirty;
     struct ipam *ipam;
     struct datapath *datapath; /* services/datapath.h; NULL without a network */
     struct node_dns *dns;      /* dns/node_dns.h; NULL without a network */

@@ -144,6 +144,7 @@ int agent_set_network(struct agent *agent, const struct json *network, struct er
     }
     json_unref(agent->network);
     agent->network = json_ref(network);
+    records_pods_changed(agent->records);
     if (agent->synced)
         agent_retain(agent);
     agent_mark_all(agent);

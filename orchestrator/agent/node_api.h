@@ -38,6 +38,11 @@ void agent_sync_end(struct agent *agent);
 int agent_apply_pod(struct agent *agent, const struct json *pod, struct error *err) _must_check_;
 /* The pod is gone from the store: stop (grace of its spec, or of its deletion) and clean up, tell nothing. */
 void agent_remove_pod(struct agent *agent, const char *uid);
+/* A static pod: complete and defaulted, with a uid and a name of its own; runs without any resync and stays through all
+ * of them. Applied again it may not differ: what changes gets another uid. */
+int agent_apply_static_pod(struct agent *agent, const struct json *pod, struct error *err) _must_check_;
+/* All static pods but those of the NULL-terminated vector go. */
+void agent_retain_static_pods(struct agent *agent, char *const *uids);
 /* ConfigMaps and Secrets that pods of this node refer to, and the Services and EndpointSlices of the cluster; kind is in
  * the document. */
 void agent_apply_object(struct agent *agent, const struct json *object);
@@ -58,6 +63,9 @@ struct agent_callbacks {
     /* A pod with deletionTimestamp is down and cleaned up: the object may go (DELETE with grace 0, uid as
      * precondition). Repeated when the pod is applied again. */
     void (*pod_finished)(void *userdata, const char *namespace, const char *name, const char *uid);
+    /* A mirror of a static pod is wanted: the document, annotated kubernetes.io/config.mirror. It comes back by
+     * agent_apply_pod(). May be NULL: no mirrors. */
+    void (*mirror_pod)(void *userdata, const struct json *pod);
     /* An Event to record. involved: an ObjectReference; type: "Normal" or "Warning"; count aggregation is the
      * recorder's. */
     void (*event)(void *userdata, const struct json *involved, const char *type, const char *reason,

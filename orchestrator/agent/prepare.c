@@ -142,6 +142,8 @@ static struct json *pod_head(const struct agent_pod *pod, const char *hostname) 
             json_set(&doc, copied[i], json_ref(json_get(spec, copied[i])));
     json_set(&doc, "sysctls", sysctl_map(spec));
     /* what the agent itself wants to know after a restart */
+    if (pod->is_static)
+        json_set(&doc, "static", json_bool(true));
     json_set(&doc, "podIP", json_string(pod->ip));
     json_set(&doc, "unit", json_string(pod->unit));
     json_set(&doc, "imageIDs", json_ref(pod->image_ids));

@@ -11,6 +11,7 @@
 #include "orchestrator/agent/node_api.h"
 #include "orchestrator/cmd/agent_streams.h"
 #include "orchestrator/cmd/config_file.h"
+#include "orchestrator/cmd/static_pods.h"
 #include "orchestrator/cmd/verbs.h"
 #include "orchestrator/link/agent_link.h"
 #include "orchestrator/object/validation.h"
@@ -25,7 +26,8 @@ struct agent_settings {
     const char *server, *node_name, *node_address, *token_file, *ca_file, *ca_hash, *baton, *state_dir, *run_dir;
     bool controllers_required;
     unsigned numbers[4]; /* parallel_pulls, image_gc_high, image_gc_low, image_gc_min_age */
-    char **words;        /* the texts above point into them */
+    const char *static_pods;
+    char **words; /* the texts above point into them */
 };
 
 struct agent_process {
@@ -36,6 +38,7 @@ struct agent_process {
     struct unit_manager *units;
     struct agent *agent;
     struct agent_link *link;
+    struct static_pods *static_pods;
 };
 
 static const char usage[] =
@@ -54,6 +57,7 @@ static const char usage[] =
     "  --run-dir DIR            (default /run/podium)\n"
     "  --cgroup-controllers preferred|required\n"
     "                           what to do about limits that this host cannot set (default preferred)\n"
+    "  --static-pods DIR        folder of Pods this node runs by itself (default /etc/podium/static-pods; \"\": none)\n"
     "  --parallel-pulls N       images pulled at the same time (default 3)\n"
     "  --image-gc-high PERCENT  of disk use above which images nobody uses are removed (default 85; 100: never)\n"
     "  --image-gc-low PERCENT   of disk use at which that ends (default 80)\n"
@@ -88,6 +92,7 @@ static const struct option long_options[] = {
     {"state-dir", required_argument, NULL, 'd'},
     {"run-dir", required_argument, NULL, 'r'},
     {"cgroup-controllers", required_argument, NULL, 'C'},
+    {"static-pods", required_argument, NULL, 'p'},
     {"parallel-pulls", required_argument, NULL, NUMBER_PULLS},
     {"image-gc-high", required_argument, NULL, NUMBER_GC_HIGH},
     {"image-gc-low", required_argument, NULL, NUMBER_GC_LOW},
@@ -103,9 +108,10 @@ static int parse(int argc, char **argv, struct agent_settings *s) {
 
     optind = 1;
     while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        const char **texts[] = {['s'] = &s->server,     ['n'] = &s->node_name, ['a'] = &s->node_address,
-                                ['t'] = &s->token_file, ['c'] = &s->ca_file,   ['H'] = &s->ca_hash,
-                                ['b'] = &s->baton,      ['d'] = &s->state_dir, ['r'] = &s->run_dir};
+        const char **texts[] = {
+            ['s'] = &s->server,  ['n'] = &s->node_name,  ['a'] = &s->node_address, ['t'] = &s->token_file,
+            ['c'] = &s->ca_file, ['H'] = &s->ca_hash,    ['b'] = &s->baton,        ['d'] = &s->state_dir,
+            ['r'] = &s->run_dir, ['p'] = &s->static_pods};
         if (c == 'h') {
             fputs(usage, stdout);
             return 1;
@@ -139,6 +145,7 @@ static int read_settings(int argc, char **argv, struct agent_settings *s) {
         .server = "unix:/run/podium-server/link.sock",
         .state_dir = "/var/lib/podium",
         .run_dir = "/run/podium",
+        .static_pods = "/etc/podium/static-pods",
         .numbers = {3, IMAGE_GC_HIGH_DEFAULT, IMAGE_GC_LOW_DEFAULT, IMAGE_GC_MIN_AGE_DEFAULT / USEC_PER_SEC}};
     int r = config_file_words("Agent", long_options, argc, argv, &s->words, &err);
     if (r < 0) {
@@ -300,9 +307,14 @@ static int request_token(void *userdata, const char *ns, const char *name, const
     return agent_link_request_token(((struct agent_process *) userdata)->link, ns, name, uid, audience, seconds);
 }
 
+static void on_mirror_pod(void *userdata, const struct json *pod) {
+    agent_link_mirror_pod(((struct agent_process *) userdata)->link, pod);
+}
+
 static const struct agent_callbacks agent_callbacks = {
     .pod_status = on_pod_status,
     .pod_finished = on_pod_finished,
+    .mirror_pod = on_mirror_pod,
     .event = on_event,
     .request_token = request_token,
     .node_status = on_node_status,
@@ -382,6 +394,8 @@ static int start(struct agent_process *p, struct error *err) {
     r = unit_manager_new_systemd(p->bus, 0, &p->units, err);
     if (r >= 0)
         r = start_agent(p, err);
+    if (r >= 0 && *p->settings.static_pods)
+        r = static_pods_new(p->loop, p->settings.static_pods, p->settings.node_name, p->agent, &p->static_pods, err);
     if (r >= 0)
         r = start_link(p, err);
     return r;
@@ -389,6 +403,7 @@ static int start(struct agent_process *p, struct error *err) {
 
 static void finish(struct agent_process *p) {
     agent_link_free(p->link);
+    static_pods_free(p->static_pods);
     agent_free(p->agent);
     unit_manager_free(p->units);
     if (p->bus)

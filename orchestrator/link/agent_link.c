@@ -177,6 +177,12 @@ void agent_link_node_status(struct agent_link *l) {
     tell(l, "NodeStatus", "s", text);
 }
 
+void agent_link_mirror_pod(struct agent_link *l, const struct json *pod) {
+    _cleanup_free_ char *text = json_to_text(pod);
+
+    tell(l, "MirrorPod", "s", text);
+}
+
 /* --- tokens --- */
 
 struct token_call {
@@ -204,7 +210,9 @@ static int on_token(sd_bus_message *m, void *userdata, sd_bus_error *e) {
         error = "the control plane's answer is not understood";
     if (l->registered)
         l->handler->token(l->userdata, c->uid, c->audience, c->seconds, error || failure ? NULL : token, expires,
-                          error ? error : failure ? failure->name : NULL);
+                          error     ? error
+                          : failure ? failure->name
+                                    : NULL);
     return 0;
 }
 

@@ -78,6 +78,7 @@ void agent_link_pod_finished(struct agent_link *l, const char *ns, const char *n
 void agent_link_event(struct agent_link *l, const struct json *involved, const char *type, const char *reason,
                       const char *message);
 void agent_link_node_status(struct agent_link *l);
+void agent_link_mirror_pod(struct agent_link *l, const struct json *pod);
 /* Asks for a token of the pod's service account; audience "": the API's. -ENOTCONN when there is nobody to ask. */
 int agent_link_request_token(struct agent_link *l, const char *ns, const char *name, const char *uid,
                              const char *audience, int64_t seconds);

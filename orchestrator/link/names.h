@@ -22,6 +22,7 @@
  *   Heartbeat()                                  both sides hang up when nothing came in LINK_HEARTBEATS_MISSED
  * intervals NodeStatus(s status) PodStatus(s namespace, s name, s uid, s status)  PodFinished(s namespace, s name, s
  * uid) Event(s involved, s type, s reason, s message)
+ *   MirrorPod(s pod)                             keep a pod that shows a static pod of the node
  *   RequestToken(s namespace, s name, s uid, s audience, x seconds) → s token, s expires (RFC 3339)
  *                                                for a volume of a pod bound to the node; audience "": the API's
  *

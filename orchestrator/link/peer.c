@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One connected agent: its D-Bus connection, who it is, what it may call. */
+#include "orchestrator/link/mirror_pods.h"
 #include "orchestrator/link/peer.h"
 
 #include <stdarg.h>
 #include <string.h>
 
+#include "orchestrator/link/mirror_pods.h"
 #include "orchestrator/link/node_writes.h"
 #include "orchestrator/link/token_requests.h"
 #include "orchestrator/object/validation.h"
@@ -424,6 +426,13 @@ static int on_request_token(sd_bus_message *m, void *userdata, sd_bus_error *e) 
     return r < 0 ? r : token_request_handle(p, m, e);
 }
 
+static int on_mirror_pod(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    struct link_peer *p = userdata;
+
+    int r = must_be_registered(p, e);
+    return r < 0 ? r : mirror_pod_handle(p, m, e);
+}
+
 static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD("Join", "sss", "ss", on_join, 0),
@@ -434,6 +443,7 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_METHOD("PodFinished", "sss", "", on_pod_finished, 0),
     SD_BUS_METHOD("Event", "ssss", "", on_event, 0),
     SD_BUS_METHOD("RequestToken", "ssssx", "ss", on_request_token, 0),
+    SD_BUS_METHOD("MirrorPod", "s", "", on_mirror_pod, 0),
     SD_BUS_VTABLE_END,
 };
 
