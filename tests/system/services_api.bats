@@ -55,6 +55,7 @@ counts() { # NAME N: both say so
     run kube describe svc web
     [[ "$output" == *"TargetPort:               80/TCP"* ]]
     [[ "$output" =~ Endpoints:\ +10\.244\.[0-9.]+:80,10\.244\.[0-9.]+:80,10\.244\.[0-9.]+:80 ]]
+    diff <(kube describe svc web) <("$BIN/podium" describe svc web)
     run kube get endpoints web --no-headers
     [[ "$output" =~ ^web[[:space:]]+10\.244\.[0-9.]+:80,10\.244\.[0-9.]+:80,10\.244\.[0-9.]+:80 ]]
     run kube get endpointslices -l kubernetes.io/service-name=web --no-headers

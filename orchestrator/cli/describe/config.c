@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ConfigMaps, Secrets, Services, namespaces, and whatever has no description of its own. */
+/* ConfigMaps, Secrets, namespaces, and whatever has no description of its own. */
 #include <string.h>
 
 #include "orchestrator/cli/describe/describe.h"
@@ -51,45 +51,6 @@ void describe_namespace(const struct described *d, struct strbuf *out) {
     describe_metadata(d->object, false, out);
     strbuf_addf(out, "Status:\t%s\n", text(json_get(d->object, "status"), "phase"));
     describe_conditions(json_path(d->object, "status", "conditions"), true, out);
-    describe_events(d, out);
-}
-
-static void add_port(const struct json *p, struct strbuf *out) {
-    const struct json *target = json_get(p, "targetPort");
-    strbuf_addf(out, "Port:\t%s\t%lld/%s\n", *text(p, "name") ? text(p, "name") : "<unset>",
-                (long long) json_int_or(json_get(p, "port"), 0), text(p, "protocol"));
-    if (json_is_string(target))
-        strbuf_addf(out, "TargetPort:\t%s/%s\n", json_str(target), text(p, "protocol"));
-    else
-        strbuf_addf(out, "TargetPort:\t%lld/%s\n", (long long) json_int_or(target, 0), text(p, "protocol"));
-    if (json_int_or(json_get(p, "nodePort"), 0) > 0)
-        strbuf_addf(out, "NodePort:\t%s\t%lld/%s\n", *text(p, "name") ? text(p, "name") : "<unset>",
-                    (long long) json_int_or(json_get(p, "nodePort"), 0), text(p, "protocol"));
-}
-
-static void add_list(const char *title, const struct json *list, struct strbuf *out) {
-    strbuf_addf(out, "%s:\t", title);
-    for (size_t i = 0; i < json_len(list); i++)
-        strbuf_addf(out, "%s%s", i ? "," : "", json_str_or(json_at(list, i), ""));
-    strbuf_adds(out, json_len(list) ? "\n" : "<none>\n");
-}
-
-void describe_service(const struct described *d, struct strbuf *out) {
-    const struct json *spec = json_get(d->object, "spec"), *ports = json_get(spec, "ports");
-    _cleanup_json_ struct json *selector = json_sorted(json_get(spec, "selector"));
-    describe_metadata(d->object, true, out);
-    strbuf_adds(out, "Selector:\t");
-    for (size_t i = 0; i < json_len(selector); i++)
-        strbuf_addf(out, "%s%s=%s", i ? "," : "", json_key_at(selector, i),
-                    json_str_or(json_value_at(selector, i), ""));
-    strbuf_adds(out, json_len(selector) ? "\n" : "<none>\n");
-    strbuf_addf(out, "Type:\t%s\nIP Family Policy:\t%s\n", text(spec, "type"), text(spec, "ipFamilyPolicy"));
-    add_list("IP Families", json_get(spec, "ipFamilies"), out);
-    strbuf_addf(out, "IP:\t%s\n", text(spec, "clusterIP"));
-    add_list("IPs", json_get(spec, "clusterIPs"), out);
-    for (size_t i = 0; i < json_len(ports); i++)
-        add_port(json_at(ports, i), out);
-    strbuf_addf(out, "Session Affinity:\t%s\n", text(spec, "sessionAffinity"));
     describe_events(d, out);
 }
 

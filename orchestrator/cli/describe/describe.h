@@ -16,7 +16,7 @@
 struct described {
     const struct json *object;
     const struct json *events;  /* array; NULL: could not be read */
-    const struct json *related; /* array: a node's pods, a deployment's replica sets; may be NULL */
+    const struct json *related; /* array: a node's pods, a deployment's replica sets, a service's slices; may be NULL */
     uint64_t now_usec;
 };
 

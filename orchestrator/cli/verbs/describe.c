@@ -56,6 +56,14 @@ static struct json *related_to(struct cli *c, const struct target *t, const stru
             .verb = CLIENT_LIST, .resource = resource_by_plural("", "v1", "pods"), .field_selector = field};
         return list_quietly(c, &r);
     }
+    if (strcmp(t->resource->key, "services") == 0) {
+        _cleanup_free_ char *label = xasprintf("kubernetes.io/service-name=%s", t->name);
+        const struct client_request r = {.verb = CLIENT_LIST,
+                                         .resource = resource_by_plural("discovery.k8s.io", "v1", "endpointslices"),
+                                         .ns = t->ns,
+                                         .label_selector = label};
+        return list_quietly(c, &r);
+    }
     if (strcmp(t->resource->kind, "Deployment") != 0)
         return NULL;
     const struct client_request r = {
