@@ -356,6 +356,20 @@ static int do_bind(struct fake *f, const struct client_request *r, struct row *r
     return answer(ret, 201, "", "");
 }
 
+/* A token that says who asked for what. */
+static int do_token(struct fake *f, const struct client_request *r, struct json **ret) {
+    const struct json *spec = json_get(r->body, "spec");
+
+    (void) answer(ret, 201, "", "");
+    json_set_path(ret,
+                  json_stringf("%s/%s/%s/%lld", r->name, json_str_or(json_path(spec, "boundObjectRef", "name"), ""),
+                               json_str_or(json_at(json_get(spec, "audiences"), 0), ""),
+                               (long long) json_int_or(json_get(spec, "expirationSeconds"), 0)),
+                  "status", "token");
+    json_set_path(ret, json_string("2100-01-01T00:00:00Z"), "status", "expirationTimestamp");
+    return 201;
+}
+
 static int do_delete_collection(struct fake *f, const struct client_request *r, struct json **ret) {
     for (size_t i = 0; i < f->n_rows;) {
         struct row *row = &f->rows[i];
@@ -412,6 +426,8 @@ static int perform(struct fake *f, const struct client_request *r, struct json *
     case CLIENT_CREATE:
         if (r->subresource && strcmp(r->subresource, "binding") == 0)
             return do_bind(f, r, row, ret);
+        if (r->subresource && strcmp(r->subresource, "token") == 0)
+            return do_token(f, r, ret);
         return do_create(f, r, ret);
     case CLIENT_UPDATE:
         return do_write(f, r, row, r->body, ret);

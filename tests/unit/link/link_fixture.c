@@ -138,6 +138,11 @@ static void s_end(void *userdata, int code, const char *error) {
 
 static const struct link_stream_ops node_stream_ops = {.data = s_data, .end = s_end};
 
+static void h_token(void *userdata, const char *uid, const char *audience, int64_t seconds, const char *token,
+                    const char *expires, const char *error) {
+    told(userdata, "token %s: %s", audience, token ? token : error);
+}
+
 static struct json *h_pods(void *userdata) {
     return json_array();
 }
@@ -159,6 +164,7 @@ static const struct agent_link_handler handler = {
     .log_ops = &node_stream_ops,
     .exec_ops = &node_stream_ops,
     .list_pods = h_pods,
+    .token = h_token,
 };
 
 /* --- fixture --- */
