@@ -5,6 +5,7 @@
  * One JSON request on standard input (a file in memory: it may hold credentials):
  *   {"op":"pull","root":DIR,"reference":…,"credentials":[{"username","password"}…],"configDir":DIR}
  *   {"op":"import","root":DIR,"path":FILE}
+ *   {"op":"sweep","root":DIR}              only removes what interrupted work has left, as all the others do first
  *   {"op":"collect","root":DIR,"bytes":N,"minAgeSeconds":N}
  * Lines of JSON on standard output: any number of {"progress":{"what","bytes","bytesAll","layer","layers"}}, then one
  * of
@@ -117,6 +118,8 @@ static int perform(const struct json *request, struct json **ret, struct error *
         return do_import(&w, store, request, ret, err);
     if (strcmp(op, "collect") == 0)
         return do_collect(store, request, ret, err);
+    if (strcmp(op, "sweep") == 0)
+        return 0; /* opening it did */
     return error_set(err, -EINVAL, "image-worker: unknown operation \"%s\"", op);
 }
 

@@ -18,6 +18,8 @@ struct image_pulls {
     struct hashmap *jobs;      /* key → struct job */
     struct list queue, failed; /* jobs that wait for their turn; jobs that could not be started, to be told */
     sd_event_source *defer;
+    struct image_worker *sweeper; /* removes what a pull that was ended has left */
+    bool sweep;                   /* once more */
     void (*notify)(void *userdata);
     void *notify_userdata;
 };
@@ -141,6 +143,26 @@ static void start_job(struct job *job) {
     pulls->running++;
 }
 
+static void on_swept(void *userdata, const struct json *ok, int code, const char *text) {
+    struct image_pulls *pulls = userdata;
+
+    image_worker_free(steal(&pulls->sweeper));
+    if (pulls->sweep)
+        wake(pulls);
+}
+
+static const struct image_worker_callbacks sweep_callbacks = {.done = on_swept};
+
+static void sweep(struct image_pulls *pulls) {
+    _cleanup_json_ struct json *request = json_object();
+
+    pulls->sweep = false;
+    json_set(&request, "op", json_string("sweep"));
+    json_set(&request, "root", json_string(pulls->root));
+    if (image_worker_start(pulls->loop, pulls->program, request, &sweep_callbacks, pulls, &pulls->sweeper, NULL) < 0)
+        pulls->sweeper = NULL; /* whoever opens the store next does it */
+}
+
 static int on_defer(sd_event_source *source, void *userdata) {
     struct image_pulls *pulls = userdata;
 
@@ -155,6 +177,8 @@ static int on_defer(sd_event_source *source, void *userdata) {
         list_remove(&job->link);
         start_job(job);
     }
+    if (pulls->sweep && !pulls->sweeper)
+        sweep(pulls);
     return 0;
 }
 
@@ -195,6 +219,7 @@ void image_wait_free(struct image_wait *wait) {
         return;
     struct image_pulls *pulls = job->pulls;
     (void) hashmap_steal(pulls->jobs, job->key);
+    pulls->sweep |= job->worker != NULL;
     job_free(job);
     wake(pulls);
 }
@@ -229,6 +254,7 @@ void image_pulls_free(struct image_pulls *pulls) {
     if (!pulls)
         return;
     hashmap_free(pulls->jobs);
+    image_worker_free(pulls->sweeper);
     sd_event_source_disable_unref(pulls->defer);
     sd_event_unref(pulls->loop);
     free(pulls->program);
