@@ -250,6 +250,19 @@ connected() { # NODE
     on_node "$1" busctl get-property org.podium.Node1 /org/podium/node org.podium.Node1 Connected 2>/dev/null | grep -q true
 }
 
+@test "an endpoint that went while the agent was away: its connections end when it is back" {
+    connect "$(address_of echo)" 9000 # echo-2 is the only one left
+    say here
+    wait_until 10 heard here
+    on_node 1 systemctl stop podium-agent
+    kube label pod echo-2 app- >/dev/null
+    on_node 1 systemctl start podium-agent
+    wait_until 15 in_place 1 echo 9000 0
+    wait_until 15 say more
+    wait_until 10 ended
+    not heard more
+}
+
 @test "somebody empties nftables: the next change puts everything in place again" {
     on_node 2 nft flush ruleset
     service healing <<<'{selector: {app: web}, ports: [{port: 80}]}'
