@@ -427,7 +427,8 @@ static bool reverse(const struct cluster_zone *zone, const char *ip, unsigned ty
     const struct service *s = service_table_by_address(zone->table, ip);
     if (s) {
         target = service_domain(zone, s);
-    } else if ((s = service_table_by_backend(zone->table, ip, &b)) && b && b->hostname && is_published(s, b)) {
+    } else if ((s = service_table_by_backend(zone->table, ip, &b)) && b && b->hostname && *b->hostname &&
+               is_published(s, b)) {
         _cleanup_free_ char *domain = service_domain(zone, s);
         target = xasprintf("%s.%s", b->hostname, domain);
     } else if (ours) {

@@ -639,6 +639,45 @@ static void sockets_are_handed_on(struct fixture *f) {
     CHECK(answers(&r) == 3);
 }
 
+/* More queries in one connection than are asked outside at a time: the rest waits its turn. */
+static void many_queries_over_tcp(struct fixture *f) {
+    static struct reply r;
+    uint8_t query[1024], frames[4096];
+    struct sockaddr_in peer;
+    char name[32];
+    size_t n = 0;
+    int fake = resolver("127.0.0.2", SOCK_DGRAM), fd;
+
+    start(f, "nameserver 127.0.0.2\n");
+    fd = client_socket(SOCK_STREAM);
+    for (uint16_t i = 0; i < 40; i++) {
+        (void) snprintf(name, sizeof(name), "m%u.example", i);
+        n += tcp_frame(name, i, frames + n);
+    }
+    CHECK(send(fd, frames, n, 0) == (ssize_t) n);
+    uint64_t seen = 0;
+    for (int i = 0; i < 40; i++) {
+        size_t k = take_query(f, fake, query, &peer);
+        give(fake, query, answer_to(query, k, 0, 0, 1), &peer);
+        receive_tcp(f, fd, &r);
+        CHECK(answers(&r) == 1);
+        seen |= 1ull << ns_get16(r.bytes);
+    }
+    CHECK(seen == (1ull << 40) - 1);
+    /* a client that leaves before its answers come */
+    n = tcp_frame("left.example", 1, frames);
+    CHECK(send(fd, frames, n, 0) == (ssize_t) n);
+    n = take_query(f, fake, query, &peer);
+    struct linger now = {1, 0};
+    CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)) == 0);
+    close(fd);
+    CHECK(!run_until_readable(f, fake, 30));
+    give(fake, query, answer_to(query, n, 0, 0, 1), &peer);
+    ask(f, "n1.zone", 0, &r);
+    CHECK(answers(&r) == 1);
+    close(fake);
+}
+
 #define TEST(name)                                                                                                     \
     static void test_##name(void **state) {                                                                            \
         in_own_namespace(name);                                                                                        \
@@ -656,6 +695,7 @@ TEST(aliases_lead_outside)
 TEST(resolv_conf_changes)
 TEST(loops_end)
 TEST(floods)
+TEST(many_queries_over_tcp)
 TEST(sockets_are_handed_on)
 
 int main(void) {
@@ -673,6 +713,7 @@ int main(void) {
         cmocka_unit_test(test_resolv_conf_changes),
         cmocka_unit_test(test_loops_end),
         cmocka_unit_test(test_floods),
+        cmocka_unit_test(test_many_queries_over_tcp),
         cmocka_unit_test(test_sockets_are_handed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
