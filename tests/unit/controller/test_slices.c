@@ -218,6 +218,62 @@ static void test_foreign_metadata_is_put_right(void **state) {
     assert_writes(w, 1, 0, 0);
 }
 
+/* --- whatever happens --- */
+
+enum { PODS = 400, ROUNDS = 150 };
+
+struct fleet {
+    int state[PODS + 1]; /* 0: absent; 1, 2: not ready, ready on http; 3, 4: the same on https */
+};
+
+static struct json *groups_of(const struct world *w, const struct fleet *f) {
+    struct json *groups = NULL;
+    for (int i = 1; i <= PODS; i++)
+        if (f->state[i])
+            slice_group_add(&groups, "IPv4", f->state[i] > 2 ? w->https : w->http, endpoint(i, f->state[i] % 2 == 0));
+    return groups;
+}
+
+/* Every endpoint once, in a slice of its ports, as it is now; no slice too full, none empty but the only one. */
+static void assert_true_to(const struct world *w, const struct fleet *f) {
+    int seen[PODS + 1] = {0};
+    for (size_t i = 0; i < json_len(w->slices); i++) {
+        const struct json *slice = json_at(w->slices, i), *list = json_get(slice, "endpoints");
+        bool https = json_equal(json_get(slice, "ports"), w->https);
+        assert_true(json_len(list) <= 100);
+        assert_true(json_len(list) > 0 || json_len(w->slices) == 1);
+        for (size_t k = 0; k < json_len(list); k++) {
+            const struct json *e = json_at(list, k);
+            int number = atoi(json_str(json_path(e, "targetRef", "uid")) + 1);
+            seen[number] = https * 2 + 1 + json_bool_or(json_path(e, "conditions", "ready"), false);
+        }
+    }
+    for (int i = 1; i <= PODS; i++)
+        assert_int_equal(seen[i], f->state[i]);
+}
+
+static void test_any_sequence_of_changes_ends_right(void **state) {
+    struct world *w = *state;
+    struct fleet f = {0};
+    unsigned seed = 20240229;
+    for (int round = 0; round < ROUNDS; round++) {
+        /* mostly small changes, now and then all at once */
+        int changes = round % 20 == 19 ? PODS : 1 + rand_r(&seed) % 8;
+        int quiet = round % 30 == 29; /* all go */
+        for (int i = 0; i < changes; i++)
+            f.state[1 + rand_r(&seed) % PODS] = quiet ? 0 : rand_r(&seed) % 5;
+        for (int i = 1; quiet && i <= PODS; i++)
+            f.state[i] = 0;
+        _cleanup_json_ struct json *groups = groups_of(w, &f);
+        apply(w, groups);
+        assert_true_to(w, &f);
+        if (changes <= 8 && !quiet)
+            assert_true(w->created + w->updated + w->removed <= 2u * (unsigned) changes + 1);
+        apply(w, groups);
+        assert_writes(w, 0, 0, 0);
+    }
+}
+
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -228,6 +284,7 @@ int main(void) {
         T(test_a_slice_that_would_go_is_used_again),
         T(test_one_empty_slice_says_that_there_is_nothing),
         T(test_foreign_metadata_is_put_right),
+        T(test_any_sequence_of_changes_ends_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
