@@ -10,7 +10,13 @@
 #include "podium/base/path.h"
 
 bool agent_network_known(const struct agent_pod *pod) {
-    return pod->host_network || pod->agent->no_network || pod->agent->ipam;
+    const char *dns = json_str_or(json_path(pod->desired, "spec", "dnsPolicy"), "");
+
+    if (pod->agent->no_network)
+        return true;
+    if (pod->host_network) /* the cluster's DNS comes with the network document */
+        return pod->agent->network || strcmp(dns, "ClusterFirstWithHostNet") != 0;
+    return pod->agent->ipam;
 }
 
 int agent_network_address(struct agent_pod *pod, struct error *err) {
@@ -45,10 +51,27 @@ int agent_network_attach(struct agent_pod *pod, struct error *err) {
     return r == 0 ? datapath_pod_add(agent->datapath, pod->ip, pod->desired, err) : r;
 }
 
-void agent_network_tell_pods(void *userdata) {
+static int set_firewall(const struct agent *agent, const struct json *network, struct error *err) {
+    _cleanup_strv_ char **cidrs = strv_new();
+    static const char *const members[] = {"clusterCIDR", "serviceCIDR"};
+
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        if (json_str_or(json_get(network, members[i]), "")[0])
+            strv_push_dup(&cidrs, json_str(json_get(network, members[i])));
+    const struct netns_firewall firewall = {
+        .bridge = agent->bridge, .pod_cidr = json_str_or(json_get(network, "podCIDR"), ""), .cluster_cidrs = cidrs};
+    return netns_firewall_ensure(&firewall, err);
+}
+
+void agent_network_restore(void *userdata) {
     struct agent *agent = userdata;
     struct hashmap_iter it = {0};
+    _cleanup_(error_clear) struct error firewall_err = ERROR_INIT;
 
+    /* when somebody emptied the tables, masquerading went with the services */
+    int f = agent->network ? set_firewall(agent, agent->network, &firewall_err) : 0;
+    if (f < 0)
+        log_warning("%s", error_text(&firewall_err, f));
     while (hashmap_next(agent->pods, &it)) {
         const struct agent_pod *pod = it.value;
         _cleanup_(error_clear) struct error err = ERROR_INIT;
@@ -90,18 +113,6 @@ static int set_routes(const struct json *peers, struct error *err) {
         used++;
     }
     return netns_route_sync(routes, used, err);
-}
-
-static int set_firewall(const struct agent *agent, const struct json *network, struct error *err) {
-    _cleanup_strv_ char **cidrs = strv_new();
-    static const char *const members[] = {"clusterCIDR", "serviceCIDR"};
-
-    for (size_t i = 0; i < ARRAY_LEN(members); i++)
-        if (json_str_or(json_get(network, members[i]), "")[0])
-            strv_push_dup(&cidrs, json_str(json_get(network, members[i])));
-    const struct netns_firewall firewall = {
-        .bridge = agent->bridge, .pod_cidr = json_str_or(json_get(network, "podCIDR"), ""), .cluster_cidrs = cidrs};
-    return netns_firewall_ensure(&firewall, err);
 }
 
 static int open_pool(struct agent *agent, const char *cidr, struct error *err) {

@@ -74,6 +74,8 @@ resolv_conf() { kube exec "$1" -- cat /etc/resolv.conf </dev/null; }
         [ "$(resolved_in client "$name")" = "$ip" ]
     done
     [ "$(resolved_in client web.prod)" = 10.96.0.77 ]
+    run kube exec client -- wget -q -O - http://web/
+    [[ "$output" == *nginx* ]]
     run from_pod -type=a nothing.default.svc.cluster.local
     [[ "$output" == *NXDOMAIN* ]]
     # it exists, but not with such an address
@@ -207,6 +209,16 @@ containers: [{name: c, image: nginx:demo}]'
     wait_until 10 known
     # the address stayed where it was, once
     [ "$(on_node 1 ip -o -4 address show podium0 | grep -c 10.96.0.10/32)" -eq 1 ]
+}
+
+@test "a query while the agent is killed waits for the next one, instead of being refused" {
+    pid=$(on_node 1 systemctl show -P MainPID podium-agent.service)
+    on_node 1 systemctl kill -s KILL podium-agent.service
+    # within the one query's time, nothing asked again
+    [ "$(addresses www.outside.test)" = 192.0.2.53 ]
+    [ "$(on_node 1 systemctl show -P MainPID podium-agent.service)" != "$pid" ]
+    known() { [ "$(addresses web.prod.svc.cluster.local)" = 10.96.0.77 ]; }
+    wait_until 10 known
 }
 
 @test "with the server away the names stay" {

@@ -20,10 +20,12 @@ static const char *const socket_names[] = {"dns-udp", "dns-tcp"};
 struct node_dns {
     sd_event *loop;
     char *bridge, *path, *cluster_domain;
-    char *domain; /* what zone.domain points to */
+    char *domain;          /* what zone.domain points to */
+    struct json *document; /* part_of() the one in use; NULL: none */
     struct cluster_zone zone;
     struct dns_server *server;
     sd_event_source *retry;
+    bool stored; /* systemd has its sockets */
     bool complained;
 };
 
@@ -64,15 +66,21 @@ static void take_zone(struct node_dns *dns, const struct json *network) {
         (void) zone_add_range(&dns->zone, json_str_or(json_get(network, members[i]), ""));
 }
 
-static void save(const struct node_dns *dns, const struct json *network) {
+/* What of the document matters here. */
+static struct json *part_of(const struct json *network) {
     static const char *const members[] = {"dns", "serviceCIDR", "clusterCIDR", "podCIDR"};
-    _cleanup_json_ struct json *doc = json_object();
-    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    struct json *doc = json_object();
 
     for (size_t i = 0; i < ARRAY_LEN(members); i++)
         if (json_get(network, members[i]))
             json_set(&doc, members[i], json_ref(json_get(network, members[i])));
-    _cleanup_free_ char *text = json_to_text(doc);
+    return doc;
+}
+
+static void save(const struct node_dns *dns) {
+    _cleanup_free_ char *text = json_to_text(dns->document);
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+
     int r = file_write_atomic(dns->path, text, strlen(text), 0600, false, &err);
     if (r < 0)
         log_warning("%s", error_text(&err, r));
@@ -128,8 +136,10 @@ static void serve(struct node_dns *dns, const int *take_sockets) {
 
     /* the bridge may not be there yet when an agent starts on what the last one left: with the document it comes */
     int r = dns->server ? 0 : dns_server_new(dns->loop, &options, &dns->server, &err);
-    if (r >= 0)
+    if (r >= 0 && !dns->stored) {
         store_sockets(dns->server);
+        dns->stored = true;
+    }
     if (r >= 0)
         r = netns_host_address_ensure(dns->bridge, dns->zone.server, &err);
     if (r >= 0) {
@@ -158,8 +168,9 @@ static void set_address(struct node_dns *dns, const char *address) {
 
     if (strcmp(dns->zone.server, address) == 0)
         return;
-    if (dns->server)
+    if (dns->stored)
         forget_sockets();
+    dns->stored = false;
     dns_server_free(steal(&dns->server));
     int r = dns->zone.server[0] ? netns_host_address_remove(dns->bridge, dns->zone.server, &err) : 0;
     if (r < 0)
@@ -167,12 +178,22 @@ static void set_address(struct node_dns *dns, const char *address) {
     (void) snprintf(dns->zone.server, sizeof(dns->zone.server), "%s", address);
 }
 
-void node_dns_set(struct node_dns *dns, const struct json *network) {
-    take_zone(dns, network);
-    set_address(dns, address_of(network));
-    save(dns, network);
+static void take(struct node_dns *dns, struct json *take_document, const int *take_sockets) {
+    json_unref(dns->document);
+    dns->document = take_document;
+    take_zone(dns, take_document);
+    set_address(dns, address_of(take_document));
     if (dns->zone.server[0])
-        serve(dns, NULL);
+        serve(dns, take_sockets);
+}
+
+void node_dns_set(struct node_dns *dns, const struct json *network) {
+    struct json *document = part_of(network);
+    bool same = json_equal(document, dns->document);
+
+    take(dns, document, NULL);
+    if (!same)
+        save(dns);
 }
 
 struct node_dns *node_dns_new(sd_event *loop, const struct service_table *table, const char *bridge,
@@ -188,9 +209,7 @@ struct node_dns *node_dns_new(sd_event *loop, const struct service_table *table,
     dns->zone.table = table;
     bool kept = stored_sockets(sockets);
     if (json_parse_file(dns->path, FILE_BYTES_MAX, &doc, NULL) >= 0 && address_of(doc)[0]) {
-        take_zone(dns, doc);
-        set_address(dns, address_of(doc));
-        serve(dns, kept ? sockets : NULL);
+        take(dns, steal(&doc), kept ? sockets : NULL);
     } else if (kept) {
         closep(&sockets[0]);
         closep(&sockets[1]);
@@ -203,6 +222,7 @@ void node_dns_free(struct node_dns *dns) {
     if (!dns)
         return;
     dns_server_free(dns->server);
+    json_unref(dns->document);
     sd_event_source_disable_unref(dns->retry);
     sd_event_unref(dns->loop);
     free(dns->bridge);
