@@ -64,7 +64,6 @@ int mirror_pod_handle(struct link_peer *p, sd_bus_message *call, sd_bus_error *e
         .verb = CLIENT_CREATE,
         .resource = resource_by_plural("", "v1", "pods"),
         .ns = json_str(json_path(body, "metadata", "namespace")),
-        .name = json_str(json_path(body, "metadata", "name")),
         .body = body,
         .field_manager = "podium-agent",
     };
