@@ -557,7 +557,7 @@ int agent_new(sd_event *loop, const struct agent_options *options, struct agent 
         return r;
     if (!agent->no_network) {
         agent->dns = node_dns_new(loop, agent->service_table, agent->bridge, agent->run_dir, agent->cluster_domain);
-        agent->datapath = datapath_new(loop, agent->service_table, agent->node_name, agent_network_tell_pods, agent);
+        agent->datapath = datapath_new(loop, agent->service_table, agent->node_name, agent_network_restore, agent);
         if (!agent->datapath)
             return error_set(err, -EIO, "cannot use the event loop");
     }

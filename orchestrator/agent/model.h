@@ -166,7 +166,7 @@ int agent_network_address(struct agent_pod *pod, struct error *err) _must_check_
 int agent_network_attach(struct agent_pod *pod, struct error *err) _must_check_;
 void agent_network_release(struct agent_pod *pod);
 bool agent_network_known(const struct agent_pod *pod);
-void agent_network_tell_pods(void *agent); /* datapath_tell_pods */
+void agent_network_restore(void *agent); /* datapath_restore */
 
 /* --- node_status.c --- */
 void node_capacity(struct agent *agent);

@@ -267,8 +267,9 @@ connected() { # NODE
     on_node 2 nft flush ruleset
     service healing <<<'{selector: {app: web}, ports: [{port: 80}]}'
     wait_until 15 in_place 2 healing 80 2
-    run names client-2 "$(address_of web):80"
-    [ "$output" = "web-1 web-2" ]
+    run answers client-2 "$(address_of web):80"
+    [ "$output" = "web-1 $(pod_ip client-2)"$'\n'"web-2 $(pod_ip client-2)" ]
+    on_node 2 nft list chain inet podium postrouting | grep -q masquerade
     local ip
     ip=$(address_of healing)
     removed() { not on_node 2 sh -c "nft list map inet podium service_addresses | grep -q '$ip '"; }

@@ -109,7 +109,7 @@ static void compile_port(const struct service *service, size_t i, const struct c
 
 void service_compile(const struct service *service, const struct compile_node *node, struct compiled *ret) {
     *ret = (struct compiled){0};
-    if (!service || service->headless || service->type == SERVICE_EXTERNAL_NAME)
+    if (!service || service->headless || service->other_proxy || service->type == SERVICE_EXTERNAL_NAME)
         return;
     ret->lists = xcalloc(service->n_ports * 2 + 1, sizeof(*ret->lists));
     ret->frontends.items =

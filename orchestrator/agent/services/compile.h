@@ -3,7 +3,7 @@
  * From a service to what the data path needs: a frontend for each address and port, with the endpoints that may be
  * used. Pure. The choice is kube-proxy's (pkg/proxy/topology.go of Kubernetes 1.32): ready endpoints; when there is
  * none, those that are terminating and still serve; with the policy Local only those of this node. Headless and
- * ExternalName services have no frontends.
+ * ExternalName services, and those of another proxy, have no frontends.
  */
 #ifndef PODIUM_AGENT_SERVICES_COMPILE_H
 #define PODIUM_AGENT_SERVICES_COMPILE_H

@@ -22,7 +22,7 @@ struct datapath {
     struct netns_services *services;
     char *node_name;
     char **own; /* addresses the node answers itself */
-    datapath_tell_pods tell_pods;
+    datapath_restore restore;
     void *userdata;
     bool filled, filling, ended_forgotten;
     sd_event_source *retry, *rest;
@@ -54,7 +54,7 @@ static int fill(struct datapath *d, struct error *err) {
         netns_services_change(d->services, owner, NULL, &compiled.frontends);
     }
     d->filling = true;
-    d->tell_pods(d->userdata);
+    d->restore(d->userdata);
     d->filling = false;
     int r = netns_services_commit(d->services, err);
     d->filled = r == 0;
@@ -264,7 +264,7 @@ void datapath_pod_remove(struct datapath *datapath, const char *ip) {
 /* --- life --- */
 
 struct datapath *datapath_new(sd_event *loop, struct service_table *table, const char *node_name,
-                              datapath_tell_pods tell_pods, void *userdata) {
+                              datapath_restore restore, void *userdata) {
     struct datapath *d = xnew0(struct datapath);
     const struct service_listener listener = {on_changed, on_settled, d};
 
@@ -272,7 +272,7 @@ struct datapath *datapath_new(sd_event *loop, struct service_table *table, const
     d->services = netns_services_new();
     d->node_name = xstrdup(node_name);
     d->own = strv_new();
-    d->tell_pods = tell_pods;
+    d->restore = restore;
     d->userdata = userdata;
     d->retry_usec = RETRY_FIRST_USEC;
     if (sd_event_add_time_relative(loop, &d->retry, CLOCK_MONOTONIC, 0, 0, on_retry, d) < 0 ||

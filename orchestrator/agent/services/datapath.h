@@ -17,12 +17,13 @@
 
 struct datapath;
 
-/* Calls datapath_pod_add() for each pod that is attached now. */
-typedef void (*datapath_tell_pods)(void *userdata);
+/* Everything is put in place: call datapath_pod_add() for each pod that is attached now, and see to what else should be
+ * in the tables. */
+typedef void (*datapath_restore)(void *userdata);
 
 /* table: borrowed, must live longer. NULL when the loop cannot be used. */
 struct datapath *datapath_new(sd_event *loop, struct service_table *table, const char *node_name,
-                              datapath_tell_pods tell_pods, void *userdata);
+                              datapath_restore restore, void *userdata);
 void datapath_free(struct datapath *datapath); /* NULL is fine */
 
 /* The control plane's network document: addresses of the node's own DNS (dns.servers) are left to it. */

@@ -236,6 +236,8 @@ struct service_document *service_document_read(const struct json *object) {
     read_service_ports(service, json_get(spec, "ports"));
     read_external_ips(service, object);
     read_spec(service, spec);
+    service->other_proxy =
+        json_get(json_path(object, "metadata", "labels"), "service.kubernetes.io/service-proxy-name");
     return document;
 }
 

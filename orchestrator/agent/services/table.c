@@ -181,7 +181,7 @@ static bool same_head(const struct service *a, const struct service *b) {
            same_text(a->external_name, b->external_name) && a->client_ip_affinity == b->client_ip_affinity &&
            a->affinity_seconds == b->affinity_seconds && a->external_local == b->external_local &&
            a->internal_local == b->internal_local && a->publish_not_ready == b->publish_not_ready &&
-           a->health_check_port == b->health_check_port;
+           a->other_proxy == b->other_proxy && a->health_check_port == b->health_check_port;
 }
 
 static bool same_service(const struct built *x, const struct built *y) {

@@ -60,7 +60,8 @@ struct service {
     unsigned affinity_seconds;
     bool external_local, internal_local; /* traffic policies */
     bool publish_not_ready;
-    uint16_t health_check_port;       /* 0: none */
+    bool other_proxy;           /* labelled service.kubernetes.io/service-proxy-name: no data path here, but DNS */
+    uint16_t health_check_port; /* 0: none */
     struct service_backend *backends; /* by address; one entry for each address */
     size_t n_backends;
 };

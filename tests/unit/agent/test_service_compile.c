@@ -89,6 +89,9 @@ static void test_no_frontends(void **state) {
     service.headless = false;
     service.type = SERVICE_EXTERNAL_NAME;
     assert_compiled("");
+    (void) setup(state);
+    service.other_proxy = true;
+    assert_compiled("");
     struct compiled none;
     service_compile(NULL, &node, &none);
     assert_int_equal(none.frontends.n, 0);
