@@ -14,6 +14,7 @@
 #include "orchestrator/controller/replicaset/controller.h"
 #include "orchestrator/controller/serviceaccount/controller.h"
 #include "orchestrator/controller/slicemirroring/controller.h"
+#include "orchestrator/controller/tokensecret/controller.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 
@@ -24,7 +25,7 @@ static const struct controller_ops *const registry[] = {
     &replication_controller, &deployment_controller,       &node_lifecycle_controller,
     &podgc_controller,       &garbage_controller,          &endpointslice_controller,
     &endpoints_controller,   &cluster_services_controller, &slicemirroring_controller,
-    &disruption_controller,
+    &disruption_controller,  &tokensecret_controller,
 };
 
 struct controllers {

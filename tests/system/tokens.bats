@@ -156,6 +156,23 @@ containers: [{name: c, image: nginx:demo, command: [sleep, '1000']}]"
     [ "$(kube get --raw /openid/v1/jwks | jq -r '.keys[0].alg')" = ES256 ]
 }
 
+@test "a Secret of type service-account-token is filled, and goes with its account" {
+    ca_setup
+    kube create serviceaccount old >/dev/null
+    kube create -f - >/dev/null <<<'{"apiVersion":"v1","kind":"Secret","metadata":{"name":"old-token","annotations":{"kubernetes.io/service-account.name":"old"}},"type":"kubernetes.io/service-account-token"}'
+    filled() { [ -n "$(kube get secret old-token -o jsonpath='{.data.token}')" ]; }
+    wait_until 15 filled
+    token=$(kube get secret old-token -o jsonpath='{.data.token}' | base64 -d)
+    [ "$(kube get secret old-token -o jsonpath='{.data.ca\.crt}' | base64 -d)" = "$(cat "$DIR/ca.crt")" ]
+    [ "$(kube get secret old-token -o jsonpath='{.data.namespace}' | base64 -d)" = default ]
+    bearer "$token" /apis
+    [ "$STATUS" = 200 ]
+    kube delete serviceaccount old >/dev/null
+    kube wait secret/old-token --for=delete --timeout=15s >/dev/null
+    bearer "$token" /apis
+    [ "$STATUS" = 401 ]
+}
+
 @test "automountServiceAccountToken of account and pod; pull secrets of the account; an account that is missing" {
     kube create -f - >/dev/null <<<'{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"quiet"},"automountServiceAccountToken":false,"imagePullSecrets":[{"name":"pull"}]}'
     sleeper quiet quiet
