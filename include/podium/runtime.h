@@ -64,12 +64,15 @@
  *
  * Each run of a container has a journal stream: SYSLOG_IDENTIFIER is the container's name, _SYSTEMD_UNIT the pod's
  * unit, PRIORITY 6. SYSLOG_FACILITY is POD_LOG_FACILITY(number of the run): runs next to each other in time differ in
- * it, so that a reader tells them apart however late their last lines came. The journal leaves out empty lines and cuts
- * lines at NUL bytes, therefore: a line that is empty or has nothing but spaces gets one more space; a NUL byte is
- * written as POD_LOG_ESCAPE POD_LOG_ESCAPED_NUL and the byte POD_LOG_ESCAPE as POD_LOG_ESCAPE POD_LOG_ESCAPED_ESCAPE.
- * It cuts lines at LineMax= bytes and says so; but of a line whose length is a multiple of it, the newline is lost:
- * such a line ends with POD_LOG_ESCAPE POD_LOG_ESCAPED_NOTHING, which stands for nothing. (Streams of supervisors that
- * do not say "run" in the state have neither the facility nor these marks.)
+ * it, so that a reader tells them apart however late their last lines came.
+ *
+ * The journal leaves out empty lines, strips white space at the end of lines and cuts them at NUL bytes and at LineMax=
+ * bytes (it says so, but loses the newline of a line that ends just there). Therefore POD_LOG_MARK, which no terminal
+ * shows, is added to a line that is empty, ends with a space, a tab or a mark, or is a multiple of POD_LOG_LINE_MAX
+ * long; POD_LOG_MARK_CR stands for a carriage return before the newline. These also at the end of a last line without
+ * newline. In the line a NUL byte is written as POD_LOG_ESCAPE POD_LOG_ESCAPED_NUL, the byte POD_LOG_ESCAPE as
+ * POD_LOG_ESCAPE POD_LOG_ESCAPED_ESCAPE; POD_LOG_ESCAPE POD_LOG_ESCAPED_NOTHING stands for nothing. (Streams of
+ * supervisors that do not say "run" in the state have neither the facility nor these marks.)
  *
  * --- state.json, and the event "state" ---
  *
@@ -151,7 +154,9 @@
 #define POD_LOG_ESCAPED_NUL     0x80u
 #define POD_LOG_ESCAPED_ESCAPE  0x81u
 #define POD_LOG_ESCAPED_NOTHING 0x82u
-#define POD_LOG_LINE_MAX        49152u /* the journal's LineMax= */
+#define POD_LOG_MARK            "\xE2\x81\xA0" /* U+2060 WORD JOINER */
+#define POD_LOG_MARK_CR         "\xE2\x81\xA1" /* U+2061 FUNCTION APPLICATION, invisible, too */
+#define POD_LOG_LINE_MAX        49152u         /* the journal's LineMax= */
 
 #define POD_FILE_SPEC      "pod.json"
 #define POD_FILE_STATE     "state.json"

@@ -10,6 +10,7 @@
 #include <systemd/sd-journal.h>
 #include <time.h>
 
+#include "orchestrator/agent/log_decode.h"
 #include "orchestrator/agent/model.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
@@ -29,8 +30,8 @@ struct agent_log {
     void *userdata;
     char *uid, *container;
     bool follow, timestamps, paused, ended, last_round;
-    bool in_line;         /* the last entry was a part of a line, more of it follows */
-    bool in_text;         /* and that line has something other than spaces */
+    bool in_line; /* the last entry was a part of a line, more of it follows */
+    struct log_decoder decoder;
     bool fresh;           /* the run ended a moment ago: the journal may not have its last lines yet */
     int run;              /* -1: not known */
     uint64_t started;     /* the run */
@@ -74,73 +75,51 @@ static void format_time(uint64_t usec, char *out, size_t n) {
 }
 
 /* How the entry's line ended: the journal cuts lines at 48 KiB and at NUL bytes, and says so. */
-static const char *line_break(sd_journal *journal, size_t *ret_n) {
+static enum log_break line_break(sd_journal *journal) {
+    static const struct {
+        const char *name;
+        enum log_break end;
+    } breaks[] = {{"nul", LOG_BREAK_NUL}, {"eof", LOG_BREAK_END}};
     const void *data;
     size_t n, skip = strlen("_LINE_BREAK=");
 
-    *ret_n = 1;
     if (sd_journal_get_data(journal, "_LINE_BREAK", &data, &n) < 0 || n < skip)
-        return "\n";
-    const char *how = (const char *) data + skip;
-    if (n - skip == strlen("nul") && memcmp(how, "nul", n - skip) == 0)
-        return "\0";
-    *ret_n = 0; /* line-max, eof, pid-change: no character stood there */
-    return "";
-}
-
-/* What the container wrote, from what the supervisor made of it for the journal (podium/runtime.h). */
-static void add_decoded(struct agent_log *l, struct strbuf *out, const char *p, size_t n, bool line_ends) {
-    for (size_t i = 0; i < n; i++) {
-        if (p[i] != ' ')
-            l->in_text = true;
-        if (p[i] != (char) POD_LOG_ESCAPE || i + 1 == n) {
-            strbuf_addc(out, p[i]);
-            continue;
-        }
-        switch ((unsigned char) p[++i]) {
-        case POD_LOG_ESCAPED_NUL:
-            strbuf_addc(out, 0);
-            break;
-        case POD_LOG_ESCAPED_ESCAPE:
-            strbuf_addc(out, (char) POD_LOG_ESCAPE);
-            break;
-        default: /* POD_LOG_ESCAPED_NOTHING */
-            break;
-        }
-    }
-    if (line_ends && !l->in_text && n > 0)
-        out->len--;
-    if (line_ends)
-        l->in_text = false;
+        return LOG_BREAK_NEWLINE;
+    for (size_t i = 0; i < ARRAY_LEN(breaks); i++)
+        if (n - skip == strlen(breaks[i].name) && memcmp((const char *) data + skip, breaks[i].name, n - skip) == 0)
+            return breaks[i].end;
+    return LOG_BREAK_PART; /* line-max, pid-change */
 }
 
 /* Sends the current entry; false when the limit is reached. */
 static bool send_entry(struct agent_log *l, uint64_t when) {
     _cleanup_strbuf_ struct strbuf line = STRBUF_INIT;
+    const size_t skip = strlen("MESSAGE=");
+    enum log_break end = line_break(l->journal);
     const void *data;
-    size_t n, n_end;
+    size_t n;
 
-    if (sd_journal_get_data(l->journal, "MESSAGE", &data, &n) < 0 || n < strlen("MESSAGE="))
+    if (sd_journal_get_data(l->journal, "MESSAGE", &data, &n) < 0 || n < skip)
         return true;
     if (l->timestamps && !l->in_line) {
         char stamp[48];
         format_time(when, stamp, sizeof(stamp));
         strbuf_adds(&line, stamp);
     }
-    _cleanup_free_ char *text = xmalloc(n); /* the journal's memory is good until it is asked for something else */
-    n -= strlen("MESSAGE=");
-    memcpy(text, (const char *) data + strlen("MESSAGE="), n);
-    const char *end_of_line = line_break(l->journal, &n_end);
     if (l->run >= 0)
-        add_decoded(l, &line, text, n, n_end > 0);
+        log_decode(&l->decoder, (const char *) data + skip, n - skip, end, &line);
     else
-        strbuf_add(&line, text, n);
-    strbuf_add(&line, end_of_line, n_end);
-    l->in_line = n_end == 0 || *end_of_line == 0;
+        strbuf_add(&line, (const char *) data + skip, n - skip);
+    if (end == LOG_BREAK_NEWLINE)
+        strbuf_addc(&line, '\n');
+    else if (end == LOG_BREAK_NUL)
+        strbuf_addc(&line, 0);
+    l->in_line = end != LOG_BREAK_NEWLINE;
     size_t take = line.len < l->bytes_left ? line.len : (size_t) l->bytes_left;
     if (l->bytes_left != UINT64_MAX)
         l->bytes_left -= take;
-    l->callbacks->data(l->userdata, line.data, take);
+    if (take > 0)
+        l->callbacks->data(l->userdata, line.data, take);
     return l->bytes_left > 0;
 }
 
@@ -281,7 +260,6 @@ static int find_run(const struct json *c, const struct agent_log_options *o, str
 static int seek_lines(sd_journal *journal, uint64_t until, int64_t lines) {
     int r = until > 0 ? sd_journal_seek_realtime_usec(journal, until) : sd_journal_seek_tail(journal);
     bool newest = true;
-    size_t n;
 
     for (int64_t ends = 0; r >= 0; newest = false) {
         r = sd_journal_previous(journal);
@@ -289,8 +267,7 @@ static int seek_lines(sd_journal *journal, uint64_t until, int64_t lines) {
             return -EAGAIN;
         if (r < 0)
             break;
-        (void) line_break(journal, &n);
-        ends += n > 0 || newest; /* the last line may have no end yet */
+        ends += line_break(journal) == LOG_BREAK_NEWLINE || newest; /* the last line may have no end yet */
         if (ends > lines)
             return 0;
     }

@@ -109,6 +109,15 @@ static void journal_put(struct pod_output *o, const char *p, size_t n) {
         journal_again(o, p, n);
 }
 
+/* The source is at its end: what a last line without newline needs. */
+static void journal_end(struct pod_output *o) {
+    _cleanup_strbuf_ struct strbuf last = STRBUF_INIT;
+
+    pod_encode_end(&o->encoder, &last);
+    if (last.len > 0 && o->journal.fd >= 0 && o->journal.backlog.len == 0)
+        (void) (sink_put(&o->journal, last.data, last.len) < 0);
+}
+
 /* --- taps --- */
 
 static void tap_free(struct pod_tap *t) {
@@ -166,8 +175,10 @@ static int move_some(struct pod_output *o, char *chunk) {
         return 1;
     if (n < 0 && errno == EAGAIN)
         return 0;
-    if (n <= 0)
+    if (n <= 0) {
+        journal_end(o);
         return -ENODATA;
+    }
     journal_put(o, chunk, (size_t) n);
     taps_put(o, chunk, (size_t) n);
     return 1;
