@@ -277,9 +277,11 @@ int pod_image_take(struct agent_pod *pod, const struct json *container, struct i
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     struct pod_image *pi = pod_image_of(pod, container);
 
-    int r = image_resolve_pinned(pod->agent->images, pi->image, pod->uid, ret, &err);
+    int r = look(pi, container); /* an ephemeral container's image was not asked for before */
     if (r == 0)
-        return 0;
+        r = image_resolve_pinned(pod->agent->images, pi->image, pod->uid, ret, &err);
+    if (r == 0 || r == -EAGAIN)
+        return r;
     if (r != -ENOENT) /* it is here and cannot be pinned: a full disk */
         return pod_problem_set(&pod->problem, "CreateContainerError", pi->container, "%s", error_text(&err, r));
     pi->pulled = pi->told_present = false;
