@@ -19,6 +19,7 @@
 #include "orchestrator/agent/probes/probes.h"
 #include "orchestrator/agent/security.h"
 #include "orchestrator/agent/services/datapath.h"
+#include "orchestrator/agent/services/health.h"
 #include "orchestrator/agent/services/table.h"
 #include "orchestrator/agent/status.h"
 #include "podium/base/alloc.h"
@@ -560,6 +561,7 @@ int agent_new(sd_event *loop, const struct agent_options *options, struct agent 
         agent->datapath = datapath_new(loop, agent->service_table, agent->node_name, agent_network_restore, agent);
         if (!agent->datapath)
             return error_set(err, -EIO, "cannot use the event loop");
+        agent->service_health = service_health_new(loop, agent->service_table, agent->node_name);
     }
     r = records_new(agent, &agent->records, err);
     if (r < 0)
@@ -584,6 +586,7 @@ void agent_free(struct agent *agent) {
     hashmap_free(agent->objects);
     node_dns_free(agent->dns);
     datapath_free(agent->datapath);
+    service_health_free(agent->service_health);
     service_table_free(agent->service_table);
     hashmap_free(agent->stale);
     http_pool_free(agent->http);

@@ -106,8 +106,9 @@ struct agent {
     struct hashmap *mirrors; /* uid → mirror pod (static_pods.c) */
     bool mirrors_dirty;
     struct ipam *ipam;
-    struct datapath *datapath; /* services/datapath.h; NULL without a network */
-    struct node_dns *dns;      /* dns/node_dns.h; NULL without a network */
+    struct service_health *service_health; /* services/health.h; the same */
+    struct datapath *datapath;             /* services/datapath.h; NULL without a network */
+    struct node_dns *dns;                  /* dns/node_dns.h; NULL without a network */
 
     const struct agent_callbacks *callbacks;
     void *userdata;
