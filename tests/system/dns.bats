@@ -225,6 +225,11 @@ containers: [{name: c, image: nginx:demo}]'
     on_node 1 systemctl stop podium-server.service
     [ "$(addresses web.prod.svc.cluster.local)" = 10.96.0.77 ]
     [ "$(addresses www.outside.test)" = 192.0.2.53 ]
+    # also with an agent that starts again: from what was recorded
+    on_node 1 systemctl restart podium-agent.service
+    [ "$(addresses www.outside.test)" = 192.0.2.53 ]
+    known() { [ "$(addresses web.prod.svc.cluster.local)" = 10.96.0.77 ]; }
+    wait_until 15 known
     on_node 1 systemctl start podium-server.service
     wait_until 20 kube get --raw /readyz
 }
