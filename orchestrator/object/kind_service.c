@@ -87,6 +87,19 @@ static void check_cluster_ips(struct field_errors *e, const struct json *spec) {
     }
 }
 
+#define NODE_AGENT_PORT 10250 /* upstream's kubelet's */
+
+static void check_balanced_ports(struct field_errors *e, const struct json *spec) {
+    struct place list = place_in(&spec_place, "ports");
+    const struct json *ports = json_get(spec, "ports");
+    for (size_t i = 0; is_type(spec, "LoadBalancer") && i < json_len(ports); i++) {
+        struct place at = place_at(&list, i), number = place_in(&at, "port");
+        if (json_int_or(json_get(json_at(ports, i), "port"), 0) == NODE_AGENT_PORT)
+            complain_invalid(e, &number, json_get(json_at(ports, i), "port"),
+                             "may not expose port 10250 externally since it is used by kubelet");
+    }
+}
+
 static void check_external(struct field_errors *e, const struct json *spec) {
     struct place name = place_in(&spec_place, "externalName"), ips = place_in(&spec_place, "externalIPs");
     struct place ranges = place_in(&spec_place, "loadBalancerSourceRanges"),
@@ -156,6 +169,7 @@ void rules_service(struct field_errors *e, const struct json *object) {
     check_service_ports(e, spec);
     check_cluster_ips(e, spec);
     check_external(e, spec);
+    check_balanced_ports(e, spec);
     check_one_of(e, &spec_place, spec, "trafficDistribution", false, distributions);
     check_status(e, object);
     const struct json *seconds = json_path(spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds");

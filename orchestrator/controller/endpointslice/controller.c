@@ -44,15 +44,29 @@ static const struct json *find_node(void *userdata, const char *name) {
     return informer_get(c->nodes, "", name);
 }
 
-static void decide(struct controller *c, const char *key, const struct json *service, struct slice_plan *plan) {
+/* The pods' endpoints. NULL for a Service that has none of ours: then what was made while it had goes. */
+static struct json *groups_of(struct controller *c, const char *key, const struct json *service) {
     const struct endpointslice_nodes nodes = {find_node, c};
+    bool missing = false;
+    size_t n;
+    struct json *groups = NULL;
+    if (service_has_endpoints(service)) {
+        _cleanup_free_ struct json **pods = service_pods(c->pods, service, &n);
+        groups = endpointslice_groups(service, pods, n, &nodes, &missing);
+    }
+    if (missing)
+        hashmap_put(c->without_node, key, NULL);
+    else
+        (void) hashmap_remove(c->without_node, key);
+    return groups;
+}
+
+static void decide(struct controller *c, const char *key, const struct json *service, struct slice_plan *plan) {
     _cleanup_json_ struct json *labels = endpointslice_labels(service), *owner = owner_reference(service);
+    _cleanup_json_ struct json *groups = groups_of(c, key, service);
     _cleanup_free_ char *trigger = service_triggers_take(c->triggers, key);
-    bool missing;
-    size_t n_pods, n_slices;
-    _cleanup_free_ struct json **pods = service_pods(c->pods, service, &n_pods);
-    _cleanup_free_ struct json **slices = informer_list(c->slices, INDEX_SERVICE, key, &n_slices);
-    _cleanup_json_ struct json *groups = endpointslice_groups(service, pods, n_pods, &nodes, &missing);
+    size_t n;
+    _cleanup_free_ struct json **slices = informer_list(c->slices, INDEX_SERVICE, key, &n);
     const struct slice_set set = {
         .ns = meta_namespace(service),
         .prefix = meta_name(service),
@@ -60,13 +74,9 @@ static void decide(struct controller *c, const char *key, const struct json *ser
         .owner = owner,
         .trigger = trigger,
         .max = ENDPOINTSLICE_MAX,
-        .placeholder = true,
+        .placeholder = service_has_endpoints(service),
     };
-    if (missing)
-        hashmap_put(c->without_node, key, NULL);
-    else
-        (void) hashmap_remove(c->without_node, key);
-    slices_decide(&set, groups, slices, n_slices, plan);
+    slices_decide(&set, groups, slices, n, plan);
 }
 
 static void sync_begin(struct task *t) {
@@ -79,8 +89,7 @@ static void sync_begin(struct task *t) {
         return;
     }
     const struct json *service = informer_get_key(c->services, t->key);
-    if (!service || meta_is_deleting(service) || !service_has_endpoints(service) ||
-        write_tracker_waits(c->tracker, t)) {
+    if (!service || meta_is_deleting(service) || write_tracker_waits(c->tracker, t)) {
         task_done(t, 0); /* slices of a Service that is gone are garbage collected */
         return;
     }

@@ -9,6 +9,16 @@
 
 #define LABEL_ZONE "topology.kubernetes.io/zone"
 
+/* trafficDistribution PreferClose: an endpoint is for its own zone. */
+static void set_hint(struct json **e, const struct json *service, const struct json *zone) {
+    if (strcmp(json_str_or(json_path(service, "spec", "trafficDistribution"), ""), "PreferClose") != 0)
+        return;
+    struct json *zones = json_array(), *one = json_object();
+    json_set(&one, "name", json_ref(zone));
+    json_append(&zones, one);
+    json_set_path(e, zones, "hints", "forZones");
+}
+
 static struct json *endpoint(const struct json *service, const struct json *pod, const struct json *node) {
     bool serving = pod_is_ready(pod), terminating = meta_is_deleting(pod);
     bool publish = json_bool_or(json_path(service, "spec", "publishNotReadyAddresses"), false);
@@ -28,6 +38,8 @@ static struct json *endpoint(const struct json *service, const struct json *pod,
         json_set(&e, "nodeName", json_ref(json_path(pod, "spec", "nodeName")));
     if (json_str_len(zone))
         json_set(&e, "zone", json_ref(zone));
+    if (json_str_len(zone) && (publish || (serving && !terminating)))
+        set_hint(&e, service, zone);
     return e;
 }
 

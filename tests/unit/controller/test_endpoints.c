@@ -236,6 +236,22 @@ static void test_slices_are_put_right_when_others_touch_them(void **state) {
     assert_non_null(endpoint_of(slice_of(c, "web", 1), "10.0.0.1"));
 }
 
+static void test_slices_go_with_the_selector(void **state) {
+    struct cluster *c = *state;
+    node(c);
+    service(c, "web", WEB);
+    pod(c, "one", "10.0.0.1", true);
+    cluster_start(c, &endpointslice_controller);
+    fake_settle(c->loop);
+    fake_merge(c->fake, fake_resource("services"), "default", "web", "{'spec':{'trafficDistribution':'PreferClose'}}");
+    fake_settle(c->loop);
+    const struct json *hints = json_path(endpoint_of(slice_of(c, "web", 1), "10.0.0.1"), "hints", "forZones");
+    assert_string_equal(json_str_or(json_get(json_at(hints, 0), "name"), ""), "z1");
+    /* from now on somebody else knows its endpoints: ours would never be right again */
+    fake_merge(c->fake, fake_resource("services"), "default", "web", "{'spec':{'selector':null}}");
+    assert_count(c, "endpointslices", 0);
+}
+
 static void test_pods_wait_for_their_node(void **state) {
     struct cluster *c = *state;
     service(c, "web", WEB);
@@ -342,6 +358,7 @@ int main(void) {
         cmocka_unit_test(test_endpoints_are_cut_at_a_thousand),
         T(test_slices_tell_conditions_and_place),
         T(test_slices_are_put_right_when_others_touch_them),
+        T(test_slices_go_with_the_selector),
         T(test_pods_wait_for_their_node),
         T(test_a_conflict_is_tried_again),
         T(test_manual_endpoints_are_mirrored),
