@@ -124,6 +124,24 @@ names() { answers "$@" | sed 's/ .*//' | sort -u | xargs; }
     done
 }
 
+@test "a balancer's address leads to the pods, and its health checks say on which node there are some" {
+    local port
+    service balanced <<<'{type: LoadBalancer, externalTrafficPolicy: Local, selector: {app: solo}, ports: [{port: 80}]}'
+    kube patch service balanced --subresource=status \
+        -p '{"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]}}}' >/dev/null
+    led() { on_node "$1" nft list map inet podium service_addresses | grep -q '203.0.113.9 . tcp . 80 : goto local-'; }
+    wait_until 15 led 1
+    wait_until 15 led 2
+    run names client-2 203.0.113.9:80
+    [ "$output" = "solo" ]
+    port=$(kube get service balanced -o jsonpath='{.spec.healthCheckNodePort}')
+    [ "$port" -gt 0 ]
+    run curl -sS --max-time 5 -o /dev/null -w '%{http_code}' "http://$NODE1:$port/healthz"
+    [ "$output" = 200 ]
+    run curl -sS --max-time 5 -w '%{http_code}' "http://$NODE2:$port/healthz"
+    [[ "$output" == *'"localEndpoints":0'*503 ]]
+}
+
 @test "session affinity: a client stays with its pod, and finds another when that is gone" {
     local ip first other
     server sticky-1 1 'app: sticky'
