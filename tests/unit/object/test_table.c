@@ -69,6 +69,39 @@ static void pods(void **state) {
         {"'spec':{'containers':[{}]},'status':{'phase':'Pending','conditions':[{'type':'PodScheduled','status':'False',"
          "'reason':'SchedulingGated'}]}",
          "0/1", "SchedulingGated", "0"},
+        {"'spec':{'containers':[{}]},'status':{'phase':'Running','containerStatuses':[{'restartCount':1,'state':"
+         "{'waiting':{'reason':'CreateContainerConfigError'}}}]}",
+         "0/1", "CreateContainerConfigError", "1"},
+        {"'spec':{'containers':[{}]},'status':{'phase':'Failed','reason':'DeadlineExceeded','containerStatuses':[{"
+         "'state':{'terminated':{'reason':'OOMKilled','exitCode':137}}}]}",
+         "0/1", "OOMKilled", "0"},
+        /* of several containers the first that has something to say */
+        {"'spec':{'containers':[{},{}]},'status':{'phase':'Pending','containerStatuses':[{'state':{'waiting':{'reason':"
+         "'ErrImagePull'}}},{'state':{'waiting':{'reason':'ContainerCreating'}}}]}",
+         "0/2", "ErrImagePull", "0"},
+        {"'spec':{'containers':[{},{}]},'status':{'phase':'Running','conditions':[{'type':'Ready','status':'True'}],"
+         "'containerStatuses':[{'state':{'terminated':{'reason':'Completed','exitCode':0}}},{'ready':true,'state':"
+         "{'running':{}}}]}",
+         "1/2", "Running", "0"},
+        {"'spec':{'containers':[{}],'initContainers':[{'name':'a'}]},'status':{'phase':'Failed',"
+         "'initContainerStatuses':[{'name':'a','state':{'terminated':{'reason':'Error','exitCode':1}}}],"
+         "'containerStatuses':[{'state':{'waiting':{'reason':'PodInitializing'}}}]}",
+         "0/1", "Init:Error", "0"},
+        {"'spec':{'containers':[{}],'initContainers':[{'name':'a'}]},'status':{'phase':'Failed',"
+         "'initContainerStatuses':[{'name':'a','state':{'terminated':{'exitCode':137,'signal':9}}}]}",
+         "0/1", "Init:Signal:9", "0"},
+        {"'spec':{'containers':[{}],'initContainers':[{'name':'a'}]},'status':{'phase':'Pending',"
+         "'initContainerStatuses':[{'name':'a','state':{'terminated':{'reason':'Completed','exitCode':0}}}],"
+         "'containerStatuses':[{'state':{'waiting':{'reason':'PodInitializing'}}}]}",
+         "0/1", "PodInitializing", "0"},
+        /* a sidecar that waits for its startup probe, and one that is not ready */
+        {"'spec':{'containers':[{}],'initContainers':[{'name':'s','restartPolicy':'Always'}]},'status':{'phase':"
+         "'Pending','initContainerStatuses':[{'name':'s','started':false,'state':{'running':{}}}]}",
+         "0/2", "Init:0/1", "0"},
+        {"'spec':{'containers':[{}],'initContainers':[{'name':'s','restartPolicy':'Always'}]},'status':{'phase':"
+         "'Running','initContainerStatuses':[{'name':'s','started':true,'ready':false,'state':{'running':{}}}],"
+         "'containerStatuses':[{'ready':true,'state':{'running':{}}}]}",
+         "1/2", "Running", "0"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         _cleanup_free_ char *object = xasprintf("{" META "},%s}", cases[i].rest);
@@ -82,6 +115,26 @@ static void pods(void **state) {
         "[{'conditionType':'a'},{'conditionType':'b'}]},'status':{'phase':'Running','podIPs':[{'ip':'10.1.0.2'}],"
         "'conditions':[{'type':'a','status':'True'}]}}",
         "['x','0/0','Terminating','0','5m','10.1.0.2','n1','<none>','1/2']");
+}
+
+static void pods_that_end(void **state) {
+    static const struct {
+        const char *status, *word;
+    } cases[] = {
+        {"'phase':'Running','containerStatuses':[{'ready':true,'state':{'running':{}}}]", "Terminating"},
+        {"'phase':'Running','reason':'NodeLost'", "Unknown"},
+        {"'phase':'Succeeded','containerStatuses':[{'state':{'terminated':{'reason':'Completed','exitCode':0}}}]",
+         "Completed"},
+    };
+    const struct resource *r = resource_by_api_version("v1", "Pod");
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_free_ char *text = xasprintf("{'metadata':{'name':'x','deletionTimestamp':'2026-01-02T12:00:00Z'},"
+                                              "'spec':{'containers':[{}]},'status':{%s}}",
+                                              cases[i].status);
+        _cleanup_json_ struct json *o = quoted_json(text), *row = table_row(r, o, TABLE_INCLUDE_NONE, noon());
+        assert_string_equal(json_str(json_at(json_get(row, "cells"), 2)), cases[i].word);
+    }
 }
 
 static void workloads(void **state) {
@@ -221,6 +274,7 @@ static void rows_carry_what_was_asked_for(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pods),
+        cmocka_unit_test(pods_that_end),
         cmocka_unit_test(workloads),
         cmocka_unit_test(network),
         cmocka_unit_test(cluster_things),
