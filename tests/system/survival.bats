@@ -104,8 +104,9 @@ YAML
     [ "$(unit_like 2 once)" -eq 0 ] # what ended for good does not begin anew
     server start
     wait_until 20 server_answers
+    sings() { [ "$(kube exec configured -- sh -c 'echo $a' 2>/dev/null)" = alto ]; }
+    wait_until 30 sings
     pod_ready faraway 30
-    [ "$(kube exec configured -- sh -c 'echo $a')" = alto ]
     [ "$(pod_get once .status.phase)" = Succeeded ]
     pods_gone faraway configured once
 }
@@ -117,7 +118,7 @@ YAML
         for i in $(seq 63); do
             code=$(curl -s --max-time 10 -o /dev/null -w '%{http_code}' --unix-socket "$sock" -H 'Content-Type: application/json' \
                 --data "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"w$1-$i\"},\"data\":{\"is\":\"$1/$i\"}}" \
-                http://podium/api/v1/namespaces/default/configmaps 2>/dev/null)
+                http://podium/api/v1/namespaces/default/configmaps 2>/dev/null) || true
             [ "$code" != 201 ] || echo "w$1-$i $1/$i" >>"$T/acknowledged.$1"
             [ "$code" = 201 ] || sleep 0.1
         done
