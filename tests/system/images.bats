@@ -204,6 +204,14 @@ Y
     # the layer below is here since the first test: it was never fetched again
     blobs=$(liar_log | grep -oE 'GET /v2/many[0-5]/blobs.*' | sort -u | cut -d/ -f3 | uniq -c | awk '{ print $1 }' | sort -u)
     [ "$blobs" = 2 ] # configuration and upper layer
+    # an ephemeral container's image comes while the pod runs
+    kube debug same1 --image="$LIAR/foreign:1" --image-pull-policy=IfNotPresent -c bad -- /bin/busybox true >/dev/null
+    told() { [[ "$(pod_get same1 '.status.ephemeralContainerStatuses[0].state.waiting.message')" == *"no image for linux/"* ]]; }
+    wait_until 20 told
+    kube debug same2 --image="$LIAR/zstd:1" --image-pull-policy=Always -c good -- /bin/busybox true >/dev/null
+    ran() { [ "$(pod_get same2 '.status.ephemeralContainerStatuses[0].state.terminated.exitCode')" = 0 ]; }
+    wait_until 20 ran
+    [ "$(liar_log | grep -c 'GET /v2/zstd/manifests/1')" -eq 2 ]
     pods_gone same1 same2 same3 same4 many
 }
 
