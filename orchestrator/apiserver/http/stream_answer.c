@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/apiserver/http/stream_answer.h"
 
+#include "orchestrator/apiserver/http/proxy.h"
 #include "orchestrator/apiserver/http/upgrade.h"
 #include "orchestrator/apiserver/subresources/stream.h"
 #include "podium/base/alloc.h"
@@ -73,5 +74,7 @@ enum MHD_Result stream_answer_queue(struct http_server *h, struct MHD_Connection
                                     bool *taken_over) {
     struct api_stream *s = steal(&req->out.stream);
 
+    if (s->kind == API_STREAM_PROXY)
+        return proxy_queue(c, req, s, taken_over);
     return s->kind == API_STREAM_LOG ? queue_log(h, c, s) : upgrade_queue(c, s, taken_over);
 }

@@ -12,6 +12,7 @@
 #include "orchestrator/apiserver/http/takeover.h"
 #include "orchestrator/apiserver/subresources/stream.h"
 #include "podium/base/json.h"
+#include "podium/base/strbuf.h"
 
 /* protocol: the subprotocol agreed on, "" for none. */
 typedef void (*session_start_fn)(struct api_stream *take, struct takeover *socket_take, const char *protocol,
@@ -31,6 +32,11 @@ void forward_channels_start(struct api_stream *take, struct takeover *socket_tak
 /* "portforward.k8s.io": a pair of SPDY streams for each connection. "SPDY/3.1+portforward.k8s.io": the same, its bytes
  * in messages of a WebSocket. */
 void forward_spdy_start(struct api_stream *take, struct takeover *socket_take, const char *protocol, char *head_take);
+
+/* A request of HTTP/1.1 to the pod's port, its answer as it comes; the connection ends with it. request_take: head and
+ * body. upgrade: the client's bytes follow once the answer is a 101; else the client has no more to say, and must not:
+ * what it sent next would reach the pod. */
+void proxy_start(struct api_stream *take, struct takeover *socket_take, struct strbuf *request_take, bool upgrade);
 
 /* How a command ended, as a v1 Status. Attaching ends well whatever the container's exit code: clients take a failure
  * for one to attach, and read the log instead. The caller unrefs. */

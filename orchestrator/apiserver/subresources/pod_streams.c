@@ -65,19 +65,19 @@ static bool choose_container(struct api_request *req, const struct json *pod, ch
 }
 
 /* The pod must exist and be on a node that can be asked. */
-static struct api_stream *stream_new(struct api_request *req, enum api_stream_kind kind) {
-    _cleanup_(store_item_unrefp) struct store_item *item = store_get(req->api->store, "pods", req->ns, req->name);
+struct api_stream *api_stream_of_pod(struct api_request *req, enum api_stream_kind kind, const char *name) {
+    _cleanup_(store_item_unrefp) struct store_item *item = store_get(req->api->store, "pods", req->ns, name);
     if (!item) {
-        (void) api_not_found(req, req->name);
+        (void) api_not_found(req, name);
         return NULL;
     }
     const struct json *pod = store_item_doc(item);
     const char *node = json_str_or(json_path(pod, "spec", "nodeName"), "");
     _cleanup_free_ char *container = NULL;
-    if (kind != API_STREAM_FORWARD && !choose_container(req, pod, &container))
+    if ((kind == API_STREAM_LOG || kind == API_STREAM_COMMAND) && !choose_container(req, pod, &container))
         return NULL;
     if (!*node) {
-        (void) api_bad_request(req, "pod %s does not have a host assigned", req->name);
+        (void) api_bad_request(req, "pod %s does not have a host assigned", name);
         return NULL;
     }
     if (!req->api->node_ops || !req->watch_allowed) {
@@ -89,14 +89,14 @@ static struct api_stream *stream_new(struct api_request *req, enum api_stream_ki
     s->api = req->api;
     s->node = xstrdup(node);
     s->ns = xstrdup(req->ns);
-    s->name = xstrdup(req->name);
+    s->name = xstrdup(name);
     s->uid = xstrdup(json_str_or(json_path(pod, "metadata", "uid"), ""));
     s->container = steal(&container);
     s->logs.pod = s->exec.pod = (struct node_pod){s->node, s->ns, s->name, s->uid, s->container};
     return s;
 }
 
-static enum api_progress reply_stream(struct api_request *req, struct api_stream *s) {
+enum api_progress api_reply_stream(struct api_request *req, struct api_stream *s) {
     req->out.kind = API_OUT_STREAM;
     req->out.code = 200;
     req->out.stream = s;
@@ -114,7 +114,7 @@ static enum api_progress log_ready(struct api_request *req) {
     const char *message;
     int r = log_stream_failure(s->log, &message);
     if (r == 0)
-        return reply_stream(req, s);
+        return api_reply_stream(req, s);
     if (r == -EHOSTUNREACH)
         (void) api_fail(req, 503, "ServiceUnavailable", "no connection to node \"%s\"", s->node);
     else if (r == -ENOENT || r == -EINVAL)
@@ -165,14 +165,14 @@ enum api_progress logs_serve(struct api_request *req) {
     if (!number_param(req, "tailLines", &l.tail_lines) || !number_param(req, "limitBytes", &l.limit_bytes) ||
         !read_since(req, &l.since_usec))
         return API_DONE;
-    struct api_stream *s = stream_new(req, API_STREAM_LOG);
+    struct api_stream *s = api_stream_of_pod(req, API_STREAM_LOG, req->name);
     if (!s)
         return API_DONE;
     l.pod = s->logs.pod;
     s->logs = l;
     s->log = log_stream_open(req->api, &s->logs);
     if (l.follow) /* may be silent for hours: an answer without bytes tells the client that it is being served */
-        return reply_stream(req, s);
+        return api_reply_stream(req, s);
     req->next = log_ready;
     req->out.stream = s;
     log_stream_set_wake(s->log, wake_request, req);
@@ -184,7 +184,7 @@ static bool channel_wanted(const struct api_request *req, const char *key) {
 }
 
 static enum api_progress open_command(struct api_request *req, bool attach) {
-    struct api_stream *s = stream_new(req, API_STREAM_COMMAND);
+    struct api_stream *s = api_stream_of_pod(req, API_STREAM_COMMAND, req->name);
     if (!s)
         return API_DONE;
     s->argv = attach ? NULL : strv_new();
@@ -203,7 +203,7 @@ static enum api_progress open_command(struct api_request *req, bool attach) {
                                         : "you must specify at least one command for the container, and at least 1 of "
                                           "stdin, stdout, stderr");
     }
-    return reply_stream(req, s);
+    return api_reply_stream(req, s);
 }
 
 enum api_progress exec_serve(struct api_request *req) {
@@ -233,12 +233,12 @@ static bool read_ports(const struct api_request *req, struct api_stream *s) {
 }
 
 enum api_progress portforward_serve(struct api_request *req) {
-    struct api_stream *s = stream_new(req, API_STREAM_FORWARD);
+    struct api_stream *s = api_stream_of_pod(req, API_STREAM_FORWARD, req->name);
 
     if (!s)
         return API_DONE;
     if (read_ports(req, s))
-        return reply_stream(req, s);
+        return api_reply_stream(req, s);
     api_stream_free(s);
     return api_bad_request(req, "query parameter \"ports\" must be numbers from 1 to 65535, %d at most",
                            FORWARD_PORTS_MAX);

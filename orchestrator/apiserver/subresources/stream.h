@@ -10,11 +10,12 @@
 #define PODIUM_APISERVER_STREAM_H
 
 #include "orchestrator/apiserver/apiserver.h"
+#include "orchestrator/apiserver/request.h"
 #include "orchestrator/apiserver/subresources/node_ops.h"
 
 struct log_stream;
 
-enum api_stream_kind { API_STREAM_LOG, API_STREAM_COMMAND, API_STREAM_FORWARD };
+enum api_stream_kind { API_STREAM_LOG, API_STREAM_COMMAND, API_STREAM_FORWARD, API_STREAM_PROXY };
 
 struct api_stream {
     enum api_stream_kind kind;
@@ -24,9 +25,13 @@ struct api_stream {
     struct node_exec_request exec; /* API_STREAM_COMMAND; its pod also for API_STREAM_FORWARD */
     char *node, *ns, *name, *uid, *container;
     char **argv;
-    int *ports; /* API_STREAM_FORWARD: of the query; may be none */
+    int *ports; /* API_STREAM_FORWARD: of the query; may be none. API_STREAM_PROXY: one */
     size_t n_ports;
 };
+/* A stream about the pod of that name in the request's namespace, which must be on a node that can be asked. NULL: it
+ * is not, and the request has been answered. */
+struct api_stream *api_stream_of_pod(struct api_request *req, enum api_stream_kind kind, const char *name);
+enum api_progress api_reply_stream(struct api_request *req, struct api_stream *take);
 void api_stream_free(struct api_stream *s); /* NULL is fine; closes an open log */
 
 /* Opens a log. The request's strings must live until log_stream_close(). */

@@ -10,9 +10,17 @@ static const struct {
     const char *plural, *name;
     api_step_fn serve;
 } subresources[] = {
-    {"*", "scale", scale_serve},         {"pods", "binding", binding_serve}, {"pods", "eviction", eviction_serve},
-    {"pods", "log", logs_serve},         {"pods", "exec", exec_serve},       {"pods", "attach", attach_serve},
-    {"pods", "portforward", portforward_serve}, {"*", "proxy", not_served},         {"serviceaccounts", "token", token_request_serve},
+    {"*", "scale", scale_serve},
+    {"pods", "binding", binding_serve},
+    {"pods", "eviction", eviction_serve},
+    {"pods", "log", logs_serve},
+    {"pods", "exec", exec_serve},
+    {"pods", "attach", attach_serve},
+    {"pods", "portforward", portforward_serve},
+    {"pods", "proxy", pod_proxy_serve},
+    {"services", "proxy", service_proxy_serve},
+    {"*", "proxy", not_served},
+    {"serviceaccounts", "token", token_request_serve},
 };
 
 static const struct {

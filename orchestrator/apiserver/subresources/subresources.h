@@ -19,6 +19,8 @@ enum api_progress logs_serve(struct api_request *req);
 enum api_progress exec_serve(struct api_request *req);
 enum api_progress attach_serve(struct api_request *req);
 enum api_progress portforward_serve(struct api_request *req);
+enum api_progress pod_proxy_serve(struct api_request *req);
+enum api_progress service_proxy_serve(struct api_request *req);
 enum api_progress self_review_serve(struct api_request *req);
 enum api_progress access_review_serve(struct api_request *req);
 enum api_progress rules_review_serve(struct api_request *req);
