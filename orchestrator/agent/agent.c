@@ -260,7 +260,7 @@ static void work_on(struct agent *agent, struct agent_pod *pod) {
     _cleanup_free_ char *uid = xstrdup(pod->uid);
 
     check_deadline(pod, now_monotonic_usec());
-    if (pod->wanted && !pod->deleting && !pod->final && pod->desired)
+    if (pod->wanted && (!pod->deleting || pod->unit_exists) && !pod->final && pod->desired)
         tokens_request(pod);
     else
         pod->tokens_at = 0;
