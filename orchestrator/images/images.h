@@ -88,7 +88,9 @@ struct image {
     char **repositories; /* names it ever had here, without tag: what name@sha256:… is checked against */
     char **repo_digests; /* "docker.io/library/nginx@sha256:…" as it was pulled by: of the index where there is one */
     struct json *document;  /* the whole OCI image configuration (architecture, config, rootfs, history …) */
-    struct json *config;    /* its "config" member: Entrypoint, Cmd, Env, WorkingDir, User, ExposedPorts, StopSignal */
+    struct json *config;    /* its "config" member: Entrypoint, Cmd, Env, WorkingDir, User, StopSignal; ExposedPorts and
+                               Volumes are nobody's concern here: a folder named by VOLUME is an ordinary one of the
+                               container's writable layer, which goes with the container as an anonymous volume would */
     char **layers;          /* diff_ids "sha256:…", topmost first, each once */
     char **layer_dirs;      /* the same as absolute folders for overlayfs, topmost first */
     uint64_t size_bytes;    /* unpacked, all layers, whoever else shares them */

@@ -23,8 +23,8 @@ struct image_source;
 /* -ENOENT, -EINVAL (neither folder nor tar archive), -EFBIG (beyond archive_bytes_max, or too many documents). */
 struct image_source *image_source_open(const char *path, const struct image_limits *limits,
                                        struct error *err) _must_check_;
-/* The source is the caller's own folder: a layer's file is removed once it was visited, so that it neither takes room nor
- * is written to the disk with what came out of it. */
+/* The source is the caller's own folder: a layer's file is removed once it was visited, so that it neither takes room
+ * nor is written to the disk with what came out of it. */
 void image_source_consume(struct image_source *source);
 void image_source_close(struct image_source *source);
 DEFINE_CLEANUP(struct image_source *, image_source_close)

@@ -103,14 +103,24 @@ static int each_name(int dirfd, int (*fn)(void *userdata, int dirfd, const char 
     return r < 0 ? r : 0;
 }
 
-/* Removes what no living process has locked. What cannot be removed stays for the next time. */
+static void collected_push(struct collected *out, const char *name, int take_fd) {
+    if (out->n >= out->cap) {
+        out->cap = out->cap ? out->cap * 2 : 8;
+        out->names = xreallocarray(out->names, out->cap, sizeof(*out->names));
+        out->fds = xreallocarray(out->fds, out->cap, sizeof(*out->fds));
+    }
+    out->names[out->n] = xstrdup(name);
+    out->fds[out->n++] = take_fd;
+}
+
+/* Takes what no living process has locked, to be removed when the store is unlocked again: that may take long. */
 static int sweep_tmp(void *userdata, int dirfd, const char *name) {
     _cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
     if (fd < 0)
         (void) unlinkat(dirfd, name, 0);
     else if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        (void) rm_tree_at(dirfd, name, NULL);
+        collected_push(userdata, name, steal_fd(&fd));
     return 0;
 }
 
@@ -170,10 +180,12 @@ struct image_store *image_store_open(const char *root, struct error *err) {
     }
     if (store_lock(store, err) < 0)
         return NULL;
-    (void) each_name(store->tmpfd, sweep_tmp, NULL);
+    struct collected left = {0};
+    (void) each_name(store->tmpfd, sweep_tmp, &left);
     (void) each_name(store->imagesfd, sweep_file, NULL);
     (void) each_name(store->pinsfd, sweep_file, NULL);
     store_unlock(store);
+    (void) (store_collect_finish(store, &left, NULL) < 0); /* what cannot be removed stays for the next time */
     return steal(&store);
 }
 
@@ -258,13 +270,7 @@ static int collect_layer(void *userdata, int layersfd, const char *name) {
     mark_orphan(layersfd, hex, false);
     _cleanup_free_ char *size = xasprintf("%s.size", hex);
     (void) unlinkat(layersfd, size, 0);
-    if (c->out->n >= c->out->cap) {
-        c->out->cap = c->out->cap ? c->out->cap * 2 : 8;
-        c->out->names = xreallocarray(c->out->names, c->out->cap, sizeof(*c->out->names));
-        c->out->fds = xreallocarray(c->out->fds, c->out->cap, sizeof(*c->out->fds));
-    }
-    c->out->names[c->out->n] = xstrdup(tmp);
-    c->out->fds[c->out->n++] = steal_fd(&fd);
+    collected_push(c->out, tmp, steal_fd(&fd));
     return 0;
 }
 
