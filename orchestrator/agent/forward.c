@@ -24,6 +24,7 @@ struct agent_forward {
     sd_event_source *io, *finish;
     struct strbuf input;
     char *error;
+    char address[NETNS_ADDRESS_SIZE]; /* the pod's own, or "": its loopback */
     bool connected, paused, input_ended, input_shut;
 };
 
@@ -93,7 +94,8 @@ static int start(struct agent_forward *f, int family, struct error *err) {
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t) f->port)};
     const int type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
 
-    v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (!*f->address || inet_pton(AF_INET, f->address, &v4.sin_addr) != 1)
+        v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     v6.sin6_addr = in6addr_loopback;
     f->family = family;
     f->io = sd_event_source_disable_unref(f->io);
@@ -113,9 +115,10 @@ static int start(struct agent_forward *f, int family, struct error *err) {
 static void refused(struct agent_forward *f, int error) {
     /* the reason of IPv4 is the one people expect: most programs listen there */
     char *text = f->error ? steal(&f->error)
-                          : xasprintf("failed to connect to localhost:%d inside the pod: %s", f->port, strerror(error));
+                          : xasprintf("failed to connect to %s:%d inside the pod: %s",
+                                      *f->address ? f->address : "localhost", f->port, strerror(error));
 
-    if (f->family == AF_INET && start(f, AF_INET6, NULL) == 0)
+    if (f->family == AF_INET && !*f->address && start(f, AF_INET6, NULL) == 0)
         f->error = text;
     else
         finish(f, text);
@@ -164,8 +167,9 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
     return 0;
 }
 
-int agent_forward_open(struct agent *agent, const char *uid, int port, const struct agent_forward_callbacks *callbacks,
-                       void *userdata, struct agent_forward **ret, struct error *err) {
+int agent_forward_open(struct agent *agent, const char *uid, int port, bool pod_address,
+                       const struct agent_forward_callbacks *callbacks, void *userdata, struct agent_forward **ret,
+                       struct error *err) {
     struct agent_pod *pod = agent_pod_by_uid(agent, uid);
 
     if (!pod || !pod->connected || (!pod->host_network && pod->netns_fd < 0))
@@ -175,6 +179,8 @@ int agent_forward_open(struct agent *agent, const char *uid, int port, const str
     struct agent_forward *f = xnew0(struct agent_forward);
     *f = (struct agent_forward){
         .loop = sd_event_ref(agent->loop), .callbacks = callbacks, .userdata = userdata, .port = port, .fd = -EBADF};
+    if (pod_address)
+        (void) snprintf(f->address, sizeof(f->address), "%s", pod->ip);
     f->netns_fd = pod->host_network ? -EBADF : fcntl(pod->netns_fd, F_DUPFD_CLOEXEC, 3);
     int r = !pod->host_network && f->netns_fd < 0 ? error_set_errno(err, -errno, "cannot hold the pod's network") : 0;
     if (r == 0)

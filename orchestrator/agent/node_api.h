@@ -177,10 +177,11 @@ struct agent_forward_callbacks {
     void (*writable)(void *userdata);
 };
 
-/* A TCP connection to the port on the pod's loopback, made in its network namespace (the node's with hostNetwork); IPv4
- * first, then IPv6. A refused connection is told by `end`. -ENOENT: pod unknown or not running here. */
-int agent_forward_open(struct agent *agent, const char *uid, int port, const struct agent_forward_callbacks *callbacks,
-                       void *userdata, struct agent_forward **ret, struct error *err) _must_check_;
+/* A TCP connection to the port, made in the pod's network namespace (the node's with hostNetwork): to its loopback, IPv4
+ * first, then IPv6; or, pod_address, to the address that others know it by. A refused connection is told by `end`. -ENOENT: pod unknown or not running here. */
+int agent_forward_open(struct agent *agent, const char *uid, int port, bool pod_address,
+                       const struct agent_forward_callbacks *callbacks, void *userdata, struct agent_forward **ret,
+                       struct error *err) _must_check_;
 /* Takes all bytes; returns how many wait: above AGENT_EXEC_BUFFER_HIGH stop until writable(). */
 size_t agent_forward_write(struct agent_forward *f, const void *p, size_t n);
 void agent_forward_write_end(struct agent_forward *f); /* half-closes once all is written */

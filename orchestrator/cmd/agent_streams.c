@@ -208,9 +208,9 @@ int agent_streams_open_forward(struct agent *agent, struct link_stream *stream, 
     struct joint *j = xnew0(struct joint);
 
     j->link = stream;
-    int r =
-        agent_forward_open(agent, json_str_or(json_get(options, "uid"), ""),
-                           (int) json_int_or(json_get(options, "port"), 0), &forward_callbacks, j, &j->forward, err);
+    int r = agent_forward_open(
+        agent, json_str_or(json_get(options, "uid"), ""), (int) json_int_or(json_get(options, "port"), 0),
+        json_bool_or(json_get(options, "podAddress"), false), &forward_callbacks, j, &j->forward, err);
     if (r < 0) {
         free(j);
         return r;

@@ -120,6 +120,7 @@ static struct node_stream *open_forward(void *carrier, const struct node_forward
 
     json_set(&o, "uid", json_string(r->pod.uid));
     json_set(&o, "port", json_int(r->port));
+    json_set(&o, "podAddress", json_bool(r->pod_address));
     return open_stream(carrier, &r->pod, o, link_server_open_forward, handlers, userdata);
 }
 

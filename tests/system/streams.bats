@@ -242,6 +242,33 @@ Y
     done
 }
 
+@test "proxy: HTTP to pods and services through the API server" {
+    pods=/api/v1/namespaces/default/pods services=/api/v1/namespaces/default/services
+    kube exec -i w -c c -- sh -c 'cat >/usr/share/nginx/html/big' <"$T/big"
+    for path in $pods/w/proxy/ $pods/w:80/proxy/index.html $pods/http:w:http/proxy/ $services/w:web/proxy/ $services/w:90/proxy/ $services/w/proxy/; do
+        [[ "$(kube get --raw "$path")" == *nginx* ]]
+    done
+    run kube get --raw $pods/w:81/proxy/
+    [ "$status" -ne 0 ]
+    [[ "$output" == *ServiceUnavailable*"Connection refused"* ]]
+    run kube get --raw $services/w:91/proxy/
+    [[ "$output" == *'no service port "91" found for service "w"'* ]]
+    timeout 60 "$KUBECTL" proxy --port=0 >"$T/proxy.log" 2>&1 3>&- &
+    FORWARD=$!
+    told() { grep -q '^Starting to serve on' "$T/proxy.log"; }
+    wait_until 15 told
+    url=http://$(sed -n 's/^Starting to serve on //p' "$T/proxy.log")
+    curl -sS --max-time 30 "$url$services/w:web/proxy/big" >"$T/back"
+    cmp "$T/big" "$T/back"
+    run curl -sS --max-time 30 -w ' %{http_code}' "$url$services/w:web/proxy/a%20b?x=%26&y=" "$url$pods/w/proxy/none" -d data
+    [[ "$output" == *" 404"*" 404" ]]
+    logged() { kube logs w -c c --tail=20 | grep -q 'POST /a%20b?x=%26&y= HTTP/1.1'; }
+    wait_until 10 logged
+    run kube auth can-i create pods/proxy --as nobody
+    [ "$output" = no ]
+    forward_end
+}
+
 @test "a node's agent that restarts ends its streams: clients get an error, not a hang" {
     n=$(pod_node w)
     timeout 40 "$KUBECTL" exec w -c c -- sh -c 'echo started; sleep 1000' >"$T/out" 3>&- &

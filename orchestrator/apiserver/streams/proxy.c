@@ -99,7 +99,8 @@ static const struct node_stream_handlers handlers = {.data = on_data, .taken = o
 
 static void opened(void *userdata, struct conduit *c) {
     struct session *s = userdata;
-    const struct node_forward_request r = {.pod = s->request->exec.pod, .port = s->request->ports[0]};
+    const struct node_forward_request r = {
+        .pod = s->request->exec.pod, .port = s->request->ports[0], .pod_address = true};
 
     s->conduit = c;
     if (s->upgrade)

@@ -54,6 +54,7 @@ struct node_exec_request {
 struct node_forward_request {
     struct node_pod pod; /* container is not used */
     int port;
+    bool pod_address; /* at the address that others know the pod by, instead of its loopback */
 };
 
 struct node_stream_end {

@@ -180,11 +180,13 @@ void agent_exec_close(struct agent_exec *exec) {
     exec->closed = true;
 }
 
-int agent_forward_open(struct agent *agent, const char *uid, int port, const struct agent_forward_callbacks *callbacks,
-                       void *userdata, struct agent_forward **ret, struct error *err) {
+int agent_forward_open(struct agent *agent, const char *uid, int port, bool pod_address,
+                       const struct agent_forward_callbacks *callbacks, void *userdata, struct agent_forward **ret,
+                       struct error *err) {
     agent_.forward = (struct agent_forward){0};
     agent_.forward_callbacks = callbacks;
     agent_.userdata = userdata;
+    assert_false(pod_address);
     agent_.port = port;
     *ret = &agent_.forward;
     return 0;
