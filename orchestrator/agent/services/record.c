@@ -112,6 +112,8 @@ void service_record(const struct service *s, struct json **list) {
     struct json *doc = head("Service", s->namespace, json_string(s->name));
 
     json_set(&doc, "spec", service_spec(s));
+    if (s->other_proxy) /* whose it is does not matter */
+        json_set_path(&doc, json_string("other"), "metadata", "labels", "service.kubernetes.io/service-proxy-name");
     json_append(list, doc);
     for (size_t i = 0; i < s->n_backends; i++) {
         struct json *slice = slice_of(s, i);
