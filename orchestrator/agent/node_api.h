@@ -48,8 +48,9 @@ void agent_retain_static_pods(struct agent *agent, char *const *uids);
 void agent_apply_object(struct agent *agent, const struct json *object);
 void agent_remove_object(struct agent *agent, const char *kind, const char *namespace, const char *name);
 /* {"podCIDR":"10.244.1.0/24","clusterCIDR":"10.244.0.0/16","serviceCIDR":"10.96.0.0/12",
- *  "dns":{"servers":["10.96.0.10"],"searches":[…],"options":["ndots:5"]},
+ *  "dns":{"servers":["10.96.0.10"],"domain":"cluster.local","searches":[…],"options":["ndots:5"]},
  *  "peers":[{"name":"n2","podCIDR":"10.244.2.0/24","address":"192.0.2.2"}, …]}
+ * The first IPv4 address of dns.servers is where the node itself serves DNS (dns/node_dns.h).
  * Everything but podCIDR is optional. Pods wait (ContainerCreating) until a podCIDR is known, unless hostNetwork.
  * A changed podCIDR is used for new pods. */
 int agent_set_network(struct agent *agent, const struct json *network, struct error *err) _must_check_;
