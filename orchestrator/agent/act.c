@@ -407,7 +407,9 @@ void act_tell_status(struct agent_pod *pod) {
         .refused_reason = pod->refused_reason,
         .refused_message = pod->refused_message,
     };
-    struct json *status = status_make(&in);
+    /* it ended in an earlier life of this node: nothing is known but how */
+    bool remembered = pod->final && !pod->state && !pod->refused_reason && pod->status;
+    struct json *status = remembered ? json_ref(pod->status) : status_make(&in);
     bool same = pod->status && json_equal(pod->status, status);
     json_unref(pod->status);
     pod->status = status;

@@ -37,7 +37,7 @@ server_answers() { kube get --raw /readyz >/dev/null 2>&1; }
     [ "$(pod_get keeper-podium-1 '.metadata.annotations.kubernetes\.io/config\.source')" = file ]
     [ "$(pod_get keeper-podium-1 '.metadata.ownerReferences[0].kind')" = Node ]
     [ "$(kube logs keeper-podium-1)" = first ]
-    [ "$(kube exec keeper-podium-1 -- cat /proc/1/comm)" = sh ]
+    [ "$(kube exec keeper-podium-1 -- hostname)" = keeper-podium-1 ]
     before=$(pod_get keeper-podium-1 .metadata.uid)
     pid=$(on_node 1 systemctl show -P MainPID "$(units 1 | grep keeper)")
     kube delete pod keeper-podium-1 --wait=false >/dev/null
