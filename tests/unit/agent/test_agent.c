@@ -51,7 +51,8 @@ static void on_event(void *u, const struct json *involved, const char *type, con
 }
 static void on_node_status(void *u) {
 }
-static const struct agent_callbacks callbacks = {on_pod_status, on_finished, on_event, on_node_status, NULL};
+static const struct agent_callbacks callbacks = {
+    .pod_status = on_pod_status, .pod_finished = on_finished, .event = on_event, .node_status = on_node_status};
 
 static char *find_baton(void) {
     char self[PATH_MAX];
