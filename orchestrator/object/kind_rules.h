@@ -64,6 +64,7 @@ void rules_runtime_class(struct field_errors *e, const struct json *object);
 /* An IP address traffic can be sent to from everywhere: none that is special to its host or link. */
 void rules_reachable_address(struct field_errors *e, const struct place *at, const char *ip);
 void rules_service(struct field_errors *e, const struct json *object);
+void rules_service_status(struct field_errors *e, const struct json *object);
 void rules_service_update(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_endpoints(struct field_errors *e, const struct json *object);
 void rules_endpoint_slice(struct field_errors *e, const struct json *object);

@@ -142,7 +142,7 @@ static void check_external(struct field_errors *e, const struct json *spec) {
                          "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
 }
 
-static void check_status(struct field_errors *e, const struct json *object) {
+void rules_service_status(struct field_errors *e, const struct json *object) {
     static const struct place status = {.name = "status"};
     struct place balancer = place_in(&status, "loadBalancer"), list = place_in(&balancer, "ingress");
     const struct json *ingress = json_path(object, "status", "loadBalancer", "ingress");
@@ -171,7 +171,6 @@ void rules_service(struct field_errors *e, const struct json *object) {
     check_external(e, spec);
     check_balanced_ports(e, spec);
     check_one_of(e, &spec_place, spec, "trafficDistribution", false, distributions);
-    check_status(e, object);
     const struct json *seconds = json_path(spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds");
     if (strcmp(json_str_or(json_get(spec, "sessionAffinity"), ""), "ClientIP") == 0) {
         int64_t v = json_int_or(seconds, 0);

@@ -157,8 +157,11 @@ void validate_update(const struct resource *r, const char *subresource, const st
         return;
     }
     object_meta_update(errors, json_get(object, "metadata"), json_get(old, "metadata"));
-    if (subresource && strcmp(subresource, "status") == 0)
+    if (subresource && strcmp(subresource, "status") == 0) {
+        if (t->id == TYPE_core_v1_Service)
+            rules_service_status(errors, object);
         return;
+    }
     check_kind(errors, t, object);
     if (!subresource && kinds[t->id].update)
         kinds[t->id].update(errors, object, old);

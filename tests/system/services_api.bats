@@ -156,3 +156,40 @@ END
     [ "$STATUS" -eq 200 ]
     [ -z "$(kube get svc -l m=m -o name)" ]
 }
+
+@test "a restarted server knows what is taken, and finds nothing to write anew" {
+    versions() {
+        kube get svc,endpoints,endpointslices -l '!probe' \
+            -o jsonpath='{range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{"\n"}{end}'
+    }
+    service plain '{type: NodePort, clusterIP: 10.96.0.90, selector: {a: b}, ports: [{name: http, port: 80, nodePort: 30090, appProtocol: example.org/p},{name: dns, port: 53, protocol: UDP, targetPort: dns}]}' >/dev/null
+    service headless '{clusterIP: None, selector: {a: b}}' >/dev/null
+    service manual '{ports: [{port: 80}]}' >/dev/null
+    kube create -f - >/dev/null <<'END'
+apiVersion: v1
+kind: Endpoints
+metadata: {name: manual}
+subsets:
+- addresses: [{ip: 192.0.2.9, hostname: h, nodeName: podium-1}]
+  notReadyAddresses: [{ip: 192.0.2.10}]
+  ports: [{name: a, port: 5432, appProtocol: example.org/p}, {name: b, port: 3}]
+- addresses: [{ip: 192.0.2.11}]
+END
+    wait_until 10 eval '[ "$(slice_count manual ready true)" -eq 2 ]'
+    wait_until 10 eval '[ "$(kube get endpointslices -l "kubernetes.io/service-name in (plain,headless)" -o name | wc -l)" -eq 2 ]'
+    wait_until 10 eval "kube get endpoints plain headless >/dev/null 2>&1"
+    before=$(versions)
+    on_node 1 systemctl restart podium-server
+    wait_until 20 eval "kube get --raw /readyz >/dev/null 2>&1"
+    # when those of a new service are there, those of the older ones were looked at
+    printf 'apiVersion: v1\nkind: Service\nmetadata: {name: probe, labels: {probe: probe}}\nspec: {selector: {a: b}, ports: [{port: 80}]}\n' |
+        kube create -f - >/dev/null
+    wait_until 20 eval '[ -n "$(kube get endpointslices -l kubernetes.io/service-name=probe -o name)" ]'
+    wait_until 20 eval "kube get endpoints probe >/dev/null 2>&1"
+    diff <(echo "$before") <(versions)
+    run service again '{clusterIP: 10.96.0.90, ports: [{port: 80}]}'
+    [[ "$output" == *"provided IP is already allocated"* ]]
+    run service again '{type: NodePort, ports: [{port: 80, nodePort: 30090}]}'
+    [[ "$output" == *"provided port is already allocated"* ]]
+    kube delete svc plain headless manual probe >/dev/null
+}

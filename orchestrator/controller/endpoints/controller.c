@@ -96,6 +96,7 @@ static void nothing_to_do(struct task *t, const struct json *endpoints) {
     struct controller *c = t->tasks->userdata;
     if (!endpoints)
         (void) hashmap_remove(c->ownerless, t->key);
+    free(service_triggers_take(c->triggers, t->key));
     task_done(t, 0);
 }
 
