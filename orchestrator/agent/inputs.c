@@ -105,6 +105,7 @@ static int64_t grace_of(const struct json *pod, bool deleting) {
     grace = json_int_or(json_path(pod, "metadata", "deletionGracePeriodSeconds"), grace);
     /* what is left of it: the agent may have been away */
     if (grace > 0 && timestamp_parse(json_str(json_path(pod, "metadata", "deletionTimestamp")), &end) == 0) {
+        end += USEC_PER_SEC; /* it is cut to whole seconds: what was cut off is the container's, too */
         int64_t left = end > now ? (int64_t) ((end - now + USEC_PER_SEC - 1) / USEC_PER_SEC) : 1;
         if (left < grace)
             grace = left;
