@@ -233,7 +233,7 @@ void agent_pod_refuse(struct agent_pod *pod, const char *reason, const char *mes
         return;
     pod->refused_reason = xstrdup(reason);
     pod->refused_message = xstrdup(message);
-    agent_event(pod, NULL, "Warning", reason, "%s", message);
+    agent_event(pod, NULL, strcmp(reason, "DeadlineExceeded") == 0 ? "Normal" : "Warning", reason, "%s", message);
 }
 
 void agent_pod_reject(struct agent_pod *pod, const char *reason, const char *message) {

@@ -148,9 +148,10 @@ static void add_file(struct json **mounts, const struct pod_context *ctx, const 
         json_append(mounts, make_mount(destination, "bind", source, read_only ? "bind,ro" : "bind,rw"));
 }
 
-/* Where the supervisor finds what the container wrote to its terminationMessagePath. */
+/* Where the supervisor finds what the container wrote to its terminationMessagePath. On disk: the container may write
+ * as much as it likes, which must not be the node's memory. */
 static char *termination_file(const struct oci_config_input *in) {
-    return xasprintf("%s/termination/%s", in->ctx->run_dir, json_str_or(json_get(in->container, "name"), ""));
+    return xasprintf("%s/termination/%s", in->ctx->state_dir, json_str_or(json_get(in->container, "name"), ""));
 }
 
 static void add_termination_file(const struct oci_config_input *in, struct json **mounts) {

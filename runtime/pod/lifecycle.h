@@ -4,9 +4,9 @@
  *
  * Order: init containers one after another (a sidecar must be started before the next), then all containers. Restarts
  * follow the policy with back-off (podium/runtime.h). When all containers ended for good, or an init container failed
- * for good, the pod completes: sidecars end, then it is finished. Ephemeral containers are started whenever they come, once,
- * and hold nothing up. Source of the behaviour: the kubelet's
- * computePodActions and the sidecar enhancement (KEP-753).
+ * for good, the pod completes: sidecars end, then it is finished. Ephemeral containers are started whenever they come,
+ * once, and hold nothing up. Source of the behaviour: the kubelet's computePodActions and the sidecar enhancement
+ * (KEP-753).
  *
  * Ownership: the model owns its strings; messages in terminations are heap strings.
  */

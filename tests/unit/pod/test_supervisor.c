@@ -311,7 +311,8 @@ static void test_hooks_of_the_agent(void **state) {
     struct json *doc = pod_doc("Always", 2);
     add(&doc, "containers",
         hooked_container(
-            &s, "trap 'echo bye; printf \"last \\377 words\" > /dev/words; exit 3' TERM; while :; do sleep 0.05; done"));
+            &s,
+            "trap 'echo bye; printf \"last \\377 words\" > /dev/words; exit 3' TERM; while :; do sleep 0.05; done"));
     launch(&s, doc);
     connect_to(&s);
     tell(&s, NETWORK);
