@@ -8,6 +8,10 @@
 #define MARK_BYTES (sizeof(POD_LOG_MARK) - 1)
 
 static void unescape(struct log_decoder *d, const char *p, size_t n, struct strbuf *out) {
+    if (!d->escaped && (n == 0 || !memchr(p, POD_LOG_ESCAPE, n))) {
+        strbuf_add(out, p, n);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char) p[i];
         if (!d->escaped && c == POD_LOG_ESCAPE) {

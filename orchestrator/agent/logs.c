@@ -16,7 +16,8 @@
 #include "podium/base/clock.h"
 #include "podium/runtime.h"
 
-#define LINES_PER_TURN 200
+#define LINES_PER_TURN 500
+#define BYTES_PER_TURN (64u * 1024u)
 #define FRESH_USEC     (2 * USEC_PER_SEC)
 #define END_GRACE_USEC                                                                                                 \
     (300 * USEC_PER_MSEC) /* after an end: when the journal took in nothing for so long, all is there */
@@ -32,6 +33,8 @@ struct agent_log {
     bool follow, timestamps, paused, ended, last_round;
     bool in_line; /* the last entry was a part of a line, more of it follows */
     struct log_decoder decoder;
+    struct strbuf text;   /* of one entry */
+    struct strbuf out;    /* of one turn */
     bool fresh;           /* the run ended a moment ago: the journal may not have its last lines yet */
     int run;              /* -1: not known */
     uint64_t started;     /* the run */
@@ -50,6 +53,8 @@ void agent_log_close(struct agent_log *l) {
     sd_event_source_disable_unref(l->changes);
     sd_event_source_disable_unref(l->end_timer);
     sd_journal_close(l->journal);
+    strbuf_finish(&l->text);
+    strbuf_finish(&l->out);
     free(l->uid);
     free(l->container);
     free(l);
@@ -74,52 +79,73 @@ static void format_time(uint64_t usec, char *out, size_t n) {
     (void) snprintf(out, n, "%s.%06u000Z ", head, (unsigned) (usec % USEC_PER_SEC));
 }
 
-/* How the entry's line ended: the journal cuts lines at 48 KiB and at NUL bytes, and says so. */
-static enum log_break line_break(sd_journal *journal) {
-    static const struct {
-        const char *name;
-        enum log_break end;
-    } breaks[] = {{"nul", LOG_BREAK_NUL}, {"eof", LOG_BREAK_END}};
-    const void *data;
-    size_t n, skip = strlen("_LINE_BREAK=");
-
-    if (sd_journal_get_data(journal, "_LINE_BREAK", &data, &n) < 0 || n < skip)
-        return LOG_BREAK_NEWLINE;
-    for (size_t i = 0; i < ARRAY_LEN(breaks); i++)
-        if (n - skip == strlen(breaks[i].name) && memcmp((const char *) data + skip, breaks[i].name, n - skip) == 0)
-            return breaks[i].end;
+/* How an entry's line ended: the journal cuts lines at 48 KiB and at NUL bytes, and says so. */
+static enum log_break break_of(const char *how, size_t n) {
+    if (n == 3 && memcmp(how, "nul", n) == 0)
+        return LOG_BREAK_NUL;
+    if (n == 3 && memcmp(how, "eof", n) == 0)
+        return LOG_BREAK_END;
     return LOG_BREAK_PART; /* line-max, pid-change */
 }
 
-/* Sends the current entry; false when the limit is reached. */
-static bool send_entry(struct agent_log *l, uint64_t when) {
-    _cleanup_strbuf_ struct strbuf line = STRBUF_INIT;
-    const size_t skip = strlen("MESSAGE=");
-    enum log_break end = line_break(l->journal);
+static bool is_field(const void *data, size_t n, const char *field) {
+    return n >= strlen(field) && memcmp(data, field, strlen(field)) == 0;
+}
+
+static enum log_break line_break(sd_journal *journal) {
+    const size_t skip = strlen("_LINE_BREAK=");
     const void *data;
     size_t n;
 
-    if (sd_journal_get_data(l->journal, "MESSAGE", &data, &n) < 0 || n < skip)
-        return true;
+    if (sd_journal_get_data(journal, "_LINE_BREAK", &data, &n) < 0 || n < skip)
+        return LOG_BREAK_NEWLINE;
+    return break_of((const char *) data + skip, n - skip);
+}
+
+/* The entry's text into l->text and how its line ended. Looking for fields one by one would unpack a compressed text as
+ * often. */
+static enum log_break read_entry(struct agent_log *l) {
+    enum log_break end = LOG_BREAK_NEWLINE;
+    const void *data;
+    size_t n;
+
+    strbuf_reset(&l->text);
+    sd_journal_restart_data(l->journal);
+    while (sd_journal_enumerate_available_data(l->journal, &data, &n) > 0) {
+        const char *p = data;
+        if (is_field(p, n, "MESSAGE="))
+            strbuf_add(&l->text, p + strlen("MESSAGE="), n - strlen("MESSAGE="));
+        else if (is_field(p, n, "_LINE_BREAK="))
+            end = break_of(p + strlen("_LINE_BREAK="), n - strlen("_LINE_BREAK="));
+    }
+    return end;
+}
+
+/* Adds the current entry to l->out; false when the limit is reached. */
+static bool take_entry(struct agent_log *l, uint64_t when) {
+    size_t before = l->out.len;
+    enum log_break end = read_entry(l);
+
     if (l->timestamps && !l->in_line) {
         char stamp[48];
         format_time(when, stamp, sizeof(stamp));
-        strbuf_adds(&line, stamp);
+        strbuf_adds(&l->out, stamp);
     }
     if (l->run >= 0)
-        log_decode(&l->decoder, (const char *) data + skip, n - skip, end, &line);
+        log_decode(&l->decoder, l->text.data, l->text.len, end, &l->out);
     else
-        strbuf_add(&line, (const char *) data + skip, n - skip);
+        strbuf_add(&l->out, l->text.data, l->text.len);
     if (end == LOG_BREAK_NEWLINE)
-        strbuf_addc(&line, '\n');
+        strbuf_addc(&l->out, '\n');
     else if (end == LOG_BREAK_NUL)
-        strbuf_addc(&line, 0);
+        strbuf_addc(&l->out, 0);
     l->in_line = end != LOG_BREAK_NEWLINE;
-    size_t take = line.len < l->bytes_left ? line.len : (size_t) l->bytes_left;
-    if (l->bytes_left != UINT64_MAX)
-        l->bytes_left -= take;
-    if (take > 0)
-        l->callbacks->data(l->userdata, line.data, take);
+    size_t added = l->out.len - before;
+    if (l->bytes_left == UINT64_MAX)
+        return true;
+    if (added > l->bytes_left)
+        l->out.len = before + (size_t) l->bytes_left;
+    l->bytes_left -= l->out.len - before;
     return l->bytes_left > 0;
 }
 
@@ -164,37 +190,52 @@ void agent_logs_pod_changed(const struct agent_pod *pod) {
     }
 }
 
+enum outcome { MORE, TAIL, OVER, UNREADABLE };
+
+/* Takes entries into l->out; each would be a message of its own on its way otherwise. */
+static enum outcome read_some(struct agent_log *l) {
+    for (int i = 0; i < LINES_PER_TURN && l->out.len < BYTES_PER_TURN; i++) {
+        uint64_t when = 0;
+        int r = sd_journal_next(l->journal);
+        if (r < 0)
+            return UNREADABLE;
+        if (r == 0)
+            return TAIL;
+        l->last_round = false;
+        if (sd_journal_get_realtime_usec(l->journal, &when) < 0 || when < l->from)
+            continue;
+        if ((l->until > 0 && when >= l->until) || !take_entry(l, when))
+            return OVER;
+    }
+    return MORE;
+}
+
 static int on_turn(sd_event_source *source, void *userdata) {
     struct agent_log *l = userdata;
     int dead = 0;
 
     l->dead = &dead;
-    for (int i = 0; i < LINES_PER_TURN && !l->paused && !l->ended; i++) {
-        uint64_t when = 0;
-        int r = sd_journal_next(l->journal);
-        if (r < 0) {
-            end(l, "cannot read the journal");
-        } else if (r == 0) {
-            at_tail(l);
-            if (!dead)
-                l->dead = NULL;
-            return 0;
-        } else if (sd_journal_get_realtime_usec(l->journal, &when) < 0 || when < l->from) {
-            l->last_round = false;
-            continue;
-        } else if (l->until > 0 && when >= l->until) {
-            end(l, NULL);
-        } else {
-            l->last_round = false;
-            if (!send_entry(l, when) && !dead)
-                end(l, NULL);
-        }
-        if (dead)
-            return 0;
+    enum outcome outcome = read_some(l);
+    if (l->out.len > 0)
+        l->callbacks->data(l->userdata, l->out.data, l->out.len);
+    if (dead)
+        return 0;
+    strbuf_reset(&l->out);
+    switch (outcome) {
+    case MORE:
+        if (l->paused)
+            (void) sd_event_source_set_enabled(l->turn, SD_EVENT_OFF);
+        break;
+    case TAIL:
+        at_tail(l);
+        break;
+    case OVER:
+    case UNREADABLE:
+        end(l, outcome == OVER ? NULL : "cannot read the journal");
+        break;
     }
-    if (l->paused || l->ended)
-        (void) sd_event_source_set_enabled(l->turn, SD_EVENT_OFF);
-    l->dead = NULL;
+    if (!dead)
+        l->dead = NULL;
     return 0;
 }
 
