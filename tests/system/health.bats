@@ -289,7 +289,7 @@ containers:
     # neither server nor an agent that has heard of it: what is ill is restarted all the same
     on_node 1 systemctl stop podium-server
     on_node 1 systemctl restart podium-agent
-    on_node 1 busybox rm "/proc/$pid/root/tmp/well" || on_node 1 rm "/proc/$pid/root/tmp/well"
+    on_node 1 rm "/proc/$pid/root/tmp/well"
     gone() { ! on_node 1 test -d "/proc/$pid"; }
     wait_until 15 gone
     on_node 1 systemctl start podium-server

@@ -144,10 +144,13 @@ static void restart(struct probe_run *run) {
     json_set(&op, "container", json_string(name));
     json_set(&op, "message", json_string(message));
     json_set(&op, "gracePeriodSeconds", json_int(grace));
-    agent_event(pod, name, "Normal", "Killing", "%s", message);
     int r = channel_send(pod->channel, op, NULL, 0, &err);
-    if (r < 0)
+    if (r < 0) {
         log_warning("pod %s/%s: %s", pod->namespace, pod->name, error_text(&err, r));
+        probe_worker_released(&run->worker);
+        return;
+    }
+    agent_event(pod, name, "Normal", "Killing", "%s", message);
 }
 
 static void tell(const struct probe_run *run, const struct probe_result *result) {

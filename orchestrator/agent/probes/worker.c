@@ -116,3 +116,7 @@ enum probe_verdict probe_worker_ended(struct probe_worker *w, enum probe_outcome
 void probe_worker_cancelled(struct probe_worker *w) {
     w->under_way = false;
 }
+
+void probe_worker_released(struct probe_worker *w) {
+    w->on_hold = false;
+}

@@ -70,6 +70,8 @@ enum probe_verdict {
 enum probe_verdict probe_worker_ended(struct probe_worker *w, enum probe_outcome outcome, uint64_t now);
 /* The probe under way was given up: as if it had not been. */
 void probe_worker_cancelled(struct probe_worker *w);
+/* The container could not be ended for its failed probe: it is asked again. */
+void probe_worker_released(struct probe_worker *w);
 
 const char *probe_kind_name(enum probe_kind kind);   /* "Liveness" */
 const char *probe_kind_member(enum probe_kind kind); /* "livenessProbe" */
