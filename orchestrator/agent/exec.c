@@ -251,12 +251,12 @@ static struct json *exec_request(const struct agent_exec *e, const struct agent_
     return op;
 }
 
-static const char *container_state(const struct agent_pod *pod, const char *name) {
+static const struct json *state_of(const struct agent_pod *pod, const char *name) {
     const struct json *list = json_get(pod->state, "containers");
 
     for (size_t i = 0; i < json_len(list); i++)
         if (strcmp(json_str_or(json_get(json_at(list, i), "name"), ""), name) == 0)
-            return json_str(json_get(json_at(list, i), "state"));
+            return json_at(list, i);
     return NULL;
 }
 
@@ -279,10 +279,10 @@ static int find_running(struct agent *agent, const struct agent_exec_options *o,
 
     if (!pod || !pod->connected)
         return error_set(err, -ENOENT, "the pod is not running on this node");
-    const char *state = container_state(pod, o->container);
-    if (!state)
+    const struct json *container = state_of(pod, o->container);
+    if (!container)
         return error_set(err, -ENOENT, "container %s not found in pod %s", o->container, pod->name);
-    if (strcmp(state, "running") != 0)
+    if (strcmp(json_str_or(json_get(container, "state"), ""), "running") != 0)
         return error_set(err, -EINVAL, "container %s is not running", o->container);
     *ret = pod;
     return 0;
@@ -345,7 +345,13 @@ int agent_attach_open(struct agent *agent, const struct agent_exec_options *o,
     struct agent_pod *pod = NULL;
     int r = find_running(agent, o, &pod, err);
 
-    return r < 0 ? r : open_stream(pod, true, o, callbacks, userdata, ret, err);
+    if (r < 0)
+        return r;
+    /* supervisors outlive upgrades; those that cannot do this do not say it in their state */
+    if (json_is_null(json_get(state_of(pod, o->container), "run")))
+        return error_set(err, -EOPNOTSUPP,
+                         "the pod was started by an earlier version: attaching works after a restart");
+    return open_stream(pod, true, o, callbacks, userdata, ret, err);
 }
 
 static struct agent_exec *find(struct agent_pod *pod, const char *id) {
