@@ -528,6 +528,38 @@ static void test_spdy_forward(void **state) {
     strbuf_finish(&b.got);
 }
 
+/* --- proxying: the node echoes the request as if it were the answer --- */
+
+static void run_proxy(struct blocking *b) {
+    static const char again[] = "GET /api/v1/secrets HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer secret\r\n\r\n";
+    int fd = connect_upgrade(b->x, b->path, "X-Own: 1\r\nTE: trailers\r\nUpgrade: echo\r\n", &b->got);
+    (void) !fd_write_all(fd, again, strlen(again)); /* for the API server, as the client believes */
+    read_rest(fd, &b->got);
+}
+
+static void test_proxy_passes_one_request(void **state) {
+    struct context *x = *state;
+    struct blocking b = {.x = x, .run = run_proxy, .path = "proxy/a%20b/?y=%26&z="};
+    begin(&b);
+    finish(&b);
+    assert_string_equal(strbuf_str(&x->seen), "forward p 80;");
+    const char *request = strbuf_str(&x->stdin_);
+    assert_non_null(strstr(request, "GET /a%20b/?y=%26&z= HTTP/1.1\r\n"));
+    assert_non_null(strstr(request, "\r\nX-Own: 1\r\n"));
+    assert_non_null(strstr(request, "\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"));
+    assert_null(strstr(request, "TE: "));
+    assert_null(strstr(request, "secret")); /* no 101: what the client sends next is not the pod's */
+    assert_string_equal(strbuf_str(&b.got), request);
+    assert_int_equal(x->cancelled, 1);
+    strbuf_finish(&b.got);
+    _cleanup_answer_ struct answer scheme = ask(&x->f, "GET", PODS "/https:p:443/proxy/", NULL);
+    assert_code(scheme, 501);
+    _cleanup_answer_ struct answer port = ask(&x->f, "GET", PODS "/p:none/proxy/", NULL);
+    assert_code(port, 400);
+    _cleanup_answer_ struct answer service = ask(&x->f, "GET", "/api/v1/namespaces/default/services/none/proxy/", NULL);
+    assert_code(service, 404);
+}
+
 /* The server goes down with a command and a follower attached. */
 static void test_shutdown(void **state) {
     struct context *x = *state;
@@ -560,6 +592,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_forward_channels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_spdy_exec, setup, teardown),
         cmocka_unit_test_setup_teardown(test_spdy_forward, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_proxy_passes_one_request, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shutdown, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
