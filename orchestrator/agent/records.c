@@ -2,6 +2,7 @@
 #include "orchestrator/agent/records.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 
 #include "orchestrator/agent/model.h"
@@ -14,6 +15,7 @@
 
 #define FILE_BYTES_MAX (256u * 1024u * 1024u)
 #define ACCURACY_USEC  (100ull * 1000ull)
+#define TRIM_BYTES     (512u * 1024u) /* a text of this size leaves a heap worth trimming */
 
 struct record_file {
     char *path;
@@ -66,24 +68,41 @@ static struct json *pods_document(const struct agent *agent) {
     return doc;
 }
 
-static struct json *services_document(const struct agent *agent) {
-    struct json *doc = json_object(), *list = json_array();
+/* Service by service: all of them as one tree would take ten times the text. */
+static void write_services(const struct agent *agent, struct strbuf *out) {
+    const char *separator = "";
 
-    for (const struct service *s = NULL; (s = service_table_next(agent->service_table, s));)
+    strbuf_adds(out, "{\"objects\":[");
+    for (const struct service *s = NULL; (s = service_table_next(agent->service_table, s));) {
+        _cleanup_json_ struct json *list = json_array();
         service_record(s, &list);
-    json_set(&doc, "objects", list);
-    return doc;
+        for (size_t i = 0; i < json_len(list); i++) {
+            strbuf_adds(out, separator);
+            json_write(json_at(list, i), 0, out);
+            separator = ",";
+        }
+    }
+    strbuf_adds(out, "]}");
 }
 
 static void write_file(struct agent_records *r, struct record_file *f) {
-    _cleanup_json_ struct json *doc = f == &r->pods ? pods_document(r->agent) : services_document(r->agent);
-    _cleanup_free_ char *text = json_to_text(doc);
+    _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
 
+    if (f == &r->pods) {
+        _cleanup_json_ struct json *doc = pods_document(r->agent);
+        json_write(doc, 0, &text);
+    } else {
+        write_services(r->agent, &text);
+    }
     f->dirty = false;
-    int k = file_write_atomic(f->path, text, strlen(text), 0600, false, &err);
+    size_t size = text.len;
+    int k = file_write_atomic(f->path, strbuf_str(&text), text.len, 0600, false, &err);
     if (k < 0)
         log_warning("what this node shall run is not recorded: %s", error_text(&err, k));
+    strbuf_finish(&text);
+    if (size > TRIM_BYTES)
+        (void) malloc_trim(0);
 }
 
 /* In the middle of a resync, or before the first, what is known is not what is wanted. */
