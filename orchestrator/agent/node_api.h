@@ -43,8 +43,8 @@ void agent_remove_pod(struct agent *agent, const char *uid);
 int agent_apply_static_pod(struct agent *agent, const struct json *pod, struct error *err) _must_check_;
 /* All static pods but those of the NULL-terminated vector go. */
 void agent_retain_static_pods(struct agent *agent, char *const *uids);
-/* ConfigMaps and Secrets that pods of this node refer to, and the Services and EndpointSlices of the cluster; kind is in
- * the document. */
+/* ConfigMaps and Secrets that pods of this node refer to, and the Services and EndpointSlices of the cluster; kind is
+ * in the document. */
 void agent_apply_object(struct agent *agent, const struct json *object);
 void agent_remove_object(struct agent *agent, const char *kind, const char *namespace, const char *name);
 /* {"podCIDR":"10.244.1.0/24","clusterCIDR":"10.244.0.0/16","serviceCIDR":"10.96.0.0/12",
@@ -178,8 +178,9 @@ struct agent_forward_callbacks {
     void (*writable)(void *userdata);
 };
 
-/* A TCP connection to the port, made in the pod's network namespace (the node's with hostNetwork): to its loopback, IPv4
- * first, then IPv6; or, pod_address, to the address that others know it by. A refused connection is told by `end`. -ENOENT: pod unknown or not running here. */
+/* A TCP connection to the port, made in the pod's network namespace (the node's with hostNetwork): to its loopback,
+ * IPv4 first, then IPv6; or, pod_address, to the address that others know it by. A refused connection is told by `end`.
+ * -ENOENT: pod unknown or not running here. */
 int agent_forward_open(struct agent *agent, const char *uid, int port, bool pod_address,
                        const struct agent_forward_callbacks *callbacks, void *userdata, struct agent_forward **ret,
                        struct error *err) _must_check_;

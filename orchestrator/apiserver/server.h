@@ -27,8 +27,8 @@ struct apiserver {
     struct loop_queue *node_queue; /* to the loop of node_ops; NULL without */
     sd_event *node_loop;
     pthread_mutex_t logs_lock;
-    struct list logs;          /* open logs (subresources/log_stream.c) */
-    struct list conduits;      /* upgraded connections (streams/conduit.c); the loop's thread only */
+    struct list logs;     /* open logs (subresources/log_stream.c) */
+    struct list conduits; /* upgraded connections (streams/conduit.c); the loop's thread only */
     unsigned bookmark_seconds, toleration_seconds;
     struct rbac *rbac;
     struct account_tokens *accounts; /* NULL: no tokens of service accounts */

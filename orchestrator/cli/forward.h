@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Local ports whose connections come out at a pod: each on a WebSocket of its own (v5.channel.k8s.io, with a message for the end of a channel), carried by a
- * process of its own, so that none waits for another.
+ * Local ports whose connections come out at a pod: each on a WebSocket of its own (v5.channel.k8s.io, with a message
+ * for the end of a channel), carried by a process of its own, so that none waits for another.
  */
 #ifndef PODIUM_CLI_FORWARD_H
 #define PODIUM_CLI_FORWARD_H

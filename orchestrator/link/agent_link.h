@@ -42,8 +42,8 @@ struct agent_link_handler {
                     struct error *err);
     int (*open_exec)(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
                      struct error *err);
-    /* A connection to a port of a pod: {uid, port, podAddress (instead of its loopback)}. LINK_STDIN goes there, LINK_STDOUT comes back, the end of what comes
-     * back ends the stream with 0. */
+    /* A connection to a port of a pod: {uid, port, podAddress (instead of its loopback)}. LINK_STDIN goes there,
+     * LINK_STDOUT comes back, the end of what comes back ends the stream with 0. */
     int (*open_forward)(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
                         struct error *err);
     const struct link_stream_ops *log_ops, *exec_ops, *forward_ops;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The door to the nodes: byte streams of logs, of commands in containers, and to ports of pods. The API server opens them, whoever has a
- * connection to the nodes carries them (orchestrator/link).
+ * The door to the nodes: byte streams of logs, of commands in containers, and to ports of pods. The API server opens
+ * them, whoever has a connection to the nodes carries them (orchestrator/link).
  *
  * Threads. All of it belongs to one loop: the API server calls the operations on the thread of the loop given to
  * apiserver_set_node_ops(), and the handlers must be called on it. A handler may be called from within an operation,
