@@ -53,6 +53,7 @@ static const char roles_yaml[] =
     "- {apiGroups: [apps, batch, discovery.k8s.io],\n"
     "   resources: [controllerrevisions, daemonsets/status, deployments/status, replicasets/status,\n"
     "     statefulsets/status, jobs/status, cronjobs/status, endpointslices], verbs: [get, list, watch]}\n"
+    "- {apiGroups: [''], resources: [serviceaccounts/token], verbs: [create]}\n"
     "---\n"
     "apiVersion: rbac.authorization.k8s.io/v1\n"
     "kind: ClusterRole\n"

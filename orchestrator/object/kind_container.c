@@ -189,6 +189,26 @@ static void check_env(struct field_errors *e, const struct place *container, con
     }
 }
 
+static void check_recursive_read_only(struct field_errors *e, const struct place *at, const struct json *mount) {
+    static const char *const modes[] = {"Disabled", "Enabled", "IfPossible", NULL};
+    struct place place = place_in(at, "recursiveReadOnly");
+    const char *mode = json_str(json_get(mount, "recursiveReadOnly"));
+    const char *propagation = json_str_or(json_get(mount, "mountPropagation"), "None");
+    bool known = false;
+    if (!mode || strcmp(mode, "Disabled") == 0)
+        return;
+    for (size_t i = 0; modes[i]; i++)
+        known |= strcmp(modes[i], mode) == 0;
+    if (!known) {
+        complain_not_supported(e, &place, mode, modes);
+        return;
+    }
+    if (!json_bool_or(json_get(mount, "readOnly"), false))
+        complain_forbidden(e, &place, "may only be specified when readOnly is true");
+    if (strcmp(propagation, "None") != 0)
+        complain_forbidden(e, &place, "may only be specified when mountPropagation is None or not specified");
+}
+
 static void check_mount(struct field_errors *e, const struct place *at, const struct json *mount,
                         const struct hashmap *volumes, bool privileged) {
     struct place name = place_in(at, "name"), path = place_in(at, "subPath"), expr = place_in(at, "subPathExpr");
@@ -206,6 +226,7 @@ static void check_mount(struct field_errors *e, const struct place *at, const st
     if (strcmp(json_str_or(json_get(mount, "mountPropagation"), ""), "Bidirectional") == 0 && !privileged)
         complain_forbidden(e, &propagation,
                            "Bidirectional mount propagation is available only to privileged containers");
+    check_recursive_read_only(e, at, mount);
 }
 
 static void check_mounts(struct field_errors *e, const struct place *container, const struct json *object,

@@ -5,6 +5,7 @@
 #include "orchestrator/object/kind_rules.h"
 #include "orchestrator/object/quantity.h"
 #include "podium/base/cleanup.h"
+#include "podium/base/hashmap.h"
 
 static void check_mode(struct field_errors *e, const struct place *at, const struct json *object, const char *key) {
     struct place place = place_in(at, key);
@@ -82,13 +83,30 @@ static void check_token(struct field_errors *e, const struct place *at, const st
     check_required_text(e, at, token, "path");
 }
 
+/* Two files of one volume cannot have the same path. The value told is upstream's: the object's name, or the path. */
+static void check_conflicts(struct field_errors *e, const struct place *at, const char *kind, const struct json *source,
+                            struct hashmap *seen) {
+    const struct json *items = json_get(source, "items");
+    bool token = strcmp(kind, "serviceAccountToken") == 0;
+    for (size_t i = 0; i < (token ? 1 : json_len(items)); i++) {
+        const char *path = json_str_or(json_get(token ? source : json_at(items, i), "path"), "");
+        if (*path && hashmap_has(seen, path))
+            complain_invalid_text(e, at, json_str_or(json_get(source, "name"), path), "conflicting duplicate paths");
+        else if (*path)
+            hashmap_put(seen, path, NULL);
+    }
+}
+
 static void check_projected(struct field_errors *e, const struct place *at, const struct json *projected) {
     struct place list = place_in(at, "sources");
     const struct json *sources = json_get(projected, "sources");
+    _cleanup_(hashmap_freep) struct hashmap *seen = hashmap_new(NULL);
     check_mode(e, at, projected, "defaultMode");
     for (size_t i = 0; i < json_len(sources); i++) {
         const struct json *source = json_at(sources, i);
         struct place place = place_at(&list, i);
+        for (size_t k = 0; k < json_len(source); k++)
+            check_conflicts(e, at, json_key_at(source, k), json_value_at(source, k), seen);
         for (size_t k = 0; k < json_len(source); k++) {
             const char *kind = json_key_at(source, k);
             const struct json *v = json_value_at(source, k);

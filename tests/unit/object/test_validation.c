@@ -198,6 +198,27 @@ static void test_volumes(void **state) {
         "spec.volumes[2].configMap.defaultMode: Invalid value: 512: must be a number between 0 and 0777 (octal), both "
         "inclusive\n"
         "spec.volumes[2].configMap.items[0].path: Invalid value: \"/x\": must be a relative path");
+    expect_create(POD("\"containers\":[{\"name\":\"c\",\"image\":\"i\"}],\"volumes\":[{\"name\":\"a\",\"projected\":{"
+                      "\"sources\":["
+                      "{\"configMap\":{\"name\":\"m\",\"items\":[{\"key\":\"k\",\"path\":\"same\"}]}},"
+                      "{\"secret\":{\"name\":\"s\",\"items\":[{\"key\":\"k\",\"path\":\"same\"}]}},"
+                      "{\"serviceAccountToken\":{\"path\":\"same\"}}]}}]"),
+                  "spec.volumes[0].projected: Invalid value: \"s\": conflicting duplicate paths\n"
+                  "spec.volumes[0].projected: Invalid value: \"same\": conflicting duplicate paths");
+    expect_create(
+        POD("\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"volumeMounts\":["
+            "{\"name\":\"v\",\"mountPath\":\"/a\",\"recursiveReadOnly\":\"Enabled\"},"
+            "{\"name\":\"v\",\"mountPath\":\"/b\",\"readOnly\":true,\"recursiveReadOnly\":\"IfPossible\","
+            "\"mountPropagation\":\"HostToContainer\"},"
+            "{\"name\":\"v\",\"mountPath\":\"/c\",\"readOnly\":true,\"recursiveReadOnly\":\"Sometimes\"},"
+            "{\"name\":\"v\",\"mountPath\":\"/d\",\"readOnly\":true,\"recursiveReadOnly\":\"Enabled\"}]}],"
+            "\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}}]"),
+        "spec.containers[0].volumeMounts[0].recursiveReadOnly: Forbidden: may only be specified when readOnly is true\n"
+        "spec.containers[0].volumeMounts[1].recursiveReadOnly: Forbidden: may only be specified when mountPropagation "
+        "is "
+        "None or not specified\n"
+        "spec.containers[0].volumeMounts[2].recursiveReadOnly: Unsupported value: \"Sometimes\": supported values: "
+        "\"Disabled\", \"Enabled\", \"IfPossible\"");
 }
 
 static void test_pod_update(void **state) {
