@@ -105,6 +105,10 @@ struct dns_statistics {
     uint64_t malformed;
 };
 
+/* Leaves queries to the address and their answers out of connection tracking (nftables, table inet podium), and so out
+ * of address translation: a host port 53 of some pod does not take them, and they fill no table. "": no more. */
+int netns_dns_untracked(const char *address, struct error *err) _must_check_;
+
 typedef struct sd_event sd_event;
 struct dns_server;
 

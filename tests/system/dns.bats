@@ -202,6 +202,14 @@ containers: [{name: c, image: nginx:demo}]'
     pods_gone fqdn toolong
 }
 
+@test "a pod with host port 53 does not take the node's DNS away" {
+    pod resolver <<<'containers: [{name: c, image: nginx:demo, ports: [{containerPort: 53, hostPort: 53, protocol: UDP}]}]'
+    pod_ready resolver
+    [ "$(addresses web.prod.svc.cluster.local)" = 10.96.0.77 ]
+    [ "$(resolved_in client web.prod)" = 10.96.0.77 ]
+    pods_gone resolver
+}
+
 @test "an agent that starts again answers from the first moment on" {
     on_node 1 systemctl restart podium-agent.service
     [ "$(addresses www.outside.test)" = 192.0.2.53 ]

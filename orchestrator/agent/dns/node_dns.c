@@ -25,7 +25,8 @@ struct node_dns {
     struct cluster_zone zone;
     struct dns_server *server;
     sd_event_source *retry;
-    bool stored; /* systemd has its sockets */
+    bool stored;                        /* systemd has its sockets */
+    char untracked[NETNS_ADDRESS_SIZE]; /* "": none, as far as is known */
     bool complained;
 };
 
@@ -128,6 +129,18 @@ static bool stored_sockets(int ret[2]) {
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata);
 
+/* Names are found without it, too. */
+static void leave_untracked(struct node_dns *dns, const char *address) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+
+    if (strcmp(dns->untracked, address) == 0)
+        return;
+    int r = netns_dns_untracked(address, &err);
+    if (r < 0)
+        log_warning("%s", error_text(&err, r));
+    (void) snprintf(dns->untracked, sizeof(dns->untracked), "%s", address);
+}
+
 /* take_sockets: NULL but at the start. */
 static void serve(struct node_dns *dns, const int *take_sockets) {
     const struct dns_server_options options = {
@@ -144,6 +157,7 @@ static void serve(struct node_dns *dns, const int *take_sockets) {
         r = netns_host_address_ensure(dns->bridge, dns->zone.server, &err);
     if (r >= 0) {
         dns->complained = false;
+        leave_untracked(dns, dns->zone.server);
         return;
     }
     if (!dns->complained)
@@ -175,6 +189,7 @@ static void set_address(struct node_dns *dns, const char *address) {
     int r = dns->zone.server[0] ? netns_host_address_remove(dns->bridge, dns->zone.server, &err) : 0;
     if (r < 0)
         log_warning("%s", error_text(&err, r));
+    leave_untracked(dns, "");
     (void) snprintf(dns->zone.server, sizeof(dns->zone.server), "%s", address);
 }
 
