@@ -47,8 +47,13 @@ int agent_network_attach(struct agent_pod *pod, struct error *err) {
     (void) snprintf(address, sizeof(address), "%.*s/32", NETNS_ADDRESS_SIZE - 1, pod->ip);
     struct netns_attach attach = {
         .owner = pod->uid, .netns_fd = pod->netns_fd, .bridge = agent->bridge, .address = address, .gateway = gateway};
+    r = datapath_pod_add(agent->datapath, pod->ip, pod->desired, err);
+    if (r < 0)
+        return r;
     r = netns_attach(&attach, err);
-    return r == 0 ? datapath_pod_add(agent->datapath, pod->ip, pod->desired, err) : r;
+    if (r < 0)
+        datapath_pod_remove(agent->datapath, pod->ip);
+    return r;
 }
 
 static int set_firewall(const struct agent *agent, const struct json *network, struct error *err) {

@@ -196,6 +196,19 @@ names() { answers "$@" | sed 's/ .*//' | sort -u | xargs; }
     done
     run curl -sS --max-time 2 "http://$NODE2:8088/"
     [ "$status" -eq 7 ]
+    # two that want the same one on a node (the scheduler would not): the second waits and says why
+    server port-c 2 'app: port-c' 'ports: [{containerPort: 80, hostPort: 8088}]'
+    pod_ready port-c 20
+    server port-d 2 'app: port-d' 'ports: [{containerPort: 80, hostPort: 8088}]'
+    wait_until 15 has_event Pod port-d FailedCreatePodSandBox
+    kube get events --field-selector involvedObject.name=port-d | grep -q "port 8088 of the node is another pod's"
+    run names host "$NODE2:8088"
+    [ "$output" = "port-c" ]
+    pods_gone port-c
+    pod_ready port-d 30
+    run names host "$NODE2:8088"
+    [ "$output" = "port-d" ]
+    pods_gone port-d
 }
 
 # An open connection from client-1, to be spoken on by `say WORD`; what comes back is in /tmp/back, its end in /tmp/end.
