@@ -20,7 +20,8 @@ struct unseen {
 
 struct write_tracker {
     const struct informer *informer;
-    struct hashmap *keys; /* → struct unseen */
+    struct hashmap *keys;    /* → struct unseen */
+    struct hashmap *resting; /* key → uint64_t until; monotonic */
 };
 
 static void unseen_free(void *p) {
@@ -33,6 +34,7 @@ struct write_tracker *write_tracker_new(const struct informer *informer) {
     struct write_tracker *w = xnew0(struct write_tracker);
     w->informer = informer;
     w->keys = hashmap_new(unseen_free);
+    w->resting = hashmap_new(free);
     return w;
 }
 
@@ -40,6 +42,7 @@ void write_tracker_free(struct write_tracker *w) {
     if (!w)
         return;
     hashmap_free(w->keys);
+    hashmap_free(w->resting);
     free(w);
 }
 
@@ -66,11 +69,28 @@ void write_tracker_expect(struct write_tracker *w, const char *key, const struct
     hashmap_put(u->revisions, meta_name(object), xstrdup(revision_text(object)));
 }
 
+void write_tracker_rest(struct write_tracker *w, const char *key, uint64_t usec) {
+    uint64_t until = now_monotonic_usec() + usec;
+    hashmap_put(w->resting, key, xmemdup(&until, sizeof(until)));
+}
+
+static bool is_resting(struct write_tracker *w, struct task *t, uint64_t now) {
+    const uint64_t *until = hashmap_get(w->resting, t->key);
+    if (!until)
+        return false;
+    if (*until <= now) {
+        (void) hashmap_remove(w->resting, t->key);
+        return false;
+    }
+    task_again_after(t, *until - now);
+    return true;
+}
+
 bool write_tracker_waits(struct write_tracker *w, struct task *t) {
     struct unseen *u = hashmap_get(w->keys, t->key);
     uint64_t now = now_monotonic_usec();
     if (!u)
-        return false;
+        return is_resting(w, t, now);
     if (u->until <= now) {
         hashmap_remove(w->keys, t->key);
         return false;

@@ -17,9 +17,11 @@ void write_tracker_free(struct write_tracker *w);
 
 /* `object` is how the server answered a write for `key`. */
 void write_tracker_expect(struct write_tracker *w, const char *key, const struct json *object);
-/* True when something written for the key is still to be seen. The caller then ends its task; it comes again by
- * write_tracker_saw(), at the latest after a few seconds. */
+/* True when something written for the key is still to be seen, or the key rests. The caller then ends its task; it
+ * comes again by write_tracker_saw(), at the latest after a few seconds. */
 bool write_tracker_waits(struct write_tracker *w, struct task *t);
+/* What was written for the key is big: what changes within this time is written together. */
+void write_tracker_rest(struct write_tracker *w, const char *key, uint64_t usec);
 /* From the informer's handler. True when the key should be worked on: the change is not (only) what was written. */
 bool write_tracker_saw(struct write_tracker *w, const char *key, const struct json *old, const struct json *object);
 

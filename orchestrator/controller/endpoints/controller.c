@@ -11,7 +11,9 @@
 #include "podium/base/hashmap.h"
 
 #define COMPONENT        "endpoint-controller"
-#define CONCURRENT_SYNCS 5 /* --concurrent-endpoint-syncs */
+#define CONCURRENT_SYNCS 5             /* --concurrent-endpoint-syncs */
+#define UNHURRIED_MIN    100           /* addresses; up to here every change is written at once */
+#define REST_PER_ADDRESS USEC_PER_MSEC /* between writes: a second for the largest */
 /* Endpoints that are nothing but a lock (leader election of old clients). */
 #define ANNOTATION_LEADER "control-plane.alpha.kubernetes.io/leader"
 
@@ -25,11 +27,25 @@ struct controller {
     bool leftovers_found;
 };
 
+/* An object of a thousand addresses for each pod that comes is much for a kind that only old clients read: the bigger
+ * it is, the more changes one write takes along. */
+static void rest(struct controller *c, const char *key, const struct json *endpoints) {
+    const struct json *subsets = json_get(endpoints, "subsets");
+    size_t n = 0;
+    for (size_t i = 0; i < json_len(subsets); i++)
+        n += json_len(json_get(json_at(subsets, i), "addresses")) +
+             json_len(json_get(json_at(subsets, i), "notReadyAddresses"));
+    if (n > UNHURRIED_MIN)
+        write_tracker_rest(c->tracker, key, n * REST_PER_ADDRESS);
+}
+
 static void on_written(struct task *t, const struct client_result *result, void *arg) {
     struct controller *c = t->tasks->userdata;
     int r = client_errno(result);
-    if (client_ok(result))
+    if (client_ok(result)) {
         write_tracker_expect(c->tracker, t->key, result->object);
+        rest(c, t->key, result->object);
+    }
     if (r == -ENOENT || r == -EEXIST) /* what we know is old */
         r = -EAGAIN;
     task_done(t, task_namespace_is_ending(result) ? 0 : r);

@@ -12,8 +12,10 @@
 #include "podium/base/clock.h"
 #include "podium/base/hashmap.h"
 
-#define COMPONENT        "endpoint-slice-controller"
-#define CONCURRENT_SYNCS 5 /* --concurrent-service-endpoint-syncs */
+#define COMPONENT         "endpoint-slice-controller"
+#define CONCURRENT_SYNCS  5   /* --concurrent-service-endpoint-syncs */
+#define UNHURRIED_MIN     100 /* endpoints; up to here every change is written at once */
+#define REST_PER_ENDPOINT 100 /* microseconds between writes: 0.1 s for a thousand */
 /* Informer index: "ns/service" of the slices that are ours. */
 #define INDEX_SERVICE "service of " ENDPOINTSLICE_MANAGER
 
@@ -28,6 +30,7 @@ struct controller {
 
 struct sync {
     struct task task;
+    size_t n_endpoints;
     struct slice_plan plan;
     struct slice_writes writes;
 };
@@ -61,7 +64,7 @@ static struct json *groups_of(struct controller *c, const char *key, const struc
     return groups;
 }
 
-static void decide(struct controller *c, const char *key, const struct json *service, struct slice_plan *plan) {
+static void decide(struct controller *c, const char *key, const struct json *service, struct sync *s) {
     _cleanup_json_ struct json *labels = endpointslice_labels(service), *owner = owner_reference(service);
     _cleanup_json_ struct json *groups = groups_of(c, key, service);
     _cleanup_free_ char *trigger = service_triggers_take(c->triggers, key);
@@ -76,7 +79,19 @@ static void decide(struct controller *c, const char *key, const struct json *ser
         .max = ENDPOINTSLICE_MAX,
         .placeholder = service_has_endpoints(service),
     };
-    slices_decide(&set, groups, slices, n, plan);
+    for (size_t i = 0; i < json_len(groups); i++)
+        s->n_endpoints += json_len(json_get(json_at(groups, i), "endpoints"));
+    slices_decide(&set, groups, slices, n, &s->plan);
+}
+
+/* While hundreds of pods come or go, deciding anew for each of them would keep the loop busy with nothing else. */
+static void on_written(struct task *t, int result) {
+    struct sync *s = (struct sync *) t;
+    struct controller *c = t->tasks->userdata;
+    bool wrote = s->plan.create || s->plan.update || s->plan.remove;
+    if (wrote && s->n_endpoints > UNHURRIED_MIN)
+        write_tracker_rest(c->tracker, t->key, s->n_endpoints * REST_PER_ENDPOINT);
+    task_done(t, result);
 }
 
 static void sync_begin(struct task *t) {
@@ -93,9 +108,9 @@ static void sync_begin(struct task *t) {
         task_done(t, 0); /* slices of a Service that is gone are garbage collected */
         return;
     }
-    decide(c, t->key, service, &s->plan);
+    decide(c, t->key, service, s);
     s->writes = (struct slice_writes){
-        .tracker = c->tracker, .resource = c->slice_resource, .ns = meta_namespace(service), .done = task_done};
+        .tracker = c->tracker, .resource = c->slice_resource, .ns = meta_namespace(service), .done = on_written};
     slices_write(t, &s->writes, &s->plan);
 }
 

@@ -185,6 +185,39 @@ static void test_endpoints_are_cut_at_a_thousand(void **state) {
         json_unref(pods[i]);
 }
 
+static void test_changes_of_big_services_are_written_together(void **state) {
+    struct cluster *c = *state;
+    enum { N = 150, CHANGED = 20 };
+    node(c);
+    service(c, "web", WEB);
+    for (int i = 0; i < N; i++) {
+        _cleanup_free_ char *name = xasprintf("p%d", i), *ip = xasprintf("10.0.1.%d", i + 1);
+        pod(c, name, ip, false);
+    }
+    cluster_start(c, &endpoints_controller);
+    cluster_start(c, &endpointslice_controller);
+    fake_settle(c->loop);
+    fake_run_for(c->loop, 300 * USEC_PER_MSEC); /* rested */
+    unsigned before = fake_requests(c->fake, CLIENT_UPDATE, "endpoints");
+    for (int i = 0; i < CHANGED; i++) {
+        _cleanup_free_ char *name = xasprintf("p%d", i);
+        set_ready(c, name, true);
+        fake_settle(c->loop);
+        if (i == 0) /* the first of them at once */
+            assert_int_equal(fake_requests(c->fake, CLIENT_UPDATE, "endpoints"), before + 1);
+    }
+    assert_true(fake_requests(c->fake, CLIENT_UPDATE, "endpoints") - before < CHANGED / 2);
+    fake_run_for(c->loop, 500 * USEC_PER_MSEC);
+    assert_int_equal(json_len(json_get(subset(c, "web", 0), "addresses")), CHANGED);
+    size_t n, ready = 0;
+    _cleanup_free_ struct json **slices = fake_all(c->fake, fake_resource("endpointslices"), "default", &n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < json_len(json_get(slices[i], "endpoints")); k++)
+            ready +=
+                json_bool_or(json_path(json_at(json_get(slices[i], "endpoints"), k), "conditions", "ready"), false);
+    assert_int_equal(ready, CHANGED);
+}
+
 static void test_slices_tell_conditions_and_place(void **state) {
     struct cluster *c = *state;
     node(c);
@@ -356,6 +389,7 @@ int main(void) {
         T(test_endpoints_of_headless_and_publishing_services),
         T(test_endpoints_made_before_their_service_stay),
         cmocka_unit_test(test_endpoints_are_cut_at_a_thousand),
+        T(test_changes_of_big_services_are_written_together),
         T(test_slices_tell_conditions_and_place),
         T(test_slices_are_put_right_when_others_touch_them),
         T(test_slices_go_with_the_selector),
