@@ -68,6 +68,21 @@ Y
     pods_gone moved
 }
 
+@test "HTTPS without verification, at the node's address for a pod in its network" {
+    port=$(kube config view --minify -o jsonpath='{.clusters[0].cluster.server}' | grep -oE '[0-9]+$')
+    pod hostly <<<"
+hostNetwork: true
+containers:
+- name: c
+  image: nginx:demo
+  command: [sleep, '1000']
+  readinessProbe: {httpGet: {scheme: HTTPS, port: $port, path: /readyz}, periodSeconds: 1}
+  livenessProbe: {httpGet: {scheme: HTTP, port: $port}, periodSeconds: 1, failureThreshold: 1000}"
+    ready_is hostly True
+    wait_until 10 has_event Pod hostly Unhealthy # what speaks TLS only, does not answer HTTP well
+    pods_gone hostly
+}
+
 @test "liveness by a program: the container is ended and started again, as the events say" {
     pod ill <<<'
 containers:
