@@ -163,7 +163,8 @@ copies_kubectl() { copies kube; }
 
 # forward COMMAND…: starts it, sets PORT to the local port it tells
 forward() {
-    timeout 60 "$@" >"$T/forward.log" 2>&1 3>&- &
+    : >"$T/forward.log" # what an earlier one told must not be taken for news
+    timeout 60 "$@" >>"$T/forward.log" 2>&1 3>&- &
     FORWARD=$!
     told() { grep -q '^Forwarding from 127' "$T/forward.log"; }
     wait_until 15 told
@@ -253,7 +254,8 @@ Y
     [[ "$output" == *ServiceUnavailable*"Connection refused"* ]]
     run kube get --raw $services/w:91/proxy/
     [[ "$output" == *'no service port "91" found for service "w"'* ]]
-    timeout 60 "$KUBECTL" proxy --port=0 >"$T/proxy.log" 2>&1 3>&- &
+    : >"$T/proxy.log"
+    timeout 60 "$KUBECTL" proxy --port=0 >>"$T/proxy.log" 2>&1 3>&- &
     FORWARD=$!
     told() { grep -q '^Starting to serve on' "$T/proxy.log"; }
     wait_until 15 told
@@ -269,7 +271,8 @@ Y
 
 @test "a node's agent that restarts ends its streams: clients get an error, not a hang" {
     n=$(pod_node w)
-    timeout 40 "$KUBECTL" exec w -c c -- sh -c 'echo started; sleep 1000' >"$T/out" 3>&- &
+    : >"$T/out"
+    timeout 40 "$KUBECTL" exec w -c c -- sh -c 'echo started; sleep 1000' >>"$T/out" 3>&- &
     client=$!
     forward "$KUBECTL" port-forward w :80
     is_started() { grep -q started "$T/out"; }
@@ -286,7 +289,8 @@ Y
 }
 
 @test "a server that restarts ends its streams, too" {
-    timeout 40 "$KUBECTL" exec w -c c -- sh -c 'echo started; sleep 1000' >"$T/out" 3>&- &
+    : >"$T/out"
+    timeout 40 "$KUBECTL" exec w -c c -- sh -c 'echo started; sleep 1000' >>"$T/out" 3>&- &
     client=$!
     is_started() { grep -q started "$T/out"; }
     wait_until 15 is_started
