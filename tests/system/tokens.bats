@@ -92,6 +92,17 @@ containers: [{name: c, image: nginx:demo, command: [sleep, '1000']}]"
     [ "$STATUS" = 401 ]
 }
 
+@test "a pod made together with its namespace starts as soon as account and authority are there" {
+    kube apply -f - >/dev/null <<<'{"apiVersion":"v1","kind":"List","items":[
+        {"apiVersion":"v1","kind":"Namespace","metadata":{"name":"fresh"}},
+        {"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"fresh"},"spec":{"terminationGracePeriodSeconds":0,
+            "containers":[{"name":"c","image":"nginx:demo","command":["sleep","1000"]}]}}]}'
+    kube wait pod/p -n fresh --for=condition=Ready --timeout=20s >/dev/null
+    [ "$(kube exec -n fresh p -- cat $SA/token | claims | field .sub)" = system:serviceaccount:fresh:default ]
+    kube exec -n fresh p -- test -s $SA/ca.crt
+    kube delete namespace fresh --timeout=30s >/dev/null
+}
+
 @test "the API answers pods' tokens at the address of the service kubernetes" {
     ca_setup
     kube get service kubernetes >/dev/null || skip "no service kubernetes yet"
