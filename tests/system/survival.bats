@@ -161,13 +161,14 @@ YAML
     wait_until 60 five
     kube delete deployment many --cascade=foreground --timeout=60s >/dev/null
     for n in 1 2; do
-        clean() {
-            [ -z "$(units $n | grep many)" ] &&
-                [ -z "$(on_node $n find /sys/fs/cgroup -type d -name 'podium-pod-default-many*')" ] &&
-                [ "$(on_node $n ip -o link show type veth | grep -cv ' eth0@')" -eq 0 ] &&
-                [ -z "$(on_node $n ls /run/podium/pods)" ] && [ -z "$(on_node $n ls /var/lib/podium/pods)" ]
+        left() {
+            units $n | grep many || true
+            on_node $n find /sys/fs/cgroup -type d -name 'podium-pod-default-many*'
+            on_node $n ip -o link show type veth | grep -v ' eth0@' || true
+            on_node $n find /run/podium/pods /var/lib/podium/pods -mindepth 1 -maxdepth 1
         }
-        wait_until 30 clean
+        clean() { [ -z "$(left)" ]; }
+        wait_until 30 clean || { left; false; }
     done
 }
 
