@@ -41,11 +41,11 @@ YAML
     done
     server solo 1 'app: solo'
     service web <<<'{type: NodePort, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}'
-    kube wait pod --all --for=condition=Ready --timeout=30s >/dev/null
+    kube wait pod --all --for=condition=Ready --timeout=60s >/dev/null
     NODE1=$(kube get node podium-1 -o jsonpath='{.status.addresses[?(@.type=="InternalIP")].address}')
     NODE2=$(kube get node podium-2 -o jsonpath='{.status.addresses[?(@.type=="InternalIP")].address}')
     export NODE1 NODE2
-    for n in 1 2; do wait_until 15 in_place $n web 80 2; done
+    for n in 1 2; do wait_until 30 in_place $n web 80 2; done
 }
 teardown_file() { cluster_teardown; }
 teardown() { cluster_report; }
@@ -87,7 +87,7 @@ names() { answers "$@" | sed 's/ .*//' | sort -u | xargs; }
 
 @test "a pod reaches itself through its service" {
     service solo <<<'{selector: {app: solo}, ports: [{port: 8080, targetPort: 80}]}'
-    wait_until 15 in_place 1 solo 8080 1
+    wait_until 30 in_place 1 solo 8080 1
     run names solo "$(address_of solo):8080"
     [ "$output" = "solo" ]
 }
@@ -100,8 +100,8 @@ names() { answers "$@" | sed 's/ .*//' | sort -u | xargs; }
     run names client-1 "$NODE2:30080"
     [ "$output" = "web-1 web-2" ]
     service outside <<<'{type: NodePort, externalTrafficPolicy: Local, selector: {app: solo}, ports: [{port: 80, nodePort: 30081}]}'
-    wait_until 15 in_place 2 outside 80 1
-    wait_until 15 in_place 1 outside 80 1
+    wait_until 30 in_place 2 outside 80 1
+    wait_until 30 in_place 1 outside 80 1
     run answers host "$NODE1:30081"
     [ "$output" = "solo $(ip -o route get "$NODE1" | sed 's/.* src \([^ ]*\) .*/\1/')" ]
     run curl -sS --max-time 1 "http://$NODE2:30081/" # dropped, not refused
@@ -114,8 +114,8 @@ names() { answers "$@" | sed 's/ .*//' | sort -u | xargs; }
 
 @test "external addresses; the internal policy Local keeps to the node" {
     service extern <<<'{internalTrafficPolicy: Local, externalIPs: [203.0.113.7], selector: {app: web}, ports: [{port: 80}]}'
-    wait_until 15 in_place 1 extern 80 1
-    wait_until 15 in_place 2 extern 80 1
+    wait_until 30 in_place 1 extern 80 1
+    wait_until 30 in_place 2 extern 80 1
     for n in 1 2; do
         run names client-$n "$(address_of extern):80"
         [ "$output" = "web-$n" ]
@@ -130,8 +130,8 @@ names() { answers "$@" | sed 's/ .*//' | sort -u | xargs; }
     kube patch service balanced --subresource=status \
         -p '{"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]}}}' >/dev/null
     led() { on_node "$1" nft list map inet podium service_addresses | grep -q '203.0.113.9 . tcp . 80 : goto local-'; }
-    wait_until 15 led 1
-    wait_until 15 led 2
+    wait_until 30 led 1
+    wait_until 30 led 2
     run names client-2 203.0.113.9:80
     [ "$output" = "solo" ]
     port=$(kube get service balanced -o jsonpath='{.spec.healthCheckNodePort}')
@@ -147,16 +147,16 @@ names() { answers "$@" | sed 's/ .*//' | sort -u | xargs; }
     server sticky-1 1 'app: sticky'
     server sticky-2 2 'app: sticky'
     service sticky <<<'{sessionAffinity: ClientIP, selector: {app: sticky}, ports: [{port: 80}]}'
-    kube wait pod sticky-1 sticky-2 --for=condition=Ready --timeout=30s >/dev/null
+    kube wait pod sticky-1 sticky-2 --for=condition=Ready --timeout=60s >/dev/null
     ip=$(address_of sticky)
     ready() { [ "$(on_node 1 nft list map inet podium service_endpoints_tcp_ip | grep -c "$ip . 80 . ")" -eq "$1" ]; }
-    wait_until 15 ready 2
+    wait_until 30 ready 2
     first=$(names client-1 "$ip:80")
     [ "$first" = sticky-1 ] || [ "$first" = sticky-2 ]
     run names client-1 "$ip:80"
     [ "$output" = "$first" ]
     pods_gone "$first"
-    wait_until 15 ready 1
+    wait_until 30 ready 1
     other=$([ "$first" = sticky-1 ] && echo sticky-2 || echo sticky-1)
     run names client-1 "$ip:80"
     [ "$output" = "$other" ]
@@ -168,14 +168,14 @@ names() { answers "$@" | sed 's/ .*//' | sort -u | xargs; }
     service empty <<<'{selector: {app: late}, ports: [{name: t, port: 80}, {name: u, port: 53, protocol: UDP}]}'
     ip=$(address_of empty)
     refuses() { on_node "$1" nft list set inet podium service_refused | grep -q "$ip . tcp . 80"; }
-    wait_until 15 refuses 1
-    wait_until 15 refuses 2
+    wait_until 30 refuses 1
+    wait_until 30 refuses 2
     run kube exec client-1 -- wget -q -O - "http://$ip/"
     [[ "$output" == *"Connection refused"* ]]
     run on_node 2 busybox wget -q -O - "http://$ip/"
     [[ "$output" == *"Connection refused"* ]]
     server late 2 'app: late'
-    wait_until 20 in_place 1 empty 80 1
+    wait_until 40 in_place 1 empty 80 1
     run names client-1 "$ip:80"
     [ "$output" = "late" ]
     pods_gone late
@@ -185,7 +185,7 @@ names() { answers "$@" | sed 's/ .*//' | sort -u | xargs; }
     local name
     for name in port-a port-b; do
         server $name 2 "app: $name" 'ports: [{containerPort: 80, hostPort: 8088}]'
-        pod_ready $name 20
+        pod_ready $name 40
         run names host "$NODE2:8088"
         [ "$output" = "$name" ]
         run names $name "$NODE2:8088"
@@ -198,14 +198,14 @@ names() { answers "$@" | sed 's/ .*//' | sort -u | xargs; }
     [ "$status" -eq 7 ]
     # two that want the same one on a node (the scheduler would not): the second waits and says why
     server port-c 2 'app: port-c' 'ports: [{containerPort: 80, hostPort: 8088}]'
-    pod_ready port-c 20
+    pod_ready port-c 40
     server port-d 2 'app: port-d' 'ports: [{containerPort: 80, hostPort: 8088}]'
-    wait_until 15 has_event Pod port-d FailedCreatePodSandBox
+    wait_until 30 has_event Pod port-d FailedCreatePodSandBox
     kube get events --field-selector involvedObject.name=port-d | grep -q "port 8088 of the node is another pod's"
     run names host "$NODE2:8088"
     [ "$output" = "port-c" ]
     pods_gone port-c
-    pod_ready port-d 30
+    pod_ready port-d 40
     run names host "$NODE2:8088"
     [ "$output" = "port-d" ]
     pods_gone port-d
@@ -232,19 +232,19 @@ YAML
     local ip
     service echo <<<'{selector: {app: echo}, ports: [{port: 9000}]}'
     echo_server echo-1 1
-    wait_until 15 in_place 1 echo 9000 1
+    wait_until 30 in_place 1 echo 9000 1
     ip=$(address_of echo)
     connect "$ip" 9000
     say one
-    wait_until 10 heard one
+    wait_until 20 heard one
     echo_server echo-2 2
-    wait_until 15 in_place 1 echo 9000 2
+    wait_until 30 in_place 1 echo 9000 2
     say two # nothing happens to it while others come
-    wait_until 10 heard two
+    wait_until 20 heard two
     kube label pod echo-1 app- >/dev/null # the pod lives on, but is none of the service's
-    wait_until 15 in_place 1 echo 9000 1
+    wait_until 30 in_place 1 echo 9000 1
     say three
-    wait_until 10 ended
+    wait_until 20 ended
     not heard three
 }
 
@@ -253,27 +253,27 @@ YAML
     ip=$(address_of web)
     connect "$(address_of echo)" 9000
     say before
-    wait_until 10 heard before
+    wait_until 20 heard before
     # in the background, since exec goes by way of the agent
     kube exec client-1 -- sh -c '(n=0; bad=0; while [ ! -e /tmp/stop ]; do wget -q -O /dev/null "http://$0/" || bad=$((bad + 1))
         n=$((n + 1)); done; echo "$n $bad" >/tmp/count) >/dev/null 2>&1 &' "$ip" </dev/null
     for _ in 1 2 3; do
         on_node 1 systemctl restart podium-agent
-        wait_until 15 connected 1
+        wait_until 30 connected 1
     done
     on_node 1 systemctl kill -s KILL podium-agent
-    wait_until 15 not connected 1
-    wait_until 15 connected 1
-    wait_until 15 kube exec client-1 -- touch /tmp/stop </dev/null
-    wait_until 15 kube exec client-1 -- test -s /tmp/count </dev/null
+    wait_until 30 not connected 1
+    wait_until 30 connected 1
+    wait_until 30 kube exec client-1 -- touch /tmp/stop </dev/null
+    wait_until 30 kube exec client-1 -- test -s /tmp/count </dev/null
     read -r n bad < <(kube exec client-1 -- cat /tmp/count </dev/null)
     echo "$n requests, $bad failed"
     [ "$bad" -eq 0 ] && [ "$n" -gt 10 ]
     say after
-    wait_until 10 heard after
+    wait_until 20 heard after
     # and it goes on following changes
     service again <<<'{selector: {app: web}, ports: [{port: 80}]}'
-    wait_until 15 in_place 1 again 80 2
+    wait_until 30 in_place 1 again 80 2
     run names client-1 "$(address_of again):80"
     [ "$output" = "web-1 web-2" ]
 }
@@ -284,20 +284,20 @@ connected() { # NODE
 @test "an endpoint that went while the agent was away: its connections end when it is back" {
     connect "$(address_of echo)" 9000 # echo-2 is the only one left
     say here
-    wait_until 10 heard here
+    wait_until 20 heard here
     on_node 1 systemctl stop podium-agent
     kube label pod echo-2 app- >/dev/null
     on_node 1 systemctl start podium-agent
-    wait_until 15 in_place 1 echo 9000 0
-    wait_until 15 say more
-    wait_until 10 ended
+    wait_until 30 in_place 1 echo 9000 0
+    wait_until 30 say more
+    wait_until 20 ended
     not heard more
 }
 
 @test "somebody empties nftables: the next change puts everything in place again" {
     on_node 2 nft flush ruleset
     service healing <<<'{selector: {app: web}, ports: [{port: 80}]}'
-    wait_until 15 in_place 2 healing 80 2
+    wait_until 30 in_place 2 healing 80 2
     run answers client-2 "$(address_of web):80"
     [ "$output" = "web-1 $(pod_ip client-2)"$'\n'"web-2 $(pod_ip client-2)" ]
     on_node 2 nft list chain inet podium postrouting | grep -q masquerade
@@ -305,5 +305,5 @@ connected() { # NODE
     ip=$(address_of healing)
     removed() { not on_node 2 sh -c "nft list map inet podium service_addresses | grep -q '$ip '"; }
     kube delete service healing >/dev/null
-    wait_until 15 removed
+    wait_until 30 removed
 }
