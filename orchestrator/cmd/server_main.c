@@ -129,6 +129,7 @@ static int start_link(struct server_process *p, struct error *err) {
         .service_cidr = p->options.service_cidr,
         .dns_address = dns,
         .heartbeat_usec = p->options.heartbeat_usec,
+        .certificate_sec = p->options.certificate_sec,
         .lease_seconds = (unsigned) (p->options.node_grace_usec / USEC_PER_SEC),
     };
 

@@ -30,6 +30,7 @@ static const char usage[] =
     "  --node-heartbeat SECONDS  how often agents report (default 10)\n"
     "  --node-grace SECONDS      silence after which a node counts as lost (default 40)\n"
     "  --eviction SECONDS        how long pods stay bound to a lost node (default 300)\n"
+    "  --certificate-lifetime S  seconds; renewed after two thirds (default 86400)\n"
     "  --workers N               HTTP threads (default: one per processor, at most 4)\n"
     "  --local-cluster           short node times: heartbeat 1 s, grace 4 s, eviction 1 s\n"
     "  --no-sync                 do not wait for the disk (benchmarks only: a power loss loses writes)\n"
@@ -51,6 +52,7 @@ enum {
     OPT_HEARTBEAT,
     OPT_GRACE,
     OPT_EVICTION,
+    OPT_CERTIFICATE,
     OPT_WORKERS,
     OPT_LOCAL,
     OPT_NO_SYNC,
@@ -73,6 +75,7 @@ static const struct option long_options[] = {
     {"node-heartbeat", required_argument, NULL, OPT_HEARTBEAT},
     {"node-grace", required_argument, NULL, OPT_GRACE},
     {"eviction", required_argument, NULL, OPT_EVICTION},
+    {"certificate-lifetime", required_argument, NULL, OPT_CERTIFICATE},
     {"workers", required_argument, NULL, OPT_WORKERS},
     {"local-cluster", no_argument, NULL, OPT_LOCAL},
     {"no-sync", no_argument, NULL, OPT_NO_SYNC},
@@ -112,6 +115,11 @@ static bool take_number(int c, struct server_options *o) {
         if (!number("--eviction", 0, 86400, &n))
             return false;
         o->eviction_seconds = (unsigned) n;
+        return true;
+    case OPT_CERTIFICATE:
+        if (!number("--certificate-lifetime", 10, 365ul * 86400, &n))
+            return false;
+        o->certificate_sec = n;
         return true;
     default:
         if (!number("--workers", 1, 64, &n))
@@ -295,6 +303,7 @@ int server_options_parse(int argc, char **argv, struct server_options *o) {
         .heartbeat_usec = 10 * USEC_PER_SEC,
         .node_grace_usec = 40 * USEC_PER_SEC,
         .eviction_seconds = 300,
+        .certificate_sec = 86400,
     };
     r = config_file_words("Server", long_options, argc, argv, &o->words, &err);
     if (r < 0) {

@@ -2,6 +2,7 @@
 #include "orchestrator/cmd/server_pki.h"
 
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "orchestrator/cmd/service_range.h"
 #include "orchestrator/local/kubeconfig.h"
@@ -14,12 +15,12 @@
 
 #define ADMIN_LIFETIME_SEC (7ull * 24 * 3600)
 #define SERVER_NAME        "server"
-#define RENEW_MIN_USEC     (60 * USEC_PER_SEC)
-#define RENEW_ACCURACY     (10 * USEC_PER_SEC)
+#define RENEW_AGAIN_USEC   (5 * USEC_PER_SEC) /* while it is due and was not done */
 
 struct server_pki {
     sd_event *loop;
-    sd_event_source *timer;
+    sd_event_source *timer, *clock;
+    uint64_t lifetime_sec;
     char *dir, *ca, *cert, *key, *account_key;
     char *kubeconfig, *url; /* the administrator's */
     char **dns, **ips;
@@ -68,8 +69,11 @@ static char *api_url(const struct server_options *o) {
 }
 
 static int ensure(struct server_pki *p, struct error *err) {
-    const struct pki_request request = {
-        .common_name = "podium-server", .dns_names = p->dns, .ip_addresses = p->ips, .server = true};
+    const struct pki_request request = {.common_name = "podium-server",
+                                        .dns_names = p->dns,
+                                        .ip_addresses = p->ips,
+                                        .server = true,
+                                        .lifetime_sec = p->lifetime_sec};
 
     return pki_ensure(p->dir, p->dir, SERVER_NAME, &request, err);
 }
@@ -96,11 +100,27 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
     return 0;
 }
 
+/* Somebody set the clock: what is due is due by the new one. */
+static int on_clock(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+    struct server_pki *p = userdata;
+
+    if (clock_jump_seen(fd))
+        (void) arm(p, pki_renew_in_sec(p->cert) * USEC_PER_SEC, NULL);
+    return 0;
+}
+
+static void watch_clock(struct server_pki *p) {
+    int fd = clock_jump_fd();
+
+    if (fd >= 0 && sd_event_add_io(p->loop, &p->clock, fd, EPOLLIN, on_clock, p) >= 0)
+        (void) sd_event_source_set_io_fd_own(p->clock, 1);
+}
+
 static int arm(struct server_pki *p, uint64_t usec, struct error *err) {
     sd_event_source_disable_unref(p->timer);
     p->timer = NULL;
-    int r = sd_event_add_time_relative(p->loop, &p->timer, CLOCK_MONOTONIC,
-                                       usec < RENEW_MIN_USEC ? RENEW_MIN_USEC : usec, RENEW_ACCURACY, on_timer, p);
+    int r = sd_event_add_time_relative(p->loop, &p->timer, CLOCK_MONOTONIC, usec ? usec : RENEW_AGAIN_USEC, usec / 10,
+                                       on_timer, p);
     return r < 0 ? error_set_errno(err, r, "cannot set a timer") : 0;
 }
 
@@ -111,6 +131,7 @@ int server_pki_new(sd_event *loop, const struct server_options *o, void (*renewe
     p->loop = loop;
     p->renewed = renewed;
     p->userdata = userdata;
+    p->lifetime_sec = o->certificate_sec;
     p->dir = path_join(o->data_dir, "pki");
     p->ca = path_join(p->dir, "ca.crt");
     p->cert = path_join(p->dir, SERVER_NAME ".crt");
@@ -128,6 +149,7 @@ int server_pki_new(sd_event *loop, const struct server_options *o, void (*renewe
         r = write_kubeconfig(p, err);
     if (r >= 0)
         r = arm(p, pki_renew_in_sec(p->cert) * USEC_PER_SEC, err);
+    watch_clock(p);
     if (r < 0) {
         server_pki_free(p);
         return r;
@@ -140,6 +162,7 @@ void server_pki_free(struct server_pki *p) {
     if (!p)
         return;
     sd_event_source_disable_unref(p->timer);
+    sd_event_source_disable_unref(p->clock);
     free(p->dir);
     free(p->ca);
     free(p->cert);

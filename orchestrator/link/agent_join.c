@@ -10,10 +10,9 @@
 #include "podium/base/log.h"
 #include "podium/base/path.h"
 
-#define CERT_NAME      "node"
-#define RENEW_MIN_USEC (60 * USEC_PER_SEC)
-#define RENEW_ACCURACY (10 * USEC_PER_SEC)
-#define HASH_PREFIX    "sha256:"
+#define CERT_NAME        "node"
+#define RENEW_AGAIN_USEC (5 * USEC_PER_SEC) /* while it is due and was not done */
+#define HASH_PREFIX      "sha256:"
 
 bool agent_join_is_unix(const struct agent_link *l) {
     return strncmp(l->server, "unix:", 5) == 0;
@@ -145,6 +144,12 @@ static int on_renewal(sd_event_source *s, uint64_t usec, void *userdata) {
     return 0;
 }
 
+int agent_join_on_clock(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+    if (clock_jump_seen(fd))
+        agent_join_plan_renewal(userdata);
+    return 0;
+}
+
 void agent_join_plan_renewal(struct agent_link *l) {
     _cleanup_free_ char *cert = path_join(l->cert_dir, CERT_NAME ".crt");
     uint64_t in = pki_renew_in_sec(cert) * USEC_PER_SEC;
@@ -153,6 +158,7 @@ void agent_join_plan_renewal(struct agent_link *l) {
         return;
     sd_event_source_disable_unref(l->renewal);
     l->renewal = NULL;
-    (void) sd_event_add_time_relative(l->loop, &l->renewal, CLOCK_MONOTONIC, in < RENEW_MIN_USEC ? RENEW_MIN_USEC : in,
-                                      RENEW_ACCURACY, on_renewal, l);
+    if (in == 0)
+        in = RENEW_AGAIN_USEC;
+    (void) sd_event_add_time_relative(l->loop, &l->renewal, CLOCK_MONOTONIC, in, in / 10, on_renewal, l);
 }

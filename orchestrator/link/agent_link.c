@@ -436,6 +436,9 @@ int agent_link_new(sd_event *loop, const struct agent_link_options *o, const str
         if (r < 0)
             return r;
     }
+    int clock = clock_jump_fd();
+    if (clock >= 0 && sd_event_add_io(loop, &l->clock, clock, EPOLLIN, agent_join_on_clock, l) >= 0)
+        (void) sd_event_source_set_io_fd_own(l->clock, 1);
     set_timer(l, 0, on_dial_timer);
     *ret = steal(&l);
     return 0;
@@ -447,6 +450,8 @@ void agent_link_free(struct agent_link *l) {
     sd_event_source_disable_unref(l->timer);
     sd_event_source_disable_unref(l->reset);
     sd_event_source_disable_unref(l->renewal);
+    sd_event_source_disable_unref(l->clock);
+    l->clock = NULL;
     l->timer = l->reset = l->renewal = NULL;
     drop(l);
     sd_bus_slot_unref(l->system_slot);

@@ -30,6 +30,7 @@ struct agent_link {
     sd_event_source *timer;   /* next dial, or next heartbeat */
     sd_event_source *reset;   /* deferred end of the connection: never inside one of its own messages */
     sd_event_source *renewal;
+    sd_event_source *clock; /* somebody set it */
 };
 
 /* agent_link.c: drops the connection soon and dials again. */
@@ -46,5 +47,7 @@ int agent_join_verify_server(struct agent_link *l, gnutls_session_t session, str
 int agent_join_start(struct agent_link *l, struct error *err) _must_check_;
 /* Arms the timer that renews the certificate. */
 void agent_join_plan_renewal(struct agent_link *l);
+/* The clock may have been set: the renewal is planned anew. */
+int agent_join_on_clock(sd_event_source *s, int fd, uint32_t revents, void *userdata);
 
 #endif

@@ -175,7 +175,8 @@ static int sign_join(const struct link_server *s, const char *node, const char *
     _cleanup_free_ char *ca_path = path_join(s->ca_dir, "ca.crt");
     _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
     char *groups[] = {(char *) NODE_GROUP, NULL};
-    const struct pki_request request = {.common_name = user, .organizations = groups, .client = true};
+    const struct pki_request request = {
+        .common_name = user, .organizations = groups, .client = true, .lifetime_sec = s->certificate_sec};
 
     int r = pki_csr_sign(s->ca_dir, csr, &request, cert, err);
     if (r >= 0)

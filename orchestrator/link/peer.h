@@ -26,6 +26,7 @@ struct link_server {
     gnutls_certificate_credentials_t credentials;
     gnutls_certificate_credentials_t old_credentials; /* of connections from before the last reload */
     int tcp_fd, unix_fd;
+    uint64_t certificate_sec;
     bool unix_inherited; /* the socket's file is systemd's */
     sd_event_source *tcp_source, *unix_source;
     sd_event_source *accept_again; /* after running out of descriptors */

@@ -216,6 +216,7 @@ int link_server_new(sd_event *loop, struct client *client, struct informer_set *
     s->dns = dns_of(o);
     s->unix_socket = o->unix_socket ? xstrdup(o->unix_socket) : NULL;
     s->heartbeat_usec = o->heartbeat_usec ? o->heartbeat_usec : HEARTBEAT_DEFAULT_USEC;
+    s->certificate_sec = o->certificate_sec;
     s->lease_seconds = o->lease_seconds ? o->lease_seconds : LEASE_DEFAULT_SECONDS;
     list_init(&s->peers);
     s->by_node = hashmap_new(NULL);

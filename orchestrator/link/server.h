@@ -37,6 +37,7 @@ struct link_server_options {
     const char *dns_domain;   /* NULL: "cluster.local" */
     uint64_t heartbeat_usec;  /* 0: 10 s */
     unsigned lease_seconds;   /* leaseDurationSeconds of node Leases; 0: 40 */
+    uint64_t certificate_sec; /* lifetime of nodes' certificates; 0: a day */
 };
 
 int link_server_new(sd_event *loop, struct client *client, struct informer_set *informers,

@@ -3,6 +3,7 @@
 #ifndef PODIUM_BASE_CLOCK_H
 #define PODIUM_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define USEC_PER_SEC  1000000ull
@@ -10,5 +11,10 @@
 
 uint64_t now_monotonic_usec(void);
 uint64_t now_realtime_usec(void);
+/* A descriptor that becomes readable when somebody sets the real-time clock: what was planned by it must be planned
+ * anew. The caller closes it; -errno. timerfd_create(2), TFD_TIMER_CANCEL_ON_SET. */
+int clock_jump_fd(void);
+/* Whether that happened; makes the descriptor wait for the next time. */
+bool clock_jump_seen(int fd);
 
 #endif
