@@ -7,7 +7,7 @@
  * function reads. Names the function does not claim go to the resolvers of a resolv.conf that is watched for changes;
  * a resolver that is this server itself is left out. Wire format by the C library's <arpa/nameser.h>.
  *
- * Why not libldns: its shared library brings OpenSSL's two (350 kB of memory for each process), and it allocates some
+ * Why not libldns: its shared library brings OpenSSL's two into each process, and it allocates some
  * ten times for each record; the C library's functions are in the process anyway and work in the caller's buffer.
  *
  * Invariants. Bounded: queries in flight to resolvers, TCP connections, bytes and queries per connection, cached
