@@ -248,10 +248,13 @@ static void set_timer(struct pod_probes *p, uint64_t next, uint64_t now) {
         return;
     }
     uint64_t accuracy = next < now + FINE_WITHIN_USEC ? ACCURACY_FINE_USEC : ACCURACY_USEC;
-    if (!p->timer &&
-        sd_event_add_time(p->pod->agent->loop, &p->timer, CLOCK_MONOTONIC, next, accuracy, on_timer, p) < 0) {
-        log_error("pod %s/%s: no timer for its probes", p->pod->namespace, p->pod->name);
-        return;
+    if (!p->timer) {
+        if (sd_event_add_time(p->pod->agent->loop, &p->timer, CLOCK_MONOTONIC, next, accuracy, on_timer, p) < 0) {
+            log_error("pod %s/%s: no timer for its probes", p->pod->namespace, p->pod->name);
+            return;
+        }
+        /* after answers: of many probes due at once a few are under way at a time, which needs less memory */
+        (void) sd_event_source_set_priority(p->timer, SD_EVENT_PRIORITY_NORMAL + 10);
     }
     (void) sd_event_source_set_time(p->timer, next);
     (void) sd_event_source_set_time_accuracy(p->timer, accuracy);
