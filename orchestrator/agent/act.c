@@ -110,17 +110,17 @@ static void act_start(struct agent_pod *pod) {
 static void act_ephemeral(struct agent_pod *pod) {
     _cleanup_free_ char *before = pod->problem.message ? xstrdup(pod->problem.message) : NULL;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    struct json *op = json_object();
+    bool changed;
 
     pod_problem_finish(&pod->problem);
-    int r = prepare_ephemeral(pod);
-    if (r == 0) {
+    int r = prepare_ephemeral(pod, &changed);
+    if (changed) {
+        struct json *op = json_object();
         json_set(&op, "op", json_string("reload"));
-        r = channel_send(pod->channel, steal(&op), NULL, 0, &err);
-        if (r < 0)
-            r = pod_problem_set(&pod->problem, "CreateContainerError", NULL, "%s", error_text(&err, r));
+        int told = channel_send(pod->channel, op, NULL, 0, &err);
+        if (told < 0)
+            r = pod_problem_set(&pod->problem, "CreateContainerError", NULL, "%s", error_text(&err, told));
     }
-    json_unref(op);
     if (r == 0) {
         pod->attempts = 0;
         pod->ephemeral_told = json_len(json_path(pod->desired, "spec", "ephemeralContainers"));

@@ -143,6 +143,9 @@ static void take_document(struct agent_pod *pod, const struct json *doc) {
     bool first = !pod->desired, was_deleting = pod->deleting;
     int64_t grace_before = pod->grace;
 
+    if (json_len(json_path(pod->desired, "spec", "ephemeralContainers")) !=
+        json_len(json_path(doc, "spec", "ephemeralContainers")))
+        pod->retry_at = 0; /* a new one does not wait for what earlier ones wait for */
     bool stale_volumes = first || agent_shown_metadata_differs(pod->desired, doc);
     json_unref(pod->desired);
     pod->desired = json_ref(doc);

@@ -200,32 +200,40 @@ bool ephemeral_due(const struct agent_pod *pod) {
     return false;
 }
 
-/* Adds what is missing; *ret_n: how many. */
-static int add_ephemeral(const struct build *b, struct json **doc, size_t *ret_n) {
+static int add_ephemeral(const struct build *b, const struct json *container, struct json **list) {
+    const struct json *target = json_get(container, "targetContainerName");
+    int r = pod_image_ensure(b->pod, container);
+
+    if (r < 0)
+        return b->pod->problem.reason ? r : images_awaited(b->pod);
+    r = add_container(b, container, list);
+    if (r == 0 && json_str_len(target) > 0)
+        json_set(json_edit_at(list, json_len(*list) - 1), "target", json_ref(target));
+    return r;
+}
+
+/* Adds what is missing and can be had, each for itself; *ret_n: how many. */
+static int add_all_ephemeral(const struct build *b, struct json **doc, size_t *ret_n) {
     const struct json *wanted = json_path(b->ctx->pod, "spec", "ephemeralContainers");
     struct json **list = json_edit(doc, "ephemeralContainers");
+    int failed = 0;
 
     *ret_n = 0;
     if (!*list)
         *list = json_array();
     for (size_t i = 0; i < json_len(wanted); i++) {
-        const struct json *container = json_at(wanted, i), *target = json_get(container, "targetContainerName");
-        if (names(*list, json_str_or(json_get(container, "name"), "")))
+        if (names(*list, json_str_or(json_get(json_at(wanted, i), "name"), "")))
             continue;
-        int r = pod_image_ensure(b->pod, container);
+        int r = add_ephemeral(b, json_at(wanted, i), list);
         if (r < 0)
-            return b->pod->problem.reason ? r : images_awaited(b->pod);
-        r = add_container(b, container, list);
-        if (r < 0)
-            return r;
-        if (json_str_len(target) > 0)
-            json_set(json_edit_at(list, json_len(*list) - 1), "target", json_ref(target));
-        *ret_n += 1;
+            failed = r;
+        else
+            *ret_n += 1;
     }
-    return 0;
+    return failed;
 }
 
-int prepare_ephemeral(struct agent_pod *pod) {
+int prepare_ephemeral(struct agent_pod *pod, bool *ret_changed) {
     _cleanup_free_ char *hostname = NULL;
     _cleanup_(volumes_finish) struct volume_set volumes = {0};
     _cleanup_(error_clear) struct error err = ERROR_INIT;
@@ -233,6 +241,7 @@ int prepare_ephemeral(struct agent_pod *pod) {
     struct pod_context ctx;
     size_t n = 0;
 
+    *ret_changed = false;
     if (!doc)
         return pod_problem_set(&pod->problem, "CreateContainerError", NULL, "the pod's specification is gone");
     agent_pod_context(pod, &ctx);
@@ -241,14 +250,15 @@ int prepare_ephemeral(struct agent_pod *pod) {
     if (r < 0)
         return r;
     const struct build b = {pod, &ctx, &volumes, hostname};
-    r = add_ephemeral(&b, &doc, &n);
-    if (r == 0 && n > 0) {
-        json_set(&doc, "imageIDs", json_ref(pod->image_ids));
-        r = write_spec(pod, doc, &err);
-        if (r < 0)
-            r = pod_problem_set(&pod->problem, "CreateContainerError", NULL, "%s", error_text(&err, r));
-    }
-    return r;
+    int failed = add_all_ephemeral(&b, &doc, &n);
+    if (n == 0)
+        return failed;
+    json_set(&doc, "imageIDs", json_ref(pod->image_ids));
+    r = write_spec(pod, doc, &err);
+    if (r < 0)
+        return pod_problem_set(&pod->problem, "CreateContainerError", NULL, "%s", error_text(&err, r));
+    *ret_changed = true;
+    return failed;
 }
 
 static int build(struct agent_pod *pod, const struct pod_context *ctx, const struct volume_set *volumes,

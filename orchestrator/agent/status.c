@@ -120,9 +120,12 @@ static struct json *state_value(const struct status_input *in, const struct json
     const struct json *image = json_get(in->waiting_images, name);
     if (image)
         return waiting(json_str_or(json_get(image, "reason"), ""), json_str(json_get(image, "message")));
-    if (in->waiting_reason && (!in->waiting_container || strcmp(in->waiting_container, name) == 0))
+    bool known = is(json_get(c, "state"), "waiting");
+    /* in a pod that runs, what is said of the pod is about containers that were added to it */
+    if (in->waiting_reason &&
+        (in->waiting_container ? strcmp(in->waiting_container, name) == 0 : !known || !in->running))
         return waiting(in->waiting_reason, in->waiting_message);
-    if (is(json_get(c, "state"), "waiting"))
+    if (known)
         return waiting(json_str_or(json_get(c, "reason"), pending_reason(in)), json_str(json_get(c, "message")));
     return waiting(pending_reason(in), NULL);
 }

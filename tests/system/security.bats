@@ -203,6 +203,27 @@ Y
     config_of rights plain .linux | jq -e '.maskedPaths | index("/proc/kcore")'
 }
 
+@test "procMount: Default masks, Unmasked does not" {
+    kube create -f - >/dev/null <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: proc}
+spec:
+  terminationGracePeriodSeconds: 1
+  securityContext: {runAsUser: 1000, runAsGroup: 1000, supplementalGroups: [4000], supplementalGroupsPolicy: Strict}
+  containers:
+  - {name: masked, image: "nginx:demo", imagePullPolicy: IfNotPresent, command: [sleep, "10000"], securityContext: {procMount: Default}}
+  - {name: open, image: "nginx:demo", imagePullPolicy: IfNotPresent, command: [sleep, "10000"], securityContext: {procMount: Unmasked}}
+Y
+    pod_ready proc
+    in_pod proc masked grep -q ' /proc/timer_list ' /proc/self/mountinfo
+    not in_pod proc open grep -q ' /proc/timer_list ' /proc/self/mountinfo
+    in_pod proc masked grep -q ' /proc/sys ' /proc/self/mountinfo
+    not in_pod proc open grep -q ' /proc/sys ' /proc/self/mountinfo
+    groups=$(in_pod proc masked busybox id -G)
+    [ "$groups" = "1000 4000" ]
+}
+
 @test "seccomp: RuntimeDefault, Unconfined, Localhost; exec is filtered, too" {
     [ "$(proc filters default Seccomp)" = 2 ]
     [ "$(proc filters default Seccomp self)" = 2 ]
@@ -295,6 +316,25 @@ Y
     kube debug rights --image=nowhere.invalid/none:1 --image-pull-policy=Never -c dbg -- true
     pod_wait rights '.status.ephemeralContainerStatuses[0].state.waiting.reason=ErrImageNeverPull'
     kube wait pod/rights --for=condition=Ready --timeout=5s
+}
+
+@test "kubectl debug -it: a shell beside the target, with a terminal and an end" {
+    mkfifo "$T/keys"
+    (exec script -qec "stty rows 33 cols 123; $KUBECTL --cache-dir=$T/kube-cache debug -it rights --image=nginx:demo \
+        --image-pull-policy=IfNotPresent --target=plain -c shell -- sh" /dev/null <"$T/keys" >"$T/shell.out" 2>&1 3>&-) &
+    shell=$!
+    exec 7>"$T/keys"
+    sized() {
+        echo 'busybox stty size; busybox ps -o args' >&7
+        sleep 0.2
+        grep -q "33 123" "$T/shell.out" && grep -q "sleep 10000" "$T/shell.out"
+    }
+    wait_until 20 sized
+    echo 'exit 7' >&7
+    pod_wait rights '.status.ephemeralContainerStatuses[1].state.terminated.exitCode=7'
+    wait $shell || true
+    exec 7>&-
+    grep -q "Session ended" "$T/shell.out"
 }
 
 @test "ephemeral containers can only be added" {
