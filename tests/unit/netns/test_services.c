@@ -500,6 +500,31 @@ static void removed_endpoints_end_connections(void) {
     netns_services_free(s.services);
 }
 
+/* Each kind of chain, for each protocol, is made and removed again. */
+static void every_kind(void) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP};
+    struct stage s = {0};
+
+    set_stage(&s);
+    for (unsigned i = 0; i < ARRAY_LEN(protocols) * 3 * 2 * 2 * 2; i++) {
+        bool by_port = i / 9 % 2, sticky = i / 18 % 2, here = i / 36 % 2;
+        struct netns_frontend f = frontend(&s, by_port ? NULL : VIP, 1000, PODS), less = f;
+        f.protocol = protocols[i % 3];
+        f.sources = (enum netns_sources)(i / 3 % 3);
+        f.affinity_seconds = sticky ? 60 : 0;
+        f.local = &s.endpoints[2];
+        f.n_local = here;
+        less = f;
+        less.n_endpoints = 1;
+        change(&s, "a", NULL, &f);
+        change(&s, "a", &f, &less);
+        change(&s, "a", &less, NULL);
+    }
+    CHECK(!netns_services_stale(s.services));
+    netns_services_free(s.services);
+}
+
 static void host_ports(void) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     struct stage s = {0};
@@ -568,6 +593,7 @@ NAMESPACED(outside_addresses_and_ports)
 NAMESPACED(affinity)
 NAMESPACED(restart_without_a_gap)
 NAMESPACED(removed_endpoints_end_connections)
+NAMESPACED(every_kind)
 NAMESPACED(host_ports)
 NAMESPACED(contested_address)
 
@@ -579,6 +605,7 @@ int main(void) {
         cmocka_unit_test(test_affinity),
         cmocka_unit_test(test_restart_without_a_gap),
         cmocka_unit_test(test_removed_endpoints_end_connections),
+        cmocka_unit_test(test_every_kind),
         cmocka_unit_test(test_host_ports),
         cmocka_unit_test(test_contested_address),
     };
