@@ -274,11 +274,17 @@ void sched_queue_back_off(struct sched_queue *q, const char *key, uint64_t now) 
     enter(q, p, PLACE_BACK_OFF, p->back_off_until);
 }
 
-/* The events each set of refusing plugins waits for. No plugin: there was no node at all. */
+/* What may happen to a node that the pod was never tried on, or which was refused for something new since then: any of
+ * it counts for every pod, whatever plugin refused it elsewhere. (A node comes in steps: it is added with a taint and
+ * without resources, and only the last step makes it fit.) */
+#define NODE_EVENTS                                                                                                    \
+    (EVENT_NODE_ADDED | EVENT_NODE_ALLOCATABLE | EVENT_NODE_LABELS | EVENT_NODE_TAINTS | EVENT_NODE_SCHEDULABLE)
+
+/* The events a pod waits for that was refused by these plugins (none: there was no node at all). */
 static unsigned awaited(unsigned plugins) {
     size_t n;
     const struct sched_plugin *const *all = sched_plugins(&n);
-    unsigned events = EVENT_NODE_ADDED;
+    unsigned events = NODE_EVENTS;
 
     for (size_t i = 0; i < n; i++)
         if (plugins & (1u << i))

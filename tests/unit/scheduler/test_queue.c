@@ -116,9 +116,7 @@ static void test_events_wake_only_whom_they_help(void **state) {
     assert_int_equal(sched_queue_event(q, EVENT_POD_GONE, node, now), 1);
     assert_pops(q, now, "small");
     assert_pops(q, now, NULL);
-    /* taints are nobody's trouble here */
-    assert_int_equal(sched_queue_event(q, EVENT_NODE_TAINTS, node, now), 0);
-    /* labels are picky's */
+    /* whatever changes a node may make it fit the picky one, which does */
     assert_int_equal(sched_queue_event(q, EVENT_NODE_LABELS, node, now), 1);
     assert_pops(q, now, "picky");
     /* room for the big one */

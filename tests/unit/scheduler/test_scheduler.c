@@ -183,6 +183,41 @@ static void test_first_node_wakes_all(void **state) {
     wait_bound(e, "a");
 }
 
+/* As nodes register: an empty object with a taint, then its resources, then the taint goes. */
+static void test_a_node_that_comes_in_steps_wakes_all(void **state) {
+    struct env *e = *state;
+
+    add_pod(e, "a", ASKS("1"));
+    add_pod(e, "b", ",'nodeSelector':{'zone':'x'}");
+    fake_settle(e->loop);
+    add_node(e, "other", "4", "");
+    fake_settle(e->loop);
+    assert_string_equal(node_of(e, "b"), "");
+    json_unref(fake_create(e->fake, "{'apiVersion':'v1','kind':'Node','metadata':{'name':'n','labels':{'zone':'x'}},"
+                                    "'spec':{'taints':[{'key':'node.kubernetes.io/not-ready','effect':'NoSchedule'}]},"
+                                    "'status':{}}"));
+    fake_settle(e->loop);
+    fake_merge(e->fake, e->nodes, "", "n", "{'status':{'allocatable':{'cpu':'4','memory':'8Gi','pods':'110'}}}");
+    fake_settle(e->loop);
+    fake_merge(e->fake, e->nodes, "", "n", "{'spec':{'taints':null}}");
+    fake_run_for(e->loop, 1200 * USEC_PER_MSEC); /* a back-off */
+    assert_string_not_equal(node_of(e, "a"), "");
+    assert_string_equal(node_of(e, "b"), "n");
+}
+
+/* The only node, in steps: nobody was refused by a plugin before it came. */
+static void test_the_first_node_comes_in_steps(void **state) {
+    struct env *e = *state;
+
+    add_pod(e, "a", ASKS("1"));
+    fake_settle(e->loop);
+    json_unref(fake_create(e->fake, "{'apiVersion':'v1','kind':'Node','metadata':{'name':'n'},'spec':{},'status':{}}"));
+    fake_settle(e->loop);
+    fake_merge(e->fake, e->nodes, "", "n", "{'status':{'allocatable':{'cpu':'4','memory':'8Gi','pods':'110'}}}");
+    fake_run_for(e->loop, 1200 * USEC_PER_MSEC);
+    assert_string_equal(node_of(e, "a"), "n");
+}
+
 static void test_pods_that_are_not_ours(void **state) {
     struct env *e = *state;
 
@@ -285,6 +320,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_deleted_pod_makes_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_finished_pod_makes_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_first_node_wakes_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_node_that_comes_in_steps_wakes_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_first_node_comes_in_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pods_that_are_not_ours, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_binding_gives_the_room_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pod_deleted_while_being_bound, setup, teardown),
