@@ -176,7 +176,7 @@ static struct plan_view view_of(const struct agent_pod *pod, uint64_t now) {
 
     return (struct plan_view){
         .units_known = agent->units_known,
-        .synced = pod->is_static ? pod->desired != NULL : agent->synced,
+        .synced = pod->is_static ? pod->desired || !pod->wanted : agent->synced,
         .wanted = pod->wanted,
         .deleting = pod->deleting,
         .final = pod->final,
