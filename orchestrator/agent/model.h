@@ -154,8 +154,8 @@ void act_read_state(struct agent_pod *pod);
 /* --- prepare.c --- */
 /* Everything on disk for the pod's unit: volumes, files, pod.json. -EAGAIN with pod->problem. */
 int prepare_pod(struct agent_pod *pod) _must_check_;
-/* Containers added to a running pod, into its pod.json; *ret_changed: there are new ones for the supervisor. -EAGAIN with
- * pod->problem when some cannot be had, others may have been. */
+/* Containers added to a running pod, into its pod.json; *ret_changed: there are new ones for the supervisor. -EAGAIN
+ * with pod->problem when some cannot be had, others may have been. */
 int prepare_ephemeral(struct agent_pod *pod, bool *ret_changed) _must_check_;
 bool ephemeral_due(const struct agent_pod *pod);
 

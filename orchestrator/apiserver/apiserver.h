@@ -55,17 +55,17 @@ struct apiserver_options {
     int port;                         /* 0: APISERVER_DEFAULT_PORT; -1: any free port (tests); -2: no TCP at all */
     const char *cert_file, *key_file; /* the server's certificate; needed with TCP */
     const char *client_ca_file;       /* authority of client certificates; needed with TCP */
-    int tcp_fd, unix_fd;     /* listening already (socket activation), taken over; 0: opened here */
+    int tcp_fd, unix_fd;              /* listening already (socket activation), taken over; 0: opened here */
     const char *unix_socket; /* path, made with mode 0600; peers of uid 0 (or our own) are system:masters; NULL: none */
     const struct api_token_authenticator *authenticators;
     size_t n_authenticators;
     const char *account_key_file; /* private key for tokens of service accounts; NULL: there are none */
     const char *account_issuer;   /* NULL: "https://kubernetes.default.svc.cluster.local" */
-    const char *service_cidr;    /* IPv4 range of ClusterIPs; NULL: "10.96.0.0/16" */
-    const char *version;         /* Podium's version for gitVersion "v1.32.0+podium-<version>"; NULL: "dev" */
-    unsigned worker_threads;     /* 0: number of processors, at most 4 */
-    unsigned toleration_seconds; /* how long new pods tolerate a lost node by default; 0: 300 */
-    unsigned bookmark_seconds;   /* interval of watch bookmarks; 0: 60 */
+    const char *service_cidr;     /* IPv4 range of ClusterIPs; NULL: "10.96.0.0/16" */
+    const char *version;          /* Podium's version for gitVersion "v1.32.0+podium-<version>"; NULL: "dev" */
+    unsigned worker_threads;      /* 0: number of processors, at most 4 */
+    unsigned toleration_seconds;  /* how long new pods tolerate a lost node by default; 0: 300 */
+    unsigned bookmark_seconds;    /* interval of watch bookmarks; 0: 60 */
 };
 
 /* Makes the server and writes the bootstrap objects (namespaces, cluster roles) that are missing. Blocks meanwhile. */

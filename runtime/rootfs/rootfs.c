@@ -62,8 +62,9 @@ int rootfs_build(const struct rootfs_params *params, struct rootfs *ret, struct 
 
     *ret = (struct rootfs){.params = params, .fd = -EBADF};
     (void) umask(0); /* modes of what is made below are meant as written */
-    if ((r = mounts_take_shared(ret, err)) < 0 || (r = isolate_mounts(params->spec, err)) < 0 || (r = attach_root(ret, err)) < 0 ||
-        (r = mounts_add(ret, err)) < 0 || (r = devices_add(ret, err)) < 0 || (r = masks_add(ret, err)) < 0)
+    if ((r = mounts_take_shared(ret, err)) < 0 || (r = isolate_mounts(params->spec, err)) < 0 ||
+        (r = attach_root(ret, err)) < 0 || (r = mounts_add(ret, err)) < 0 || (r = devices_add(ret, err)) < 0 ||
+        (r = masks_add(ret, err)) < 0)
         return r;
     return 0;
 }
