@@ -282,7 +282,7 @@ a_pod() { p get pods -l app=web -o jsonpath='{.items[0].metadata.name}'; }
 }
 
 @test "the manual names every verb and every flag" {
-    man=$(sed 's/\\-/-/g' manifests/man/podium.8)
+    man=$(sed 's/\\-/-/g' manifests/man/podium.1)
     for v in $(p help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p'); do
         case $v in up | down | server | agent | image | restore | node | help) continue ;; esac
         grep -q "^\.SS $v\$" <<<"$man" || { echo "$v is missing"; false; }

@@ -95,7 +95,7 @@ static void overview(void) {
     }
     columns_print(&c, "", 2, &out);
     fputs(strbuf_str(&out), stdout);
-    puts("\n`podium help VERB` or `podium VERB --help` tells more; so does podium(8).");
+    puts("\n`podium help VERB` or `podium VERB --help` tells more; so does podium(1).");
 }
 
 int cli_verb_help(struct cli *c) {
