@@ -12,6 +12,7 @@
 #include "podium/base/alloc.h"
 #include "podium/base/strbuf.h"
 
+#define OUTPUT_MAX      (8u * 1024u * 1024u)
 #define READS_PER_TURN  4               /* then others on the loop have their turn */
 #define COMPACT_BYTES   (256u * 1024u)  /* sent bytes at the front of the output before the rest is moved down */
 #define KEEP_ALLOCATION (1024u * 1024u) /* an emptied output buffer larger than this is given back */
@@ -96,11 +97,15 @@ size_t conduit_queued(const struct conduit *c) {
     return c->out.len - c->out_at;
 }
 
-static void watch(struct conduit *c) {
-    bool reads = c->draining || !c->paused || c->finishing;
+/* A client that does not read what it is told is not listened to either: answers to its pings would pile up here. */
+static bool reads(const struct conduit *c) {
+    return c->draining || c->finishing || (!c->paused && conduit_queued(c) < OUTPUT_MAX);
+}
 
-    (void) sd_event_source_set_io_events(c->io, (reads ? (uint32_t) EPOLLIN : (uint32_t) EPOLLRDHUP) |
-                                                    (conduit_queued(c) > 0 ? (uint32_t) EPOLLOUT : 0));
+static void watch(struct conduit *c) {
+    uint32_t in = reads(c) ? (uint32_t) EPOLLIN : (uint32_t) EPOLLRDHUP;
+
+    (void) sd_event_source_set_io_events(c->io, in | (conduit_queued(c) > 0 ? (uint32_t) EPOLLOUT : 0));
 }
 
 static int on_soon(sd_event_source *source, void *userdata) {
@@ -223,7 +228,7 @@ static void take_in(struct conduit *c, const char *p, size_t n) {
 static void read_some(struct conduit *c) {
     char buf[CONDUIT_READ_BYTES];
 
-    for (int i = 0; i < READS_PER_TURN && !c->broken && (!c->paused || c->finishing); i++) {
+    for (int i = 0; i < READS_PER_TURN && !c->broken && reads(c); i++) {
         ssize_t n = takeover_read(c->socket, buf, sizeof(buf));
         if (n == -EAGAIN)
             return;
@@ -238,7 +243,7 @@ static void read_some(struct conduit *c) {
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata) {
     struct conduit *c = userdata;
 
-    if (c->paused && !c->finishing && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))) {
+    if (!reads(c) && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))) {
         break_off(c); /* nothing is read at the moment, so nobody else would notice */
         return 0;
     }
