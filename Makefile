@@ -110,7 +110,7 @@ endif
 MAIN_cmd := orchestrator/cmd/podium_main.c
 MAIN_verbs := runtime/verbs/baton_main.c
 # controller and scheduler have one level of sub-folders, as have others that grow them
-srcs = $(if $(DIR_$(1)),$(filter-out $(MAIN_cmd) $(MAIN_verbs) %/gen/typegen.c,$(wildcard $(DIR_$(1))/*.c $(DIR_$(1))/*/*.c)))
+srcs = $(if $(DIR_$(1)),$(filter-out $(MAIN_cmd) $(MAIN_verbs) orchestrator/object/gen/%,$(wildcard $(DIR_$(1))/*.c $(DIR_$(1))/*/*.c)))
 
 define module_rules
 OBJS_$(1) := $(patsubst %.c,$(BUILD)/o/%.o,$(call srcs,$(1))) $(GEN_OBJS_$(1))
@@ -122,11 +122,12 @@ endef
 
 # generated sources: the type tables
 TABLES := $(wildcard orchestrator/object/tables/*.tsv)
-GEN_OBJS_object := $(if $(wildcard orchestrator/object/gen/typegen.c),$(BUILD)/o/gen/type_tables.o)
-$(BUILD)/bin/typegen: orchestrator/object/gen/typegen.c
+TYPEGEN := $(wildcard orchestrator/object/gen/*.c)
+GEN_OBJS_object := $(if $(TYPEGEN),$(BUILD)/o/gen/type_tables.o)
+$(BUILD)/bin/typegen: $(TYPEGEN) orchestrator/object/gen/typegen.h
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $@"
-	$(Q)$(HOSTCC) -std=gnu17 -O1 -g -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $<
+	$(Q)$(HOSTCC) -std=gnu17 -O1 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I. -o $@ $(TYPEGEN)
 $(BUILD)/gen/type_tables.c $(BUILD)/gen/type_ids.h &: $(BUILD)/bin/typegen $(TABLES)
 	@mkdir -p $(@D)
 	@echo "  GEN     $(BUILD)/gen/type_tables.c"
