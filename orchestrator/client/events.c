@@ -25,8 +25,11 @@
 /* One event that exists or is being created, by its whole identity. */
 struct known {
     char *ns, *name;
-    unsigned count;
+    unsigned count; /* as often as it happened, also when nobody was told */
     char first[TIMESTAMP_SIZE];
+    bool exists;       /* was created: now it is patched */
+    bool writing;      /* one write at a time: a patch must not overtake the creation */
+    struct json *next; /* what it became meanwhile */
 };
 
 /* Events of one object, type and reason: which messages came lately. */
@@ -55,8 +58,9 @@ struct write {
     struct event_recorder *rec;
     struct client_call *call;
     sd_event_source *retry;
+    char *key; /* of the known */
     struct json *event;
-    unsigned count; /* 1: create; else patch */
+    bool patch; /* else create */
     unsigned tries;
 };
 
@@ -66,6 +70,7 @@ static void known_free(void *p) {
     struct known *k = p;
     free(k->ns);
     free(k->name);
+    json_unref(k->next);
     free(k);
 }
 
@@ -98,6 +103,7 @@ static void write_free(struct write *w) {
     client_cancel(w->rec->client, w->call);
     sd_event_source_disable_unref(w->retry);
     json_unref(w->event);
+    free(w->key);
     free(w);
 }
 
@@ -122,6 +128,31 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata) {
     return 0;
 }
 
+static void write_event(struct event_recorder *rec, const char *key, struct known *k, struct json *event) {
+    struct write *w = xnew0(struct write);
+    w->rec = rec;
+    w->key = xstrdup(key);
+    w->event = event;
+    w->patch = k->exists;
+    k->writing = true;
+    list_append(&rec->writes, &w->link);
+    rec->n_writes++;
+    write_start(w);
+}
+
+/* The end of a write, good or not; what happened meanwhile is next. */
+static void write_ended(struct write *w, bool good) {
+    struct event_recorder *rec = w->rec;
+    struct known *k = hashmap_get(rec->known, w->key); /* NULL: forgotten */
+    if (k) {
+        k->exists = k->exists || good;
+        k->writing = false;
+        if (k->next)
+            write_event(rec, w->key, k, steal(&k->next));
+    }
+    write_free(w);
+}
+
 /* No answer or an overloaded server may pass; a namespace that is ending, or a refusal, does not. */
 static bool worth_retrying(const struct client_result *r) {
     return r->code == 0 || r->code == 429 || r->code >= 500;
@@ -130,16 +161,15 @@ static bool worth_retrying(const struct client_result *r) {
 static void on_written(void *userdata, const struct client_result *result) {
     struct write *w = userdata;
     w->call = NULL;
-    if (w->count > 1 && result->code == 404) { /* expired since: it starts as a new one */
-        w->count = 1;
-        json_set(&w->event, "count", json_int(1));
+    if (w->patch && result->code == 404) { /* expired since: it is made anew, and goes on counting */
+        w->patch = false;
         write_start(w);
         return;
     }
     if (client_ok(result) || !worth_retrying(result) || ++w->tries >= TRIES_MAX) {
         if (!client_ok(result))
             log_debug("event lost: %d %s", result->code, result->message ? result->message : "");
-        write_free(w);
+        write_ended(w, client_ok(result));
         return;
     }
     w->retry = sd_event_source_disable_unref(w->retry);
@@ -156,7 +186,7 @@ static void write_start(struct write *w) {
         .body = w->event,
     };
     _cleanup_json_ struct json *patch = NULL;
-    if (w->count > 1) {
+    if (w->patch) {
         patch = json_object();
         json_set(&patch, "count", json_ref(json_get(w->event, "count")));
         json_set(&patch, "lastTimestamp", json_ref(json_get(w->event, "lastTimestamp")));
@@ -181,6 +211,8 @@ static struct json *reference(const struct json *object) {
         if (v)
             json_set(&ref, from_meta[i], json_ref(v));
     }
+    if (json_get(object, "fieldPath"))
+        json_set(&ref, "fieldPath", json_ref(json_get(object, "fieldPath")));
     return ref;
 }
 
@@ -218,10 +250,7 @@ static bool too_many_messages(struct event_recorder *rec, const char *reason_key
 
 static struct known *remember(struct event_recorder *rec, const char *key, const struct json *object,
                               const char *now_text) {
-    struct known *k = hashmap_get(rec->known, key);
-    if (k)
-        return k;
-    k = xnew0(struct known);
+    struct known *k = xnew0(struct known);
     const char *ns = json_str_or(json_path(object, "metadata", "namespace"), "");
     k->ns = xstrdup(*ns ? ns : "default"); /* events of cluster-scoped objects live in "default" */
     k->name = xasprintf("%s.%016llx", json_str_or(json_path(object, "metadata", "name"), "unknown"),
@@ -285,18 +314,24 @@ static void record(struct event_recorder *rec, const struct json *object, const 
     bool joined = too_many_messages(rec, reason_key, message, now);
     _cleanup_free_ char *text = xasprintf("%s%s", joined ? "(combined from similar events): " : "", message);
     cut(text, MESSAGE_MAX);
-    _cleanup_free_ char *known_key = xasprintf("%s %s", reason_key, joined ? "(combined)" : message);
+    _cleanup_free_ char *known_key = xasprintf("%s %s %s", reason_key, json_str_or(json_get(object, "fieldPath"), ""),
+                                               joined ? "(combined)" : message);
+    struct known *k = hashmap_get(rec->known, known_key);
+    if (k)
+        k->count++;
     if (rec->n_writes >= CALLS_MAX || !take_token(rec, object_key, now))
         return;
-    struct known *k = remember(rec, known_key, object, now_text);
-    k->count++;
-    struct write *w = xnew0(struct write);
-    w->rec = rec;
-    w->count = k->count;
-    w->event = event_document(rec, k, object, type, reason, text, now_text);
-    list_append(&rec->writes, &w->link);
-    rec->n_writes++;
-    write_start(w);
+    if (!k) {
+        k = remember(rec, known_key, object, now_text);
+        k->count = 1;
+    }
+    struct json *event = event_document(rec, k, object, type, reason, text, now_text);
+    if (k->writing) {
+        json_unref(k->next);
+        k->next = event;
+    } else {
+        write_event(rec, known_key, k, event);
+    }
 }
 
 void event_record(struct event_recorder *rec, const struct json *object, const char *type, const char *reason,

@@ -3,10 +3,12 @@
  * Event recorder: core/v1 Events as `kubectl describe` shows them. Fire and forget: a failed write is tried again a few
  * times, then dropped. What keeps a looping component from filling the store, roughly as upstream's EventCorrelator
  * (client-go/tools/record/events_cache.go):
- *  - the same event again (object, type, reason, message) is a patch that raises `count` and `lastTimestamp`;
+ *  - the same event again (object and its part, type, reason, message) is a patch that raises `count` and
+ *    `lastTimestamp`; while a write is under way, what happens is gathered for the next one;
  *  - events of one object and reason whose messages differ are, after ten within ten minutes, joined into one event
  *    "(combined from similar events): …";
- *  - each object may cause 25 events at once and one more every five minutes; what exceeds is dropped.
+ *  - each object may cause 25 events at once and one more every five minutes; what exceeds is not written, but
+ *    counted: the next write tells.
  * One loop thread. At most 4096 objects are remembered; the cache starts anew beyond.
  */
 #ifndef PODIUM_CLIENT_EVENTS_H
@@ -24,7 +26,8 @@ struct event_recorder *event_recorder_new(sd_event *loop, struct client *client,
 /* Cancels what is under way. */
 void event_recorder_free(struct event_recorder *rec);
 DEFINE_CLEANUP(struct event_recorder *, event_recorder_free)
-/* object: a whole object with kind, apiVersion and metadata. type: EVENT_NORMAL or EVENT_WARNING. Messages are cut at
+/* object: a whole object with kind, apiVersion and metadata; a fieldPath ("spec.containers{web}") in it names the part
+ * that the event is about. type: EVENT_NORMAL or EVENT_WARNING. Messages are cut at
  * 1024 bytes, the API's limit. */
 void event_record(struct event_recorder *rec, const struct json *object, const char *type, const char *reason,
                   const char *fmt, ...) _printf_(5, 6);

@@ -49,6 +49,7 @@ struct informer {
     struct client *client;
     const struct resource *resource;
     char *ns, *label_selector, *field_selector;
+    struct json *(*keep)(const struct json *object);
     struct hashmap *entries; /* "ns/name" → entry */
     struct index **indexes;
     size_t n_indexes, cap_indexes;
@@ -162,7 +163,7 @@ static void store_put(struct informer *i, struct json *object) {
     }
     _cleanup_json_ struct json *old = e->object;
     /* A reference of its own: a handler may run the loop's other callbacks, which may replace the entry. */
-    _cleanup_json_ struct json *now = with_kind(i, object);
+    _cleanup_json_ struct json *now = i->keep ? i->keep(object) : with_kind(i, object);
     e->object = json_ref(now);
     entry_unindex(e);
     for (size_t k = 0; k < i->n_indexes; k++)
@@ -342,6 +343,7 @@ struct informer *informer_new(sd_event *loop, struct client *c, const struct inf
     i->ns = options->ns ? xstrdup(options->ns) : NULL;
     i->label_selector = options->label_selector ? xstrdup(options->label_selector) : NULL;
     i->field_selector = options->field_selector ? xstrdup(options->field_selector) : NULL;
+    i->keep = options->keep;
     i->entries = hashmap_new(entry_free);
     start_list(i);
     return i;

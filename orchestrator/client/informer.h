@@ -28,6 +28,9 @@ struct informer_options {
     const struct resource *resource;
     const char *ns; /* NULL: all */
     const char *label_selector, *field_selector;
+    /* What the copy keeps of an object, a new reference: for those who need little of something there is much of. Its
+     * metadata must keep namespace, name, uid and resourceVersion. NULL: all of it. */
+    struct json *(*keep)(const struct json *object);
 };
 struct informer *informer_new(sd_event *loop, struct client *c, const struct informer_options *options);
 void informer_free(struct informer *i);

@@ -152,6 +152,7 @@ static int start_loops_of_control(struct server_process *p, struct error *err) {
         return r;
     const struct controller_options controllers = {
         .node_monitor_grace = p->options.node_grace_usec,
+        .event_ttl = p->options.event_ttl_sec * USEC_PER_SEC,
         .pod_eviction_timeout = p->options.eviction_seconds ? p->options.eviction_seconds * USEC_PER_SEC : 1,
         .ca_pem = ca.data,
         .api_address = advertised,

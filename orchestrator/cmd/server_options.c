@@ -31,6 +31,7 @@ static const char usage[] =
     "  --node-grace SECONDS      silence after which a node counts as lost (default 40)\n"
     "  --eviction SECONDS        how long pods stay bound to a lost node (default 300)\n"
     "  --certificate-lifetime S  seconds; renewed after two thirds (default 86400)\n"
+    "  --event-ttl SECONDS       how long events are kept after they happened last (default 3600)\n"
     "  --workers N               HTTP threads (default: one per processor, at most 4)\n"
     "  --local-cluster           short node times: heartbeat 1 s, grace 4 s, eviction 1 s\n"
     "  --no-sync                 do not wait for the disk (benchmarks only: a power loss loses writes)\n"
@@ -53,6 +54,7 @@ enum {
     OPT_GRACE,
     OPT_EVICTION,
     OPT_CERTIFICATE,
+    OPT_EVENT_TTL,
     OPT_WORKERS,
     OPT_LOCAL,
     OPT_NO_SYNC,
@@ -76,6 +78,7 @@ static const struct option long_options[] = {
     {"node-grace", required_argument, NULL, OPT_GRACE},
     {"eviction", required_argument, NULL, OPT_EVICTION},
     {"certificate-lifetime", required_argument, NULL, OPT_CERTIFICATE},
+    {"event-ttl", required_argument, NULL, OPT_EVENT_TTL},
     {"workers", required_argument, NULL, OPT_WORKERS},
     {"local-cluster", no_argument, NULL, OPT_LOCAL},
     {"no-sync", no_argument, NULL, OPT_NO_SYNC},
@@ -120,6 +123,11 @@ static bool take_number(int c, struct server_options *o) {
         if (!number("--certificate-lifetime", 10, 365ul * 86400, &n))
             return false;
         o->certificate_sec = n;
+        return true;
+    case OPT_EVENT_TTL:
+        if (!number("--event-ttl", 1, 365ul * 86400, &n))
+            return false;
+        o->event_ttl_sec = n;
         return true;
     default:
         if (!number("--workers", 1, 64, &n))
@@ -304,6 +312,7 @@ int server_options_parse(int argc, char **argv, struct server_options *o) {
         .node_grace_usec = 40 * USEC_PER_SEC,
         .eviction_seconds = 300,
         .certificate_sec = 86400,
+        .event_ttl_sec = 3600,
     };
     r = config_file_words("Server", long_options, argc, argv, &o->words, &err);
     if (r < 0) {

@@ -20,6 +20,7 @@ struct server_options {
     uint64_t heartbeat_usec, node_grace_usec;
     unsigned eviction_seconds;
     uint64_t certificate_sec; /* lifetime of certificates but the authority's */
+    uint64_t event_ttl_sec;
     unsigned workers;
     bool no_sync; /* benchmarks only */
     char **words; /* the texts above point into them; strv_free() */

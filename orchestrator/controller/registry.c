@@ -7,6 +7,7 @@
 #include "orchestrator/controller/disruption/controller.h"
 #include "orchestrator/controller/endpoints/controller.h"
 #include "orchestrator/controller/endpointslice/controller.h"
+#include "orchestrator/controller/eventttl/controller.h"
 #include "orchestrator/controller/garbage/controller.h"
 #include "orchestrator/controller/namespace/controller.h"
 #include "orchestrator/controller/nodelifecycle/controller.h"
@@ -25,7 +26,7 @@ static const struct controller_ops *const registry[] = {
     &replication_controller, &deployment_controller,       &node_lifecycle_controller,
     &podgc_controller,       &garbage_controller,          &endpointslice_controller,
     &endpoints_controller,   &cluster_services_controller, &slicemirroring_controller,
-    &disruption_controller,  &tokensecret_controller,
+    &disruption_controller,  &tokensecret_controller,      &event_ttl_controller,
 };
 
 struct controllers {
@@ -41,6 +42,8 @@ static void fill_defaults(struct controller_options *o) {
         o->pod_eviction_timeout = 300 * USEC_PER_SEC;
     if (o->terminated_pods_max == 0)
         o->terminated_pods_max = 12500;
+    if (o->event_ttl == 0)
+        o->event_ttl = 3600 * USEC_PER_SEC;
 }
 
 static char *copy(const char *s) {

@@ -17,6 +17,7 @@ struct controller_options {
     uint64_t node_monitor_grace;   /* heartbeat older than this: the node is Unknown (40 s) */
     uint64_t pod_eviction_timeout; /* what a pod without tolerations of the two node taints gets (300 s) */
     unsigned terminated_pods_max;  /* finished pods kept before the oldest go (12500) */
+    uint64_t event_ttl;            /* events that did not happen again for this long are deleted (1 h) */
     const char *ca_pem;            /* text of kube-root-ca.crt; NULL: no such ConfigMaps are made */
     /* Where the API is reached, and its Service's and the DNS Service's addresses; NULL: the Service is not kept. */
     const char *api_address;

@@ -72,13 +72,40 @@ static void test_the_same_event_again_raises_its_count(void **state) {
     assert_int_equal(fake_requests(e->fake, CLIENT_CREATE, "events"), 1);
 }
 
-static void test_an_event_that_expired_is_made_anew(void **state) {
+static void test_an_event_that_expired_is_made_anew_and_goes_on_counting(void **state) {
     struct env *e = *state;
     event_record(e->rec, e->pod, EVENT_NORMAL, "Pulled", "image there");
-    _cleanup_free_ char *name = xstrdup(json_str(json_path(only_event(e, "team"), "metadata", "name")));
-    fake_remove(e->fake, fake_resource("events"), "team", name);
+    struct json *first = json_ref(only_event(e, "team"));
+    fake_remove(e->fake, fake_resource("events"), "team", json_str(json_path(first, "metadata", "name")));
     event_record(e->rec, e->pod, EVENT_NORMAL, "Pulled", "image there");
-    assert_int_equal(json_int_or(json_get(only_event(e, "team"), "count"), 0), 1);
+    const struct json *again = only_event(e, "team");
+    assert_int_equal(json_int_or(json_get(again, "count"), 0), 2);
+    assert_string_equal(json_str(json_get(again, "firstTimestamp")), json_str(json_get(first, "firstTimestamp")));
+    json_unref(first);
+}
+
+static void test_events_during_a_write_are_told_by_one_more(void **state) {
+    struct env *e = *state;
+    for (int i = 0; i < 10; i++)
+        event_record(e->rec, e->pod, EVENT_NORMAL, "Pulled", "image there");
+    assert_int_equal(json_int_or(json_get(only_event(e, "team"), "count"), 0), 10);
+    assert_int_equal(fake_requests(e->fake, CLIENT_CREATE, "events"), 1);
+    assert_int_equal(fake_requests(e->fake, CLIENT_PATCH, "events"), 1);
+}
+
+static void test_containers_of_a_pod_have_events_of_their_own(void **state) {
+    struct env *e = *state;
+    _cleanup_json_ struct json *a = json_ref(e->pod), *b = json_ref(e->pod);
+    size_t n;
+    json_set(&a, "fieldPath", json_string("spec.containers{a}"));
+    json_set(&b, "fieldPath", json_string("spec.containers{b}"));
+    event_record(e->rec, a, EVENT_NORMAL, "Pulled", "image there");
+    event_record(e->rec, b, EVENT_NORMAL, "Pulled", "image there");
+    fake_settle(e->loop);
+    _cleanup_free_ struct json **all = fake_all(e->fake, fake_resource("events"), "team", &n);
+    assert_int_equal(n, 2);
+    assert_string_equal(json_str(json_path(all[0], "involvedObject", "fieldPath")), "spec.containers{a}");
+    assert_string_equal(json_str(json_path(all[1], "involvedObject", "fieldPath")), "spec.containers{b}");
 }
 
 static void test_ever_new_messages_are_joined(void **state) {
@@ -134,7 +161,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(test_an_event_says_what_happened_to_whom),
         T(test_the_same_event_again_raises_its_count),
-        T(test_an_event_that_expired_is_made_anew),
+        T(test_an_event_that_expired_is_made_anew_and_goes_on_counting),
+        T(test_events_during_a_write_are_told_by_one_more),
+        T(test_containers_of_a_pod_have_events_of_their_own),
         T(test_ever_new_messages_are_joined),
         T(test_a_flood_of_one_object_is_cut_and_does_not_hurt_others),
         T(test_refused_events_are_dropped_without_a_fuss),

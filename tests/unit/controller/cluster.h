@@ -39,7 +39,9 @@ static _unused_ int cluster_setup(void **state) {
         .loop = c->loop,
         .client = fake_client(c->fake),
         .informers = informer_set_new(c->loop, fake_client(c->fake)),
-        .options = {40 * USEC_PER_SEC, 300 * USEC_PER_SEC, 12500, NULL},
+        .options = {.node_monitor_grace = 40 * USEC_PER_SEC,
+                    .pod_eviction_timeout = 300 * USEC_PER_SEC,
+                    .terminated_pods_max = 12500},
     };
     *state = c;
     return 0;
