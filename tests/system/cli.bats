@@ -292,3 +292,15 @@ a_pod() { p get pods -l app=web -o jsonpath='{.items[0].metadata.name}'; }
         done
     done
 }
+
+@test "completion in bash: verbs, flags, kinds, and names as the cluster has them" {
+    complete() { # WORDS…: what is offered for the last one
+        PATH=$(dirname "$PODIUM"):$PATH bash -c 'source "$0/manifests/completion/podium.bash"; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _podium; echo "${COMPREPLY[*]}"' "$BATS_TEST_DIRNAME/../.." "$@"
+    }
+    [ "$(complete podium rol)" = rollout ]
+    [[ "$(complete podium get --sel)" == --selector ]]
+    [[ " $(complete podium get depl) " == *" deployments "* ]]
+    p create configmap completed --from-literal=a=1
+    [ "$(complete podium describe configmaps compl)" = completed ]
+    p delete configmap completed
+}
