@@ -3,12 +3,10 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/inotify.h>
 
 #include "orchestrator/agent/dns/node_dns.h"
-#include "orchestrator/agent/images/pod_images.h"
 #include "orchestrator/agent/images/pulls.h"
 #include "orchestrator/agent/images/upkeep.h"
 #include "orchestrator/agent/disk_usage.h"
@@ -21,139 +19,14 @@
 #include "orchestrator/agent/services/datapath.h"
 #include "orchestrator/agent/services/health.h"
 #include "orchestrator/agent/services/table.h"
-#include "orchestrator/agent/status.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/log.h"
 #include "podium/base/path.h"
-#include "podium/base/utf8.h"
-#include "podium/runtime.h"
 
 #define STEPS_MAX 8 /* actions for one pod before others get their turn */
 
-/* --- pods --- */
-
-struct agent_pod *agent_pod_new(struct agent *agent, const char *uid, const char *namespace, const char *name) {
-    struct agent_pod *pod = xnew0(struct agent_pod);
-
-    pod->agent = agent;
-    pod->uid = xstrdup(uid);
-    pod->namespace = xstrdup(namespace);
-    pod->name = xstrdup(name);
-    pod->unit = unit_pod_name(namespace, name, uid);
-    pod->run_dir = xasprintf("%s/pods/%s", agent->run_dir, uid);
-    pod->state_dir = xasprintf("%s/pods/%s", agent->state_dir, uid);
-    pod->grace = POD_GRACE_DEFAULT;
-    pod->netns_fd = -1;
-    pod->start_time = now_realtime_usec();
-    list_init(&pod->work);
-    list_init(&pod->execs);
-    list_init(&pod->last_words_read);
-    hashmap_put(agent->pods, uid, pod);
-    hashmap_put(agent->by_unit, pod->unit, pod);
-    return pod;
-}
-
-static void pod_free(void *p) {
-    struct agent_pod *pod = p;
-
-    agent_exec_abandon(pod, "the pod is gone");
-    agent_probes_free(pod->probes);
-    last_words_forget(pod);
-    json_unref(pod->last_words);
-    list_remove(&pod->work);
-    channel_close(pod->channel);
-    closep(&pod->netns_fd);
-    sd_event_source_disable_unref(pod->timer);
-    pod_problem_finish(&pod->problem);
-    pod_images_forget(pod);
-    tokens_free(pod->tokens);
-    json_unref(pod->desired);
-    json_unref(pod->state);
-    json_unref(pod->image_ids);
-    json_unref(pod->probe_docs);
-    json_unref(pod->health);
-    json_unref(pod->status);
-    free(pod->refused_reason);
-    free(pod->refused_message);
-    free(pod->uid);
-    free(pod->namespace);
-    free(pod->name);
-    free(pod->unit);
-    free(pod->run_dir);
-    free(pod->state_dir);
-    free(pod);
-}
-
-void agent_pod_drop(struct agent_pod *pod) {
-    _cleanup_free_ char *uid = xstrdup(pod->uid);
-
-    (void) hashmap_remove(pod->agent->by_unit, pod->unit);
-    (void) hashmap_remove(pod->agent->pods, uid);
-}
-
-void agent_pod_context(const struct agent_pod *pod, struct pod_context *ret) {
-    const struct agent *agent = pod->agent;
-
-    *ret = (struct pod_context){
-        .pod = pod->desired,
-        .node_name = agent->node_name,
-        .host_ip = agent->node_address,
-        .pod_ip = pod->ip,
-        .run_dir = pod->run_dir,
-        .state_dir = pod->state_dir,
-        .seccomp_dir = "/var/lib/kubelet/seccomp",
-        .network = agent->network,
-        .objects = agent->objects,
-        .tokens = pod->tokens,
-        .services = agent->service_table,
-        .node_cpu_milli = agent->cpu_milli,
-        .node_memory = agent->memory,
-        .capability_bounds = agent->capability_bounds,
-    };
-}
-
-/* The list of the spec that names the container. */
-static const char *list_of(const struct agent_pod *pod, const char *container) {
-    static const char *const lists[] = {"initContainers", "ephemeralContainers"};
-
-    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
-        const struct json *list = json_path(pod->desired, "spec", lists[l]);
-        for (size_t i = 0; i < json_len(list); i++)
-            if (strcmp(json_str_or(json_get(json_at(list, i), "name"), ""), container) == 0)
-                return lists[l];
-    }
-    return "containers";
-}
-
-void agent_event(struct agent_pod *pod, const char *container, const char *type, const char *reason, const char *fmt,
-                 ...) {
-    const struct agent *agent = pod->agent;
-    _cleanup_json_ struct json *involved = NULL;
-    va_list ap;
-
-    va_start(ap, fmt);
-    _cleanup_free_ char *raw = xvasprintf(fmt, ap);
-    va_end(ap);
-    _cleanup_free_ char *message = utf8_valid_text(raw, strlen(raw)); /* it may quote what a program wrote */
-    log_debug("pod %s/%s: %s: %s", pod->namespace, pod->name, reason, message);
-    if (!agent->callbacks || !agent->callbacks->event)
-        return;
-    json_set(&involved, "kind", json_string("Pod"));
-    json_set(&involved, "apiVersion", json_string("v1"));
-    json_set(&involved, "namespace", json_string(pod->namespace));
-    json_set(&involved, "name", json_string(pod->name));
-    json_set(&involved, "uid", json_string(mirror_told_uid(pod) ? mirror_told_uid(pod) : pod->uid));
-    if (json_path(pod->desired, "metadata", "resourceVersion"))
-        json_set(&involved, "resourceVersion", json_ref(json_path(pod->desired, "metadata", "resourceVersion")));
-    if (container)
-        json_set(&involved, "fieldPath", json_stringf("spec.%s{%s}", list_of(pod, container), container));
-    agent->callbacks->event(agent->userdata, involved, type, reason, message);
-}
-
 /* --- the queue --- */
-
-static int on_defer(sd_event_source *source, void *userdata);
 
 static void wake(struct agent *agent) {
     (void) sd_event_source_set_enabled(agent->defer, SD_EVENT_ONESHOT);
@@ -228,22 +101,6 @@ static void set_timer(struct agent_pod *pod, uint64_t now) {
     (void) sd_event_source_set_enabled(pod->timer, SD_EVENT_ONESHOT);
 }
 
-void agent_pod_refuse(struct agent_pod *pod, const char *reason, const char *message) {
-    if (pod->refused_reason)
-        return;
-    pod->refused_reason = xstrdup(reason);
-    pod->refused_message = xstrdup(message);
-    agent_event(pod, NULL, strcmp(reason, "DeadlineExceeded") == 0 ? "Normal" : "Warning", reason, "%s", message);
-}
-
-void agent_pod_reject(struct agent_pod *pod, const char *reason, const char *message) {
-    if (pod->refused_reason)
-        return;
-    pod->refused_reason = xstrdup(reason);
-    pod->refused_message = xasprintf("Pod was rejected: %s", message);
-    agent_event(pod, NULL, "Warning", reason, "%s", message);
-}
-
 static void check_deadline(struct agent_pod *pod, uint64_t now) {
     int64_t seconds = json_int_or(json_path(pod->desired, "spec", "activeDeadlineSeconds"), 0);
 
@@ -304,125 +161,6 @@ void agent_mark_all(struct agent *agent) {
     while (hashmap_next(agent->pods, &it))
         agent_pod_mark(it.value);
 }
-
-/* --- units --- */
-
-void agent_pod_unit_gone(struct agent_pod *pod) {
-    if (!pod->unit_exists)
-        return;
-    pod->unit_exists = pod->stop_pending = false;
-    pod->stop_deadline = pod->network_at = 0;
-    pod->ephemeral_told = 0;
-    channel_close(pod->channel);
-    pod->channel = NULL;
-    pod->connected = false;
-    agent_exec_abandon(pod, "the pod ended");
-    agent_probes_abandon(pod);
-    agent_logs_pod_changed(pod);
-    act_read_state(pod);
-    pod->final = status_is_final(pod->desired, pod->state);
-    if (!pod->final && pod->desired && !pod->deleting && pod->wanted && !pod->refused_reason && !pod->stop_told) {
-        const char *error = json_str(json_get(pod->state, "error"));
-        agent_event(pod, NULL, "Warning", error ? "FailedCreatePodSandBox" : "SandboxChanged", "%s",
-                    error ? error : "Pod's unit ended, it will be started again.");
-        pod->retry_at =
-            pod->attempts > 0 ? now_monotonic_usec() + (USEC_PER_SEC << (pod->attempts < 8 ? pod->attempts : 8)) : 0;
-        pod->attempts++;
-    }
-    pod->stop_told = false;
-    agent_pod_mark(pod);
-}
-
-static void unit_seen(struct agent_pod *pod, enum unit_state state) {
-    /* the supervisor says it is ready once its control socket listens: now, not at the next retry */
-    if (state == UNIT_ACTIVE && (!pod->unit_exists || pod->unit_state != UNIT_ACTIVE) && !pod->connected)
-        pod->connect_at = 0;
-    pod->unit_state = state;
-    if (state == UNIT_INACTIVE || state == UNIT_FAILED) {
-        agent_pod_unit_gone(pod);
-        return;
-    }
-    pod->unit_exists = true;
-    agent_pod_mark(pod);
-}
-
-static void on_started(void *userdata, const char *name, int result, const char *text) {
-    struct agent *agent = userdata;
-    struct agent_pod *pod = hashmap_get(agent->by_unit, name);
-
-    if (!pod)
-        return;
-    pod->start_pending = false;
-    if (result == 0) {
-        pod_problem_finish(&pod->problem);
-        unit_seen(pod, UNIT_ACTIVE);
-        return;
-    }
-    if (result == -EEXIST) { /* a leftover of the same name: away with it, then again */
-        pod->stop_pending = unit_stop(agent->units, name, NULL) == 0;
-    } else {
-        act_read_state(pod);
-        const char *error = json_str_or(json_get(pod->state, "error"), text ? text : strerror(-result));
-        (void) pod_problem_set(&pod->problem, "FailedCreatePodSandBox", NULL, "Failed to create pod sandbox: %s",
-                               error);
-        agent_event(pod, NULL, "Warning", "FailedCreatePodSandBox", "%s", pod->problem.message);
-        pod->unit_exists = false;
-    }
-    pod->retry_at = now_monotonic_usec() + (USEC_PER_SEC << (pod->attempts < 8 ? pod->attempts : 8));
-    pod->attempts++;
-    agent_pod_mark(pod);
-}
-
-static void on_stopped(void *userdata, const char *name, int result, const char *text) {
-    struct agent_pod *pod = hashmap_get(((struct agent *) userdata)->by_unit, name);
-
-    if (!pod)
-        return;
-    pod->stop_pending = false;
-    if (result == 0)
-        agent_pod_unit_gone(pod);
-    else
-        log_warning("cannot stop %s: %s", name, text ? text : strerror(-result));
-    agent_pod_mark(pod);
-}
-
-static void on_unit_changed(void *userdata, const char *name, enum unit_state state) {
-    struct agent_pod *pod = hashmap_get(((struct agent *) userdata)->by_unit, name);
-
-    if (pod)
-        unit_seen(pod, state);
-}
-
-static void on_unit_removed(void *userdata, const char *name) {
-    on_unit_changed(userdata, name, UNIT_INACTIVE);
-}
-
-static void on_listed(void *userdata, const char *const *names, const enum unit_state *states, size_t n, int result,
-                      const char *text) {
-    struct agent *agent = userdata;
-
-    if (result < 0) {
-        log_error("cannot list the pods' units: %s", text ? text : strerror(-result));
-        (void) sd_event_source_set_time_relative(agent->retake, USEC_PER_SEC);
-        (void) sd_event_source_set_enabled(agent->retake, SD_EVENT_ONESHOT);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        struct agent_pod *pod = hashmap_get(agent->by_unit, names[i]);
-        if (pod) {
-            unit_seen(pod, states[i]);
-        } else { /* its folder is gone: nobody can ever talk to it again */
-            log_warning("%s belongs to no pod known here: stopping it", names[i]);
-            if (unit_stop(agent->units, names[i], NULL) < 0)
-                log_warning("cannot stop %s", names[i]);
-        }
-    }
-    agent->units_known = true;
-    agent_mark_all(agent);
-}
-
-static const struct unit_callbacks unit_callbacks = {on_started, on_stopped, on_unit_changed, on_unit_removed,
-                                                     on_listed};
 
 /* --- images --- */
 
@@ -532,7 +270,7 @@ static int open_parts(struct agent *agent, const struct agent_options *options, 
         r = sd_event_source_set_enabled(agent->defer, SD_EVENT_OFF);
     if (r < 0)
         return error_set_errno(err, r, "cannot use the event loop");
-    unit_manager_set_callbacks(agent->units, &unit_callbacks, agent);
+    agent_follow_units(agent);
     return takeup_begin(agent, err);
 }
 
@@ -540,7 +278,7 @@ int agent_new(sd_event *loop, const struct agent_options *options, struct agent 
     _cleanup_(agent_freep) struct agent *agent = xnew0(struct agent);
 
     agent->loop = sd_event_ref(loop);
-    agent->pods = hashmap_new(pod_free);
+    agent->pods = hashmap_new(agent_pod_free);
     agent->by_unit = hashmap_new(NULL);
     agent->objects = hashmap_new((void (*)(void *)) json_unref);
     agent->service_table = service_table_new(loop);

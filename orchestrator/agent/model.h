@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The agent's state, shared by its parts: agent.c (inputs, queue, unit events), act.c (actions), takeup.c (after a
- * restart), network.c, node_status.c, logs.c, exec.c. Nobody outside this folder includes it.
+ * The agent's state, shared by its parts: agent.c (life, queue), inputs.c and refresh.c (what the control plane says),
+ * pod.c, pod_units.c (what systemd says), act.c and prepare.c (actions), takeup.c (after a restart), records.c (on
+ * disk), static_pods.c, network.c, node_status.c, logs.c, exec.c, forward.c, and those of the sub-folders. Nobody
+ * outside this folder includes it.
  */
 #ifndef PODIUM_AGENT_MODEL_H
 #define PODIUM_AGENT_MODEL_H
@@ -121,17 +123,26 @@ struct agent {
 void agent_pod_mark(struct agent_pod *pod); /* something changed: look at it soon */
 void agent_mark_all(struct agent *agent);
 void agent_node_changed(struct agent *agent);
+
+/* --- pod.c --- */
+/* A pod with its places; desired may be NULL. */
+struct agent_pod *agent_pod_new(struct agent *agent, const char *uid, const char *namespace, const char *name);
+void agent_pod_drop(struct agent_pod *pod); /* out of the tables, freed */
+void agent_pod_free(void *pod);             /* of agent->pods only; others: agent_pod_drop() */
 /* Never again on this node; the pod's phase becomes Failed. The first reason stays. */
 void agent_pod_refuse(struct agent_pod *pod, const char *reason, const char *message);
 /* The same for a pod that is not admitted: worded as the kubelet does. */
 void agent_pod_reject(struct agent_pod *pod, const char *reason, const char *message);
-/* A pod with its places; desired may be NULL. */
-struct agent_pod *agent_pod_new(struct agent *agent, const char *uid, const char *namespace, const char *name);
-void agent_pod_drop(struct agent_pod *pod); /* out of the tables, freed */
-void agent_pod_unit_gone(struct agent_pod *pod);
+/* Tells an event about the pod, or, container not NULL, about that container of it. type: "Normal" or "Warning". */
 void agent_event(struct agent_pod *pod, const char *container, const char *type, const char *reason, const char *fmt,
                  ...) _printf_(5, 6);
+/* What the pod's documents are made from; all of it borrowed. */
 void agent_pod_context(const struct agent_pod *pod, struct pod_context *ret);
+
+/* --- pod_units.c --- */
+void agent_follow_units(struct agent *agent); /* from now on what units do marks pods */
+/* The pod's unit has ended, or has never been: reads the final state; to be started again where that is wanted. */
+void agent_pod_unit_gone(struct agent_pod *pod);
 
 /* --- inputs.c --- */
 /* Gives back what is held for pods that are no longer known: folders, image pins, addresses, links. */
