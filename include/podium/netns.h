@@ -150,8 +150,8 @@ struct netns_firewall {
 
 /* Makes the chains of table inet podium: what comes from pod_cidr and leaves for anything outside cluster_cidrs (and
  * pod_cidr) is masqueraded; forwarding from and to the bridge is accepted. One nftables transaction: all or nothing,
- * no gap; only the chains and sets made here are replaced, so services (verdict maps keyed by address, protocol and
- * port, to come) in the same table stay. Note: an accept here does not overrule a drop in somebody else's table. */
+ * no gap; only the chains and sets made here are replaced, so the services (netns_services.h)
+ * in the same table stay. Note: an accept here does not overrule a drop in somebody else's table. */
 int netns_firewall_ensure(const struct netns_firewall *firewall, struct error *err) _must_check_;
 /* Removes the table; absent is success. */
 int netns_firewall_remove(struct error *err) _must_check_;

@@ -28,14 +28,14 @@
  *   uid, namespace, name         strings
  *   hostname                     string; domainname optional. Not set with hostNetwork (the UTS name stays the host's)
  *   hostNetwork, hostIPC, hostPID, shareProcessNamespace   booleans. With shareProcessNamespace a small init process
- *                                holds the PID namespace all containers join
+ *                                holds the PID namespace all containers join; it counts for nothing with hostPID
  *   sysctls                      object name → value ("net.ipv4.ip_unprivileged_port_start": "0"), set in the sandbox
  *   restartPolicy                "Always" | "OnFailure" | "Never"
  *   terminationGracePeriodSeconds   integer, default 30
- *   tmpfs                        array of {path, size (bytes, optional), mode (optional, default 0777), gid
- * (optional)}: mounted in the pod's mount namespace before any container starts (emptyDir with medium Memory)
- *   sharedMounts                 array of {source, path}: a host folder bound to path (made in DIR by the
- * supervisor) such that mounts go both ways; containers bind from path with option "rshared"
+ *   tmpfs                        array of {path, size, mode, gid}, the last three optional (bytes; 0777): mounted in
+ *                                the pod's mount namespace before any container starts (emptyDir with medium Memory)
+ *   sharedMounts                 array of {source, path}: a host folder bound to path (made in DIR by the supervisor)
+ *                                such that mounts go both ways; containers bind from path with option "rshared"
  *   initContainers, containers   arrays of containers
  *   ephemeralContainers          optional array of containers that run once, when they are there at the start or come
  *                                later ("reload"); target: name of the container whose PID namespace they share
@@ -45,18 +45,21 @@
  *    at every start, never leaving the source whatever links are in it; a folder is made when nothing is there, with
  *    the mode of the source)
  *   name                         DNS label; identifier in the journal and name of its sub-cgroup
- *   config                       a full OCI runtime configuration. root.path, if relative, is made in DIR; network,
- * ipc, uts namespaces must not be listed (they are the pod's); cgroupsPath is ignored seccompDefault boolean: fill in
- * baton's default seccomp profile for the container's capabilities rootfs                       {lower: [folders,
- * topmost first], upper, work}. upper and work are emptied before each start: a restarted container begins anew
+ *   config                       a full OCI runtime configuration. root.path, if relative, is made in DIR; network, ipc
+ *                                and uts namespaces must not be listed (they are the pod's); cgroupsPath is ignored
+ *   seccompDefault               boolean: where config has no seccomp profile, baton's default one for the container's
+ *                                capabilities
+ *   rootfs                       {lower: [folders, topmost first], upper, work}. upper and work are emptied before each
+ *                                start: a restarted container begins anew
  *   restartPolicy                "Always" in initContainers: a sidecar. Absent elsewhere
  *   stopSignal                   signal number, default 15
  *   postStart, preStop           optional {exec: [args]}, {sleepSeconds: n} or {http: true}: the agent is asked to run
- * it (event "hook"). preStop is part of the grace; when it leaves less than two seconds of it, or nothing, the program
- * still has two seconds from the stop signal to SIGKILL startupProbe                 boolean: not started before the
- * agent says so (op "started") terminationMessageFile       optional path on the host: made anew (empty, 0666) before
- * each run, its first bytes (at most 4096, and 12288 shared by all containers) become the message of the termination
- *
+ *                                it (event "hook"). preStop is part of the grace; when it leaves less than two seconds
+ *                                of it, or nothing, the program still has two seconds from the stop signal to SIGKILL
+ *   startupProbe                 boolean: not started before the agent says so (op "started")
+ *   terminationMessageFile       optional path on the host: made anew (empty, 0666) before each run, its first bytes
+ *                                (at most 4096, and 12288 shared by all containers) become the message of the
+ *                                termination
  *   stdin, stdinOnce             booleans: the container has an input that peers write to by "attach". With
  *                                process.terminal of the OCI configuration the supervisor keeps the terminal's master
  *
@@ -99,7 +102,7 @@
  *     restartCount               integer
  *     retryAt                    CrashLoopBackOff only: when the next start is due
  *     last                       the previous termination: {containerID, run, exitCode, signal, reason, message,
- * startedAt, finishedAt}; absent before the first restart
+ *                                startedAt, finishedAt}; absent before the first restart
  *
  * --- control socket: one JSON object a message, at most POD_MESSAGE_MAX bytes ---
  *

@@ -149,10 +149,9 @@ int agent_exec_open(struct agent *agent, const struct agent_exec_options *option
                     const struct agent_exec_callbacks *callbacks, void *userdata, struct agent_exec **ret,
                     struct error *err) _must_check_;
 /* The same for the container's own process: args is not looked at, tty neither (the container's own setting counts).
- * exit() comes when the container ends, with its exit code; or with 0 a second after the input was
- * ended by agent_exec_write_end(), when that does not end the container's input (stdinOnce does, but not with a
- * terminal); or with
- * an error for a peer that does not take the output. Closing detaches, the container goes on. stderr is apart from
+ * exit() comes when the container ends, with its exit code; or with 0 a second after the input was ended by
+ * agent_exec_write_end(), when that does not end the container's input (stdinOnce does, but not with a terminal); or
+ * with an error for a peer that does not take the output. Closing detaches, the container goes on. stderr is apart from
  * stdout only for containers with stdin and without tty. */
 int agent_attach_open(struct agent *agent, const struct agent_exec_options *options,
                       const struct agent_exec_callbacks *callbacks, void *userdata, struct agent_exec **ret,

@@ -4,7 +4,7 @@
  * on one host). The agent dials out; no port is open on nodes. Documents travel as JSON text.
  *
  * org.podium.Node1 at /org/podium/node, served by the agent (on the link, and on the node's system bus for busctl and
- * scripts, where only root may call):
+ * scripts, where only root may command; ListPods and the properties are for anyone):
  *   SyncBegin() SyncEnd()                        a full resync: what is not named in between goes
  *   ApplyPod(s pod)  RemovePod(s uid)            desired pods
  *   ApplyObject(s object)  RemoveObject(s kind, s namespace, s name)    ConfigMaps and Secrets they refer to;
@@ -19,9 +19,12 @@
  * org.podium.Server1 at /org/podium/server, served by the control plane on each link:
  *   Join(s token, s node, s csr) → s certificate, s authority     the only call open without a certificate
  *   Register(s node, s status, s labels) → t heartbeat_usec       once per connection; replaces an older connection
- *   Heartbeat()                                  both sides hang up when nothing came in LINK_HEARTBEATS_MISSED
- * intervals NodeStatus(s status) PodStatus(s namespace, s name, s uid, s status)  PodFinished(s namespace, s name, s
- * uid) Event(s involved, s type, s reason, s message)
+ *   Heartbeat()                                  once an interval, both ways; a side hangs up when nothing came in
+ *                                                LINK_HEARTBEATS_MISSED of them
+ *   NodeStatus(s status)
+ *   PodStatus(s namespace, s name, s uid, s status)
+ *   PodFinished(s namespace, s name, s uid)
+ *   Event(s involved, s type, s reason, s message)
  *   MirrorPod(s pod)                             keep a pod that shows a static pod of the node
  *   RequestToken(s namespace, s name, s uid, s audience, x seconds) → s token, s expires (RFC 3339)
  *                                                for a volume of a pod bound to the node; audience "": the API's

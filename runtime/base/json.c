@@ -234,6 +234,14 @@ struct json *json_get(const struct json *v, const char *key) {
     return i == UINT32_MAX ? NULL : v->u.object.members[i].value;
 }
 
+const char *json_get_str(const struct json *v, const char *key) {
+    return json_str_or(json_get(v, key), "");
+}
+
+bool json_get_is(const struct json *v, const char *key, const char *text) {
+    return strcmp(json_get_str(v, key), text) == 0;
+}
+
 const char *json_key_at(const struct json *v, size_t i) {
     return json_is_object(v) && i < v->u.object.n ? v->u.object.members[i].key->text : NULL;
 }

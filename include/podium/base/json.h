@@ -69,6 +69,9 @@ bool json_bool_or(const struct json *v, bool otherwise);
 size_t json_len(const struct json *v);
 struct json *json_at(const struct json *array, size_t i);          /* NULL when out of range or no array */
 struct json *json_get(const struct json *object, const char *key); /* NULL when absent or no object */
+/* A member that is a text, "" when absent or of another type; whether it is this text. */
+const char *json_get_str(const struct json *object, const char *key);
+bool json_get_is(const struct json *object, const char *key, const char *text);
 const char *json_key_at(const struct json *object, size_t i);
 struct json *json_key_value_at(const struct json *object, size_t i); /* the key as a string value */
 struct json *json_value_at(const struct json *object, size_t i);

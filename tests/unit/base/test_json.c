@@ -124,6 +124,17 @@ static void large_objects_find_and_delete(void **state) {
     assert_int_equal(json_int_or(json_get(v, "key-5"), 0), 5);
 }
 
+static void members_are_asked_for_as_text(void **state) {
+    _cleanup_json_ struct json *v = parse("{\"a\":\"x\",\"n\":1}");
+
+    assert_string_equal(json_get_str(v, "a"), "x");
+    assert_string_equal(json_get_str(v, "n"), "");
+    assert_string_equal(json_get_str(NULL, "a"), "");
+    assert_true(json_get_is(v, "a", "x"));
+    assert_false(json_get_is(v, "a", "xy"));
+    assert_false(json_get_is(v, "n", "1"));
+}
+
 static void equality_ignores_order_and_number_form(void **state) {
     _cleanup_json_ struct json *a = parse("{\"a\":1,\"b\":[1,{\"x\":\"y\"}]}");
     _cleanup_json_ struct json *b = parse("{\"b\":[1.0,{\"x\":\"y\"}],\"a\":1}");
@@ -165,6 +176,7 @@ int main(void) {
         cmocka_unit_test(duplicates_are_reported_with_path),
         cmocka_unit_test(writing_never_changes_other_holders),
         cmocka_unit_test(large_objects_find_and_delete),
+        cmocka_unit_test(members_are_asked_for_as_text),
         cmocka_unit_test(equality_ignores_order_and_number_form),
         cmocka_unit_test(positions_point_at_values),
         cmocka_unit_test(measuring_stops_exponential_sharing),
