@@ -57,7 +57,8 @@ static int start_loop(struct server_process *p, struct error *err) {
 
 static int start_store(struct server_process *p, struct error *err) {
     _cleanup_free_ char *path = path_join(p->options.data_dir, "store");
-    const struct store_options o = {.path = path, .no_sync = p->options.no_sync};
+    _cleanup_free_ char *key = path_join(server_pki_dir(p->pki), "store.key");
+    const struct store_options o = {.path = path, .no_sync = p->options.no_sync, .key_file = key};
 
     return store_open_lmdb(&o, &p->store, err);
 }

@@ -73,6 +73,8 @@ struct store_options {
     size_t map_bytes;       /* LMDB map size, 0: 8 GiB (sparse) */
     unsigned window_events; /* per resource; 0: WATCH_WINDOW_EVENTS */
     bool no_sync;           /* tests and benchmarks only */
+    const char
+        *key_file; /* encrypts Secrets at rest, made when absent (sealed_backend.h); NULL: nothing is encrypted */
 };
 
 /* Creates the folder (mode 0700) and data.mdb in it (0600) where absent. -EBUSY: another process has it open. -EBADMSG:

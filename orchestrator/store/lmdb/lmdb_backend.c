@@ -405,11 +405,3 @@ int lmdb_backend_open(const struct store_options *options, struct store_backend 
     *ret = &b->base;
     return 0;
 }
-
-int store_open_lmdb(const struct store_options *options, struct store **ret, struct error *err) {
-    struct store_backend *b = NULL;
-
-    *ret = NULL;
-    int r = lmdb_backend_open(options, &b, err);
-    return r < 0 ? r : store_open_backend(b, options, ret, err);
-}
