@@ -19,6 +19,7 @@
 struct waiter {
     const struct local_cluster *cluster;
     sd_event *loop;
+    sd_event_source *run_dir;
     int run_dir_fd; /* sockets are reached through it: their paths may be longer than sun_path */
     struct client *client;
     struct informer *nodes, *leases;
@@ -164,7 +165,8 @@ static int run(struct waiter *w, const struct local_tools *t, uint64_t timeout_u
     int r = watch_nodes_alive(w, t);
     if (r < 0)
         return r;
-    r = sd_event_add_inotify(w->loop, NULL, dir, IN_CREATE | IN_MOVED_TO, on_run_dir, w);
+    /* held: a loop whose inotify source floats is never freed by systemd 252 */
+    r = sd_event_add_inotify(w->loop, &w->run_dir, dir, IN_CREATE | IN_MOVED_TO, on_run_dir, w);
     if (r < 0)
         return error_set_errno(w->err, r, "cannot watch %s", dir);
     r = sd_event_add_time_relative(w->loop, NULL, CLOCK_MONOTONIC, timeout_usec, 0, on_timeout, w);
@@ -199,6 +201,7 @@ int local_await_ready(const struct local_cluster *c, const struct local_tools *t
     informer_free(w.leases);
     if (w.client)
         client_free(w.client);
+    sd_event_source_disable_unref(w.run_dir);
     sd_event_unref(w.loop);
     hashmap_free(w.ready);
     closep(&w.run_dir_fd);

@@ -51,9 +51,33 @@ cluster_setup() { # NODES
 
 cluster_teardown() {
     [ -n "${DIR:-}" ] || return 0
-    if [ -e "$DIR" ]; then "$BIN/podium" down --name "$CLUSTER" --dir "$DIR" 3>&- >&2 || return 1; fi
+    local reports=0
+    if [ -e "$DIR" ]; then
+        no_sanitizer_reports || reports=1
+        "$BIN/podium" down --name "$CLUSTER" --dir "$DIR" 3>&- >&2 || return 1
+    fi
     [ ! -e "$T/host.before" ] || host_unchanged "$T/host.before"
+    return $reports
 }
+
+# In a sanitizer build: what the programs on the nodes were found to do wrong is in the journals. The programs are
+# stopped first, since leaks are told at their end.
+no_sanitizer_reports() {
+    grep -q 'lib[at]san\.so' "$BIN/podium" || return 0
+    local n found=0
+    for n in 1 2 3; do
+        [ -d "$DIR/nodes/podium-$n" ] || continue
+        on_node $n systemctl stop podium-server podium-agent 'podium-pod-*' || true
+        on_node $n journalctl --no-pager -q -o short-monotonic >"$T/journal" || continue
+        if grep -qE "$SANITIZER_REPORT" "$T/journal"; then
+            echo "sanitizer reports on node $n:"
+            grep -E -A 40 "$SANITIZER_REPORT" "$T/journal" | head -n 400
+            found=1
+        fi
+    done >&2
+    return $found
+}
+SANITIZER_REPORT='ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:'
 
 # When a test fails: what the cluster looked like. Call it from teardown().
 cluster_report() {

@@ -23,7 +23,11 @@ deployment() { # NAME REPLICAS [YAML of spec, indented by two]
     } | kube apply -f - >/dev/null
 }
 get() { kube get "$1" -o jsonpath="{$2}"; } # KIND/NAME .path
-sets() { kube get rs -l "app=$1" --sort-by=.metadata.creationTimestamp -o jsonpath="{range .items[*]}{.metadata.annotations.deployment\.kubernetes\.io/revision}:{.spec.replicas} {end}"; }
+# REVISION:REPLICAS of each set, oldest first (two sets of one second have no order by time)
+sets() {
+    kube get rs -l "app=$1" -o jsonpath='{range .items[*]}{.metadata.annotations.deployment\.kubernetes\.io/revision}:{.spec.replicas}{"\n"}{end}' |
+        sort -t: -k1n | tr '\n' ' '
+}
 gone() { kube delete deployment "$@" --cascade=foreground --timeout=30s >/dev/null; }
 
 @test "set image rolls out; status waits; history, undo, undo to a revision" {
