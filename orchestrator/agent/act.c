@@ -151,25 +151,22 @@ static const struct json *state_of(const struct json *state, const char *name) {
     return NULL;
 }
 
-static const char *text_of(const struct json *o, const char *member) {
-    return json_str_or(json_get(o, member), "");
-}
-
 /* Events of what changed between two states of a container. */
 static void tell_container_events(struct agent_pod *pod, const struct json *before, const struct json *now) {
-    const char *name = text_of(now, "name"), *state = text_of(now, "state"), *reason = text_of(now, "reason");
-    bool new_run = strcmp(text_of(before, "containerID"), text_of(now, "containerID")) != 0;
+    const char *name = json_get_str(now, "name"), *state = json_get_str(now, "state"),
+               *reason = json_get_str(now, "reason");
+    bool new_run = strcmp(json_get_str(before, "containerID"), json_get_str(now, "containerID")) != 0;
 
     if (new_run && strcmp(state, "running") == 0) {
         agent_event(pod, name, "Normal", "Created", "Created container: %s", name);
         agent_event(pod, name, "Normal", "Started", "Started container %s", name);
     }
     const struct json *ended = strcmp(state, "terminated") == 0 ? now : json_get(now, "last");
-    if (new_run && strcmp(text_of(ended, "containerID"), text_of(now, "containerID")) == 0 &&
-        strcmp(text_of(ended, "reason"), "StartError") == 0)
-        agent_event(pod, name, "Warning", "Failed", "Error: %s", text_of(ended, "message"));
+    if (new_run && strcmp(json_get_str(ended, "containerID"), json_get_str(now, "containerID")) == 0 &&
+        strcmp(json_get_str(ended, "reason"), "StartError") == 0)
+        agent_event(pod, name, "Warning", "Failed", "Error: %s", json_get_str(ended, "message"));
     if (strcmp(reason, "CrashLoopBackOff") == 0 &&
-        (strcmp(text_of(before, "reason"), reason) != 0 ||
+        (strcmp(json_get_str(before, "reason"), reason) != 0 ||
          json_int_or(json_get(before, "retryAt"), 0) != json_int_or(json_get(now, "retryAt"), 0)))
         agent_event(pod, name, "Warning", "BackOff", "Back-off restarting failed container %s in pod %s_%s(%s)", name,
                     pod->name, pod->namespace, pod->uid);
@@ -180,7 +177,7 @@ static void on_state(void *userdata, const struct json *state) {
     const struct json *list = json_get(state, "containers");
 
     for (size_t i = 0; i < json_len(list) && (pod->connected || pod->fresh_state); i++)
-        tell_container_events(pod, state_of(pod->state, text_of(json_at(list, i), "name")), json_at(list, i));
+        tell_container_events(pod, state_of(pod->state, json_get_str(json_at(list, i), "name")), json_at(list, i));
     json_unref(pod->state);
     pod->state = json_ref(state);
     pod->connected = true;
@@ -249,9 +246,9 @@ static void tell_killing(struct agent_pod *pod) {
     const struct json *list = json_get(pod->state, "containers");
 
     for (size_t i = 0; i < json_len(list); i++)
-        if (strcmp(text_of(json_at(list, i), "state"), "running") == 0)
-            agent_event(pod, text_of(json_at(list, i), "name"), "Normal", "Killing", "Stopping container %s",
-                        text_of(json_at(list, i), "name"));
+        if (strcmp(json_get_str(json_at(list, i), "state"), "running") == 0)
+            agent_event(pod, json_get_str(json_at(list, i), "name"), "Normal", "Killing", "Stopping container %s",
+                        json_get_str(json_at(list, i), "name"));
 }
 
 static void act_tell_stop(struct agent_pod *pod) {
@@ -374,7 +371,7 @@ void act_read_state(struct agent_pod *pod) {
 
     if (json_parse_file(path, CONFIG_JSON_BYTES_MAX, &state, NULL) < 0)
         return;
-    if (json_get(state, "uid") && strcmp(text_of(state, "uid"), pod->uid) != 0)
+    if (json_get(state, "uid") && strcmp(json_get_str(state, "uid"), pod->uid) != 0)
         return;
     json_unref(pod->state);
     pod->state = steal(&state);

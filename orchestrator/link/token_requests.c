@@ -19,10 +19,6 @@ static void request_free(struct token_request *t) {
     free(t);
 }
 
-static const char *text(const struct json *o, const char *member) {
-    return json_str_or(json_get(o, member), "");
-}
-
 /* Whether one of the pod's volumes asks for a token for this audience ("": the API's). */
 static bool pod_asks_for(const struct json *pod, const char *audience) {
     const struct json *volumes = json_path(pod, "spec", "volumes");
@@ -31,7 +27,7 @@ static bool pod_asks_for(const struct json *pod, const char *audience) {
         const struct json *sources = json_path(json_at(volumes, i), "projected", "sources");
         for (size_t k = 0; k < json_len(sources); k++) {
             const struct json *token = json_get(json_at(sources, k), "serviceAccountToken");
-            if (token && strcmp(text(token, "audience"), audience) == 0)
+            if (token && strcmp(json_get_str(token, "audience"), audience) == 0)
                 return true;
         }
     }
@@ -60,7 +56,8 @@ static void on_done(void *userdata, const struct client_result *result) {
     const struct json *status = json_get(result->object, "status");
 
     if (client_ok(result))
-        (void) sd_bus_reply_method_return(t->call, "ss", text(status, "token"), text(status, "expirationTimestamp"));
+        (void) sd_bus_reply_method_return(t->call, "ss", json_get_str(status, "token"),
+                                          json_get_str(status, "expirationTimestamp"));
     else
         (void) sd_bus_reply_method_errorf(t->call, SD_BUS_ERROR_FAILED, "%s", result->message);
     request_free(t);
@@ -74,8 +71,8 @@ int token_request_handle(struct link_peer *p, sd_bus_message *call, sd_bus_error
     if (r < 0)
         return r;
     const struct json *pod = informer_get(p->server->pods, ns, name);
-    if (!pod || strcmp(text(json_get(pod, "metadata"), "uid"), uid) != 0 ||
-        strcmp(text(json_get(pod, "spec"), "nodeName"), p->node) != 0)
+    if (!pod || strcmp(json_get_str(json_get(pod, "metadata"), "uid"), uid) != 0 ||
+        strcmp(json_get_str(json_get(pod, "spec"), "nodeName"), p->node) != 0)
         return sd_bus_error_setf(e, SD_BUS_ERROR_ACCESS_DENIED, "pod %s/%s is not bound to this node", ns, name);
     if (!pod_asks_for(pod, audience))
         return sd_bus_error_setf(e, SD_BUS_ERROR_ACCESS_DENIED, "pod %s/%s asks for no token for audience \"%s\"", ns,
@@ -86,7 +83,7 @@ int token_request_handle(struct link_peer *p, sd_bus_message *call, sd_bus_error
         .resource = resource_by_plural("", "v1", "serviceaccounts"),
         .subresource = "token",
         .ns = ns,
-        .name = text(json_get(pod, "spec"), "serviceAccountName"),
+        .name = json_get_str(json_get(pod, "spec"), "serviceAccountName"),
         .body = body,
         .field_manager = "podium-agent",
     };

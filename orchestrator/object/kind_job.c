@@ -11,14 +11,10 @@
 
 static const struct place spec_place = {.name = "spec"};
 
-static bool is(const struct json *object, const char *key, const char *value) {
-    return strcmp(json_str_or(json_get(object, key), ""), value) == 0;
-}
-
 static void check_exit_codes(struct field_errors *e, const struct place *at, const struct json *codes) {
     struct place values = place_in(at, "values");
     const struct json *list = json_get(codes, "values");
-    bool in = is(codes, "operator", "In");
+    bool in = json_get_is(codes, "operator", "In");
     check_required_text(e, at, codes, "operator");
     if (!json_len(list))
         complain_invalid(e, &values, list, "at least one value is required");
@@ -40,7 +36,7 @@ static void check_failure_policy(struct field_errors *e, const struct place *spe
     const struct json *policy = json_get(object, "podFailurePolicy"), *list = json_get(policy, "rules");
     if (json_is_null(policy))
         return;
-    if (!is(json_path(object, "template", "spec"), "restartPolicy", "Never"))
+    if (!json_get_is(json_path(object, "template", "spec"), "restartPolicy", "Never"))
         complain_invalid(e, &restart, json_path(object, "template", "spec", "restartPolicy"),
                          "only \"Never\" is supported when podFailurePolicy is specified");
     if (json_len(list) > RULES_MAX)
@@ -50,7 +46,7 @@ static void check_failure_policy(struct field_errors *e, const struct place *spe
         struct place one = place_at(&rules, i), exit = place_in(&one, "onExitCodes"), action = place_in(&one, "action");
         bool conditions = json_len(json_get(rule, "onPodConditions")) > 0;
         check_required_text(e, &one, rule, "action");
-        if (is(rule, "action", "FailIndex") && json_is_null(json_get(object, "backoffLimitPerIndex")))
+        if (json_get_is(rule, "action", "FailIndex") && json_is_null(json_get(object, "backoffLimitPerIndex")))
             complain_invalid(e, &action, json_get(rule, "action"), "requires the backoffLimitPerIndex to be set");
         if (!json_is_null(codes) && conditions)
             complain_invalid(e, &one, rule, "specifying both OnExitCodes and OnPodConditions is not supported");
@@ -64,7 +60,7 @@ static void check_failure_policy(struct field_errors *e, const struct place *spe
 static void check_indexes(struct field_errors *e, const struct place *at, const struct json *spec) {
     struct place completions = place_in(at, "completions"), parallelism = place_in(at, "parallelism");
     struct place success = place_in(at, "successPolicy");
-    bool indexed = is(spec, "completionMode", "Indexed");
+    bool indexed = json_get_is(spec, "completionMode", "Indexed");
     static const char *const only_indexed[] = {"backoffLimitPerIndex", "maxFailedIndexes"};
     if (indexed && json_is_null(json_get(spec, "completions")))
         complain_required(e, &completions, "when completion mode is Indexed");
@@ -128,7 +124,7 @@ void rules_job_update(struct field_errors *e, const struct json *object, const s
         struct place at = place_in(&spec_place, fixed[i]);
         check_immutable(e, &at, json_get(spec, fixed[i]), json_get(before, fixed[i]));
     }
-    bool elastic = is(spec, "completionMode", "Indexed") &&
+    bool elastic = json_get_is(spec, "completionMode", "Indexed") &&
                    json_equal(json_get(spec, "completions"), json_get(spec, "parallelism"));
     if (!elastic)
         check_immutable(e, &completions, json_get(spec, "completions"), json_get(before, "completions"));

@@ -10,17 +10,13 @@
 
 static const struct place spec_place = {.name = "spec"};
 
-static bool is(const struct json *object, const char *key, const char *value) {
-    return strcmp(json_str_or(json_get(object, key), ""), value) == 0;
-}
-
 static void check_dns(struct field_errors *e, const struct place *at, const struct json *spec) {
     struct place config = place_in(at, "dnsConfig"), servers = place_in(&config, "nameservers");
     struct place searches = place_in(&config, "searches"), options = place_in(&config, "options");
     const struct json *dns = json_get(spec, "dnsConfig"), *list = json_get(dns, "nameservers");
-    if (is(spec, "dnsPolicy", "None") && json_is_null(dns))
+    if (json_get_is(spec, "dnsPolicy", "None") && json_is_null(dns))
         complain_required(e, &config, "must provide `dnsConfig` when `dnsPolicy` is None");
-    else if (is(spec, "dnsPolicy", "None") && !json_len(list))
+    else if (json_get_is(spec, "dnsPolicy", "None") && !json_len(list))
         complain_required(e, &servers, "must provide at least one DNS nameserver when `dnsPolicy` is None");
     if (json_len(list) > 3)
         complain_invalid(e, &servers, list, "must not have more than 3 nameservers");
@@ -249,7 +245,7 @@ void rules_pod_create(struct field_errors *e, const struct json *object) {
 
 static const struct json *by_name(const struct json *list, const char *name) {
     for (size_t i = 0; i < json_len(list); i++)
-        if (is(json_at(list, i), "name", name))
+        if (json_get_is(json_at(list, i), "name", name))
             return json_at(list, i);
     return NULL;
 }

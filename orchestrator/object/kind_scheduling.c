@@ -5,26 +5,22 @@
 #include "orchestrator/object/kind_rules.h"
 #include "podium/base/alloc.h"
 
-static bool is(const struct json *object, const char *key, const char *value) {
-    return strcmp(json_str_or(json_get(object, key), ""), value) == 0;
-}
-
 static void check_tolerations(struct field_errors *e, const struct place *at, const struct json *list) {
     struct place place = place_in(at, "tolerations");
     for (size_t i = 0; i < json_len(list); i++) {
         const struct json *t = json_at(list, i);
         struct place one = place_at(&place, i), operator= place_in(&one, "operator"), effect = place_in(&one, "effect");
         check_member_name(e, &one, t, "key", false, name_form_qualified);
-        if (is(t, "key", "") && !is(t, "operator", "Exists"))
+        if (json_get_is(t, "key", "") && !json_get_is(t, "operator", "Exists"))
             complain_invalid_text(
                 e, &operator, json_str_or(json_get(t, "operator"), ""),
                 "operator must be Exists when `key` is empty, which means \"match all values and all keys\"");
-        if (!json_is_null(json_get(t, "tolerationSeconds")) && !is(t, "effect", "NoExecute"))
+        if (!json_is_null(json_get(t, "tolerationSeconds")) && !json_get_is(t, "effect", "NoExecute"))
             complain_invalid_text(e, &effect, json_str_or(json_get(t, "effect"), ""),
                                   "effect must be 'NoExecute' when `tolerationSeconds` is set");
-        if (is(t, "operator", "Exists") && !is(t, "value", ""))
+        if (json_get_is(t, "operator", "Exists") && !json_get_is(t, "value", ""))
             complain_invalid(e, &operator, t, "value must be empty when `operator` is 'Exists'");
-        else if (!is(t, "operator", "Exists")) {
+        else if (!json_get_is(t, "operator", "Exists")) {
             struct place value = place_in(&one, "value");
             check_name(e, &value, json_str_or(json_get(t, "value"), ""), name_form_label_value);
         }
@@ -34,11 +30,12 @@ static void check_tolerations(struct field_errors *e, const struct place *at, co
 static void check_node_requirement(struct field_errors *e, const struct place *at, const struct json *requirement) {
     struct place values = place_in(at, "values"), key = place_in(at, "key");
     size_t n = json_len(json_get(requirement, "values"));
-    if ((is(requirement, "operator", "In") || is(requirement, "operator", "NotIn")) && !n)
+    if ((json_get_is(requirement, "operator", "In") || json_get_is(requirement, "operator", "NotIn")) && !n)
         complain_required(e, &values, "must be specified when `operator` is 'In' or 'NotIn'");
-    else if ((is(requirement, "operator", "Exists") || is(requirement, "operator", "DoesNotExist")) && n)
+    else if ((json_get_is(requirement, "operator", "Exists") || json_get_is(requirement, "operator", "DoesNotExist")) &&
+             n)
         complain_forbidden(e, &values, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
-    else if ((is(requirement, "operator", "Gt") || is(requirement, "operator", "Lt")) && n != 1)
+    else if ((json_get_is(requirement, "operator", "Gt") || json_get_is(requirement, "operator", "Lt")) && n != 1)
         complain_required(e, &values, "must be specified single value when `operator` is 'Lt' or 'Gt'");
     check_name(e, &key, json_str_or(json_get(requirement, "key"), ""), name_form_qualified);
 }
@@ -53,9 +50,9 @@ static void check_node_term(struct field_errors *e, const struct place *at, cons
         const struct json *field = json_at(json_get(term, "matchFields"), i);
         struct place one = place_at(&fields, i), key = place_in(&one, "key"), values = place_in(&one, "values");
         struct place operator= place_in(&one, "operator");
-        if (!is(field, "key", "metadata.name"))
+        if (!json_get_is(field, "key", "metadata.name"))
             complain_invalid(e, &key, json_get(field, "key"), "not a valid field selector key");
-        if (!is(field, "operator", "In") && !is(field, "operator", "NotIn"))
+        if (!json_get_is(field, "operator", "In") && !json_get_is(field, "operator", "NotIn"))
             complain_invalid(e, &operator, json_get(field, "operator"), "not a valid selector operator");
         else if (json_len(json_get(field, "values")) != 1)
             complain_required(e, &values,
@@ -96,7 +93,7 @@ static void check_pod_term(struct field_errors *e, const struct place *at, const
     check_label_selector(e, &space_selector, json_get(term, "namespaceSelector"));
     for (size_t i = 0; i < json_len(json_get(term, "namespaces")); i++)
         check_name(e, &spaces, json_str_or(json_at(json_get(term, "namespaces"), i), ""), name_form_dns1123_label);
-    if (is(term, "topologyKey", ""))
+    if (json_get_is(term, "topologyKey", ""))
         complain_required(e, &key, "can not be empty");
     check_name(e, &key, json_str_or(json_get(term, "topologyKey"), ""), name_form_qualified);
 }
@@ -126,7 +123,7 @@ static void check_spread(struct field_errors *e, const struct place *at, const s
         struct place when = place_in(&one, "whenUnsatisfiable");
         if (json_int_or(json_get(c, "maxSkew"), 0) <= 0)
             complain_invalid(e, &skew, json_get(c, "maxSkew"), "must be greater than zero");
-        if (is(c, "topologyKey", ""))
+        if (json_get_is(c, "topologyKey", ""))
             complain_required(e, &key, "can not be empty");
         else
             check_name(e, &key, json_str(json_get(c, "topologyKey")), name_form_qualified);
@@ -137,7 +134,7 @@ static void check_spread(struct field_errors *e, const struct place *at, const s
             complain_duplicate(e, &when, pair);
         if (json_int_or(json_get(c, "minDomains"), 1) <= 0)
             complain_invalid(e, &domains, json_get(c, "minDomains"), "must be greater than zero");
-        if (!json_is_null(json_get(c, "minDomains")) && !is(c, "whenUnsatisfiable", "DoNotSchedule"))
+        if (!json_is_null(json_get(c, "minDomains")) && !json_get_is(c, "whenUnsatisfiable", "DoNotSchedule"))
             complain_invalid(e, &domains, json_get(c, "minDomains"),
                              "can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway");
         check_label_selector(e, &selector, json_get(c, "labelSelector"));

@@ -46,10 +46,6 @@ struct pod_probes {
     struct list hooks;
 };
 
-static const char *text_of(const struct json *o, const char *member) {
-    return json_str_or(json_get(o, member), "");
-}
-
 static void hook_free(struct hook_run *h) {
     list_remove(&h->link);
     http_request_cancel(h->request);
@@ -84,7 +80,7 @@ static void keep_health(const struct agent_pod *pod) {
 
 static void set_ready(struct probe_run *run) {
     struct agent_pod *pod = run->owner->pod;
-    const char *name = text_of(run->document, "name");
+    const char *name = json_get_str(run->document, "name");
     const struct json *old = json_get(pod->health, name);
     struct json *o = NULL;
 
@@ -106,9 +102,9 @@ static void take_up_health(struct pod_probes *p) {
     if (!pod->health && json_parse_file(path, CONFIG_JSON_BYTES_MAX, &pod->health, NULL) < 0)
         pod->health = json_object();
     for (size_t i = 0; i < p->n; i++) {
-        const struct json *o = json_get(pod->health, text_of(p->runs[i].document, "name"));
+        const struct json *o = json_get(pod->health, json_get_str(p->runs[i].document, "name"));
         if (o && p->runs[i].worker.kind == PROBE_READINESS)
-            probe_worker_resume(&p->runs[i].worker, text_of(o, "containerID"),
+            probe_worker_resume(&p->runs[i].worker, json_get_str(o, "containerID"),
                                 json_bool_or(json_get(o, "ready"), false));
     }
 }
@@ -130,7 +126,7 @@ static void tell_started(struct probe_run *run) {
 
 static void restart(struct probe_run *run) {
     struct agent_pod *pod = run->owner->pod;
-    const char *name = text_of(run->document, "name"), *policy = "Always";
+    const char *name = json_get_str(run->document, "name"), *policy = "Always";
     const char *kind = run->worker.kind == PROBE_LIVENESS ? "liveness" : "startup";
     int64_t grace = json_int_or(json_get(run->probe, "terminationGracePeriodSeconds"), pod->grace);
     _cleanup_(error_clear) struct error err = ERROR_INIT;
@@ -155,7 +151,7 @@ static void restart(struct probe_run *run) {
 
 static void tell(const struct probe_run *run, const struct probe_result *result) {
     struct agent_pod *pod = run->owner->pod;
-    const char *name = text_of(run->document, "name"), *kind = probe_kind_name(run->worker.kind);
+    const char *name = json_get_str(run->document, "name"), *kind = probe_kind_name(run->worker.kind);
 
     if (result->errored)
         agent_event(pod, name, "Warning", "Unhealthy", "%s probe errored and resulted in unknown state: %s", kind,
@@ -201,7 +197,7 @@ static const struct json *state_of(const struct agent_pod *pod, const char *name
     const struct json *list = json_get(pod->state, "containers");
 
     for (size_t i = 0; i < json_len(list); i++)
-        if (strcmp(text_of(json_at(list, i), "name"), name) == 0)
+        if (strcmp(json_get_str(json_at(list, i), "name"), name) == 0)
             return json_at(list, i);
     return NULL;
 }
@@ -213,13 +209,13 @@ static bool is_stopping(const struct agent_pod *pod) {
 
 static struct probe_container view_of(const struct probe_run *run) {
     const struct agent_pod *pod = run->owner->pod;
-    const struct json *c = state_of(pod, text_of(run->document, "name"));
+    const struct json *c = state_of(pod, json_get_str(run->document, "name"));
     uint64_t started = (uint64_t) json_int_or(json_get(c, "startedAt"), 0), real = now_realtime_usec(),
              mono = now_monotonic_usec(), age = real > started ? real - started : 0;
 
     return (struct probe_container){
-        .id = text_of(c, "containerID"),
-        .running = pod->connected && strcmp(text_of(c, "state"), "running") == 0,
+        .id = json_get_str(c, "containerID"),
+        .running = pod->connected && strcmp(json_get_str(c, "state"), "running") == 0,
         .hooked = json_bool_or(json_get(c, "postStartDone"), true),
         .started = json_bool_or(json_get(c, "started"), false),
         .stopping = is_stopping(pod),
@@ -351,7 +347,7 @@ static void on_hook_done(void *userdata, const struct http_answer *a) {
     struct hook_run *h = userdata;
 
     h->request = NULL;
-    if (a->error == -ECONNREFUSED && strcmp(text_of(h->event, "hook"), "postStart") == 0 &&
+    if (a->error == -ECONNREFUSED && strcmp(json_get_str(h->event, "hook"), "postStart") == 0 &&
         now_monotonic_usec() < h->patient_until && try_again_soon(h))
         return;
     answer(h->owner->pod, h->event, a->error < 0 ? a->text : NULL);
@@ -369,9 +365,9 @@ static int start_hook(struct hook_run *h, struct error *err) {
     _cleanup_free_ char *url = NULL;
 
     for (size_t i = 0; i < json_len(pod->probe_docs); i++)
-        if (strcmp(text_of(json_at(pod->probe_docs, i), "name"), text_of(h->event, "container")) == 0)
+        if (strcmp(json_get_str(json_at(pod->probe_docs, i), "name"), json_get_str(h->event, "container")) == 0)
             doc = json_at(pod->probe_docs, i);
-    get = json_path(doc, "lifecycle", text_of(h->event, "hook"), "httpGet");
+    get = json_path(doc, "lifecycle", json_get_str(h->event, "hook"), "httpGet");
     if (!get)
         return error_set(err, -EINVAL, "no such hook");
     int r = probe_http_url(doc, get, pod->ip, &url, err);
@@ -384,8 +380,8 @@ static int start_hook(struct hook_run *h, struct error *err) {
 }
 
 static void tell_hook_failed(struct agent_pod *pod, const struct json *event) {
-    const char *name = text_of(event, "container");
-    bool start = strcmp(text_of(event, "hook"), "postStart") == 0;
+    const char *name = json_get_str(event, "container");
+    bool start = strcmp(json_get_str(event, "hook"), "postStart") == 0;
 
     /* not why: the text may hold what the hook's server answered, or secrets of its command (as upstream) */
     agent_event(pod, name, "Warning", start ? "FailedPostStartHook" : "FailedPreStopHook", "%s",
@@ -397,7 +393,7 @@ static void tell_hook_failed(struct agent_pod *pod, const struct json *event) {
 void agent_probes_hook(struct agent_pod *pod, const struct json *event) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
 
-    if (strcmp(text_of(event, "event"), "hook-failed") == 0) {
+    if (strcmp(json_get_str(event, "event"), "hook-failed") == 0) {
         tell_hook_failed(pod, event);
         return;
     }

@@ -9,10 +9,6 @@
 #include "podium/base/alloc.h"
 #include "podium/base/base64.h"
 
-static const char *text(const struct json *object, const char *key) {
-    return json_str_or(json_get(object, key), "");
-}
-
 static size_t decoded_size(const char *base64) {
     uint8_t *bytes;
     size_t n = 0;
@@ -41,7 +37,7 @@ void describe_configmap(const struct described *d, struct strbuf *out) {
 void describe_secret(const struct described *d, struct strbuf *out) {
     _cleanup_json_ struct json *data = json_sorted(json_get(d->object, "data"));
     describe_metadata(d->object, true, out);
-    strbuf_addf(out, "\nType:\t%s\n\nData\n====\n", text(d->object, "type"));
+    strbuf_addf(out, "\nType:\t%s\n\nData\n====\n", json_get_str(d->object, "type"));
     for (size_t i = 0; i < json_len(data); i++)
         strbuf_addf(out, "%s:\t%zu bytes\n", json_key_at(data, i),
                     decoded_size(json_str_or(json_value_at(data, i), "")));
@@ -49,7 +45,7 @@ void describe_secret(const struct described *d, struct strbuf *out) {
 
 void describe_namespace(const struct described *d, struct strbuf *out) {
     describe_metadata(d->object, false, out);
-    strbuf_addf(out, "Status:\t%s\n", text(json_get(d->object, "status"), "phase"));
+    strbuf_addf(out, "Status:\t%s\n", json_get_str(json_get(d->object, "status"), "phase"));
     describe_conditions(json_path(d->object, "status", "conditions"), true, out);
     describe_events(d, out);
 }
@@ -60,9 +56,9 @@ void describe_generic(const struct described *d, struct strbuf *out) {
     _cleanup_json_ struct json *rest = json_ref(d->object);
     char time[40];
     describe_metadata(d->object, json_path(d->object, "metadata", "namespace") != NULL, out);
-    strbuf_addf(out, "API Version:\t%s\nKind:\t%s\nCreated:\t%s\n", text(d->object, "apiVersion"),
-                text(d->object, "kind"),
-                describe_time(text(json_get(d->object, "metadata"), "creationTimestamp"), time));
+    strbuf_addf(out, "API Version:\t%s\nKind:\t%s\nCreated:\t%s\n", json_get_str(d->object, "apiVersion"),
+                json_get_str(d->object, "kind"),
+                describe_time(json_get_str(json_get(d->object, "metadata"), "creationTimestamp"), time));
     for (size_t i = 0; i < ARRAY_LEN(shown); i++)
         json_del(&rest, shown[i]);
     if (json_len(rest) > 0)
@@ -93,6 +89,6 @@ describe_fn describe_for_kind(const char *kind) {
 
 void describe(const struct described *d, struct strbuf *out) {
     _cleanup_strbuf_ struct strbuf raw = STRBUF_INIT;
-    describe_for_kind(text(d->object, "kind"))(d, &raw);
+    describe_for_kind(json_get_str(d->object, "kind"))(d, &raw);
     tabs_align(strbuf_str(&raw), 2, out);
 }

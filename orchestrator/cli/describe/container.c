@@ -5,13 +5,9 @@
 #include "orchestrator/cli/describe/describe.h"
 #include "orchestrator/cli/print.h"
 
-static const char *text(const struct json *object, const char *key) {
-    return json_str_or(json_get(object, key), "");
-}
-
 static const struct json *named(const struct json *list, const char *name) {
     for (size_t i = 0; i < json_len(list); i++)
-        if (strcmp(text(json_at(list, i), "name"), name) == 0)
+        if (strcmp(json_get_str(json_at(list, i), "name"), name) == 0)
             return json_at(list, i);
     return NULL;
 }
@@ -46,18 +42,18 @@ static void add_state(const char *title, const struct json *state, const char *i
         if (json_is_null(s))
             continue;
         strbuf_addf(out, "%s  %s:\t%s\n", indent, title, states[i].shown);
-        if (*text(s, "reason"))
-            strbuf_addf(out, "%s    Reason:\t%s\n", indent, text(s, "reason"));
-        if (*text(s, "message"))
-            strbuf_addf(out, "%s    Message:\t%s\n", indent, text(s, "message"));
+        if (*json_get_str(s, "reason"))
+            strbuf_addf(out, "%s    Reason:\t%s\n", indent, json_get_str(s, "reason"));
+        if (*json_get_str(s, "message"))
+            strbuf_addf(out, "%s    Message:\t%s\n", indent, json_get_str(s, "message"));
         if (i == 2)
             strbuf_addf(out, "%s    Exit Code:\t%lld\n", indent, (long long) json_int_or(json_get(s, "exitCode"), 0));
         if (json_int_or(json_get(s, "signal"), 0) > 0)
             strbuf_addf(out, "%s    Signal:\t%lld\n", indent, (long long) json_int_or(json_get(s, "signal"), 0));
         if (json_str(json_get(s, "startedAt")))
-            strbuf_addf(out, "%s    Started:\t%s\n", indent, describe_time(text(s, "startedAt"), time));
+            strbuf_addf(out, "%s    Started:\t%s\n", indent, describe_time(json_get_str(s, "startedAt"), time));
         if (json_str(json_get(s, "finishedAt")))
-            strbuf_addf(out, "%s    Finished:\t%s\n", indent, describe_time(text(s, "finishedAt"), time));
+            strbuf_addf(out, "%s    Finished:\t%s\n", indent, describe_time(json_get_str(s, "finishedAt"), time));
     }
 }
 
@@ -87,10 +83,10 @@ static void add_probe(const char *title, const struct json *probe, const char *i
         return;
     strbuf_addf(out, "%s  %s:\t", indent, title);
     if (http) {
-        strbuf_addf(out, "http-get %s://%s:", strcmp(text(http, "scheme"), "HTTPS") == 0 ? "https" : "http",
-                    text(http, "host"));
+        strbuf_addf(out, "http-get %s://%s:", strcmp(json_get_str(http, "scheme"), "HTTPS") == 0 ? "https" : "http",
+                    json_get_str(http, "host"));
         add_scalar(json_get(http, "port"), out);
-        strbuf_adds(out, text(http, "path"));
+        strbuf_adds(out, json_get_str(http, "path"));
     } else if (tcp) {
         strbuf_adds(out, "tcp-socket :");
         add_scalar(json_get(tcp, "port"), out);
@@ -113,24 +109,27 @@ static void add_env(const struct json *c, const char *indent, struct strbuf *out
     for (size_t i = 0; i < json_len(from); i++) {
         const struct json *e = json_at(from, i);
         bool secret = json_get(e, "secretRef") != NULL;
-        strbuf_addf(out, "%s    %s\t%s\n", indent, text(json_get(e, secret ? "secretRef" : "configMapRef"), "name"),
+        strbuf_addf(out, "%s    %s\t%s\n", indent,
+                    json_get_str(json_get(e, secret ? "secretRef" : "configMapRef"), "name"),
                     secret ? "Secret" : "ConfigMap");
     }
     strbuf_addf(out, "%s  Environment:%s\n", indent, json_len(env) ? "" : "\t<none>");
     for (size_t i = 0; i < json_len(env); i++) {
         const struct json *e = json_at(env, i), *source = json_get(e, "valueFrom");
         const struct json *secret = json_get(source, "secretKeyRef"), *config = json_get(source, "configMapKeyRef");
-        strbuf_addf(out, "%s    %s:\t", indent, text(e, "name"));
+        strbuf_addf(out, "%s    %s:\t", indent, json_get_str(e, "name"));
         if (secret)
-            strbuf_addf(out, "<set to the key '%s' in secret '%s'>\n", text(secret, "key"), text(secret, "name"));
+            strbuf_addf(out, "<set to the key '%s' in secret '%s'>\n", json_get_str(secret, "key"),
+                        json_get_str(secret, "name"));
         else if (config)
-            strbuf_addf(out, "<set to the key '%s' of config map '%s'>\n", text(config, "key"), text(config, "name"));
+            strbuf_addf(out, "<set to the key '%s' of config map '%s'>\n", json_get_str(config, "key"),
+                        json_get_str(config, "name"));
         else if (source)
             strbuf_addf(out, "(%s)\n",
                         json_str_or(json_path(source, "fieldRef", "fieldPath"),
                                     json_str_or(json_path(source, "resourceFieldRef", "resource"), "")));
         else
-            strbuf_addf(out, "%s\n", text(e, "value"));
+            strbuf_addf(out, "%s\n", json_get_str(e, "value"));
     }
 }
 
@@ -138,20 +137,21 @@ static void add_mounts(const struct json *mounts, const char *indent, struct str
     strbuf_addf(out, "%s  Mounts:%s\n", indent, json_len(mounts) ? "" : "\t<none>");
     for (size_t i = 0; i < json_len(mounts); i++) {
         const struct json *m = json_at(mounts, i);
-        strbuf_addf(out, "%s    %s from %s (%s%s%s)\n", indent, text(m, "mountPath"), text(m, "name"),
-                    json_bool_or(json_get(m, "readOnly"), false) ? "ro" : "rw", *text(m, "subPath") ? ",path=" : "",
-                    *text(m, "subPath") ? text(m, "subPath") : "");
+        strbuf_addf(out, "%s    %s from %s (%s%s%s)\n", indent, json_get_str(m, "mountPath"), json_get_str(m, "name"),
+                    json_bool_or(json_get(m, "readOnly"), false) ? "ro" : "rw",
+                    *json_get_str(m, "subPath") ? ",path=" : "",
+                    *json_get_str(m, "subPath") ? json_get_str(m, "subPath") : "");
     }
 }
 
 static void add_container(const struct json *c, const struct json *status, const char *indent, struct strbuf *out) {
-    strbuf_addf(out, "%s%s:\n", indent, text(c, "name"));
+    strbuf_addf(out, "%s%s:\n", indent, json_get_str(c, "name"));
     if (status) {
-        strbuf_addf(out, "%s  Container ID:\t%s\n", indent, text(status, "containerID"));
-        strbuf_addf(out, "%s  Image:\t%s\n%s  Image ID:\t%s\n", indent, text(c, "image"), indent,
-                    text(status, "imageID"));
+        strbuf_addf(out, "%s  Container ID:\t%s\n", indent, json_get_str(status, "containerID"));
+        strbuf_addf(out, "%s  Image:\t%s\n%s  Image ID:\t%s\n", indent, json_get_str(c, "image"), indent,
+                    json_get_str(status, "imageID"));
     } else {
-        strbuf_addf(out, "%s  Image:\t%s\n", indent, text(c, "image"));
+        strbuf_addf(out, "%s  Image:\t%s\n", indent, json_get_str(c, "image"));
     }
     add_ports(json_get(c, "ports"), indent, out);
     add_words("Command", json_get(c, "command"), indent, out);
@@ -180,7 +180,8 @@ void describe_containers(const char *title, const struct json *list, const struc
     strbuf_addf(&inner, "%s  ", indent);
     strbuf_addf(out, "%s%s:\n", indent, title);
     for (size_t i = 0; i < json_len(list); i++)
-        add_container(json_at(list, i), named(statuses, text(json_at(list, i), "name")), strbuf_str(&inner), out);
+        add_container(json_at(list, i), named(statuses, json_get_str(json_at(list, i), "name")), strbuf_str(&inner),
+                      out);
 }
 
 void describe_volumes(const struct json *volumes, const char *indent, struct strbuf *out) {
@@ -201,14 +202,14 @@ void describe_volumes(const struct json *volumes, const char *indent, struct str
     strbuf_addf(out, "%sVolumes:\n", indent);
     for (size_t i = 0; i < json_len(volumes); i++) {
         const struct json *v = json_at(volumes, i);
-        strbuf_addf(out, "%s  %s:\n", indent, text(v, "name"));
+        strbuf_addf(out, "%s  %s:\n", indent, json_get_str(v, "name"));
         for (size_t j = 0; j < ARRAY_LEN(sources); j++) {
             const struct json *s = json_get(v, sources[j].key);
             if (!s)
                 continue;
             strbuf_addf(out, "%s    Type:\t%s\n", indent, sources[j].type);
             if (sources[j].title)
-                strbuf_addf(out, "%s    %s:\t%s\n", indent, sources[j].title, text(s, sources[j].member));
+                strbuf_addf(out, "%s    %s:\t%s\n", indent, sources[j].title, json_get_str(s, sources[j].member));
         }
     }
 }

@@ -6,10 +6,6 @@
 #include "orchestrator/object/quantity.h"
 #include "orchestrator/object/timestamp.h"
 
-static const char *text(const struct json *object, const char *key) {
-    return json_str_or(json_get(object, key), "");
-}
-
 static void add_roles(const struct json *labels, struct strbuf *out) {
     static const char prefix[] = "node-role.kubernetes.io/";
     size_t n = 0;
@@ -25,8 +21,8 @@ static void add_taints(const struct json *spec, struct strbuf *out) {
     strbuf_adds(out, "Taints:");
     for (size_t i = 0; i < json_len(taints); i++) {
         const struct json *t = json_at(taints, i);
-        strbuf_addf(out, "\t%s%s%s:%s\n", text(t, "key"), *text(t, "value") ? "=" : "", text(t, "value"),
-                    text(t, "effect"));
+        strbuf_addf(out, "\t%s%s%s:%s\n", json_get_str(t, "key"), *json_get_str(t, "value") ? "=" : "",
+                    json_get_str(t, "value"), json_get_str(t, "effect"));
     }
     if (json_len(taints) == 0)
         strbuf_adds(out, "\t<none>\n");
@@ -39,9 +35,10 @@ static void add_conditions(const struct json *list, struct strbuf *out) {
                      "  ----\t------\t-----------------\t------------------\t------\t-------\n");
     for (size_t i = 0; i < json_len(list); i++) {
         const struct json *c = json_at(list, i);
-        strbuf_addf(out, "  %s\t%s\t%s\t%s\t%s\t%s\n", text(c, "type"), text(c, "status"),
-                    describe_time(text(c, "lastHeartbeatTime"), beat),
-                    describe_time(text(c, "lastTransitionTime"), change), text(c, "reason"), text(c, "message"));
+        strbuf_addf(out, "  %s\t%s\t%s\t%s\t%s\t%s\n", json_get_str(c, "type"), json_get_str(c, "status"),
+                    describe_time(json_get_str(c, "lastHeartbeatTime"), beat),
+                    describe_time(json_get_str(c, "lastTransitionTime"), change), json_get_str(c, "reason"),
+                    json_get_str(c, "message"));
     }
 }
 
@@ -68,7 +65,7 @@ static void add_info(const struct json *info, struct strbuf *out) {
     };
     strbuf_adds(out, "System Info:\n");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        strbuf_addf(out, "  %s:\t%s\n", rows[i].title, text(info, rows[i].key));
+        strbuf_addf(out, "  %s:\t%s\n", rows[i].title, json_get_str(info, rows[i].key));
 }
 
 /* What the containers of a pod ask for, in thousandths of the unit. */
@@ -101,15 +98,15 @@ static void add_pods(const struct described *d, struct strbuf *out) {
         if (strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0)
             continue;
         n++;
-        strbuf_addf(&rows, "  %s\t%s", text(json_get(pod, "metadata"), "namespace"),
-                    text(json_get(pod, "metadata"), "name"));
+        strbuf_addf(&rows, "  %s\t%s", json_get_str(json_get(pod, "metadata"), "namespace"),
+                    json_get_str(json_get(pod, "metadata"), "name"));
         for (size_t c = 0; c < ARRAY_LEN(columns); c++) {
             int64_t milli = asked(pod, columns[c].kind, columns[c].resource);
             sums[c] += milli;
             add_share(milli, quantity_json_milli(json_get(allocatable, columns[c].resource), 0), c >= 2, &rows);
         }
         strbuf_addf(&rows, "\t%s\n",
-                    describe_age(text(json_get(pod, "metadata"), "creationTimestamp"), d->now_usec, age));
+                    describe_age(json_get_str(json_get(pod, "metadata"), "creationTimestamp"), d->now_usec, age));
     }
     strbuf_addf(out, "Non-terminated Pods:\t(%zu in total)\n", n);
     if (n > 0)
@@ -130,21 +127,22 @@ void describe_node(const struct described *d, struct strbuf *out) {
     const struct json *m = json_get(d->object, "metadata"), *spec = json_get(d->object, "spec");
     const struct json *status = json_get(d->object, "status"), *addresses = json_get(status, "addresses");
     char time[40];
-    strbuf_addf(out, "Name:\t%s\n", text(m, "name"));
+    strbuf_addf(out, "Name:\t%s\n", json_get_str(m, "name"));
     add_roles(json_get(m, "labels"), out);
     describe_map("Labels", json_get(m, "labels"), "=", out);
     describe_map("Annotations", json_get(m, "annotations"), ": ", out);
-    strbuf_addf(out, "CreationTimestamp:\t%s\n", describe_time(text(m, "creationTimestamp"), time));
+    strbuf_addf(out, "CreationTimestamp:\t%s\n", describe_time(json_get_str(m, "creationTimestamp"), time));
     add_taints(spec, out);
     add_conditions(json_get(status, "conditions"), out);
     strbuf_adds(out, "Addresses:\n");
     for (size_t i = 0; i < json_len(addresses); i++)
-        strbuf_addf(out, "  %s:\t%s\n", text(json_at(addresses, i), "type"), text(json_at(addresses, i), "address"));
+        strbuf_addf(out, "  %s:\t%s\n", json_get_str(json_at(addresses, i), "type"),
+                    json_get_str(json_at(addresses, i), "address"));
     add_amounts("Capacity", json_get(status, "capacity"), out);
     add_amounts("Allocatable", json_get(status, "allocatable"), out);
     add_info(json_get(status, "nodeInfo"), out);
-    if (*text(spec, "podCIDR"))
-        strbuf_addf(out, "PodCIDR:\t%s\n", text(spec, "podCIDR"));
+    if (*json_get_str(spec, "podCIDR"))
+        strbuf_addf(out, "PodCIDR:\t%s\n", json_get_str(spec, "podCIDR"));
     add_pods(d, out);
     describe_events(d, out);
 }

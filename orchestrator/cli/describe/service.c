@@ -7,10 +7,6 @@
 
 #define SHOWN_MAX 3
 
-static const char *text(const struct json *object, const char *key) {
-    return json_str_or(json_get(object, key), "");
-}
-
 static long long number(const struct json *object, const char *key) {
     return (long long) json_int_or(json_get(object, key), 0);
 }
@@ -23,8 +19,8 @@ static void add_list(const char *title, const struct json *list, struct strbuf *
 }
 
 static void add_text(const char *title, const struct json *spec, const char *key, struct strbuf *out) {
-    if (*text(spec, key))
-        strbuf_addf(out, "%s:\t%s\n", title, text(spec, key));
+    if (*json_get_str(spec, key))
+        strbuf_addf(out, "%s:\t%s\n", title, json_get_str(spec, key));
 }
 
 static void add_selector(const struct json *spec, struct strbuf *out) {
@@ -56,7 +52,7 @@ static void add_endpoints(const struct json *slices, const char *port_name, stru
     for (size_t i = 0; i < json_len(slices); i++) {
         const struct json *ports = json_get(json_at(slices, i), "ports");
         for (size_t k = 0; k < json_len(ports); k++)
-            if (strcmp(text(json_at(ports, k), "name"), port_name) == 0)
+            if (strcmp(json_get_str(json_at(ports, k), "name"), port_name) == 0)
                 add_ready(json_at(slices, i), json_at(ports, k), &count, out);
     }
     if (count > SHOWN_MAX)
@@ -66,16 +62,16 @@ static void add_endpoints(const struct json *slices, const char *port_name, stru
 
 static void add_port(const struct json *p, const struct json *slices, struct strbuf *out) {
     const struct json *target = json_get(p, "targetPort");
-    const char *name = *text(p, "name") ? text(p, "name") : "<unset>";
-    strbuf_addf(out, "Port:\t%s\t%lld/%s\n", name, number(p, "port"), text(p, "protocol"));
+    const char *name = *json_get_str(p, "name") ? json_get_str(p, "name") : "<unset>";
+    strbuf_addf(out, "Port:\t%s\t%lld/%s\n", name, number(p, "port"), json_get_str(p, "protocol"));
     if (json_is_string(target))
-        strbuf_addf(out, "TargetPort:\t%s/%s\n", json_str(target), text(p, "protocol"));
+        strbuf_addf(out, "TargetPort:\t%s/%s\n", json_str(target), json_get_str(p, "protocol"));
     else
-        strbuf_addf(out, "TargetPort:\t%lld/%s\n", number(p, "targetPort"), text(p, "protocol"));
+        strbuf_addf(out, "TargetPort:\t%lld/%s\n", number(p, "targetPort"), json_get_str(p, "protocol"));
     if (number(p, "nodePort") > 0)
-        strbuf_addf(out, "NodePort:\t%s\t%lld/%s\n", name, number(p, "nodePort"), text(p, "protocol"));
+        strbuf_addf(out, "NodePort:\t%s\t%lld/%s\n", name, number(p, "nodePort"), json_get_str(p, "protocol"));
     if (slices)
-        add_endpoints(slices, text(p, "name"), out);
+        add_endpoints(slices, json_get_str(p, "name"), out);
 }
 
 static void add_ingress(const struct json *object, struct strbuf *out) {
@@ -83,9 +79,9 @@ static void add_ingress(const struct json *object, struct strbuf *out) {
     for (size_t i = 0; i < json_len(ingress); i++) {
         const struct json *one = json_at(ingress, i);
         strbuf_addf(out, "%s%s", i ? ", " : "LoadBalancer Ingress:\t",
-                    *text(one, "ip") ? text(one, "ip") : text(one, "hostname"));
-        if (*text(one, "ipMode"))
-            strbuf_addf(out, " (%s)", text(one, "ipMode"));
+                    *json_get_str(one, "ip") ? json_get_str(one, "ip") : json_get_str(one, "hostname"));
+        if (*json_get_str(one, "ipMode"))
+            strbuf_addf(out, " (%s)", json_get_str(one, "ipMode"));
     }
     if (json_len(ingress))
         strbuf_addc(out, '\n');
@@ -95,10 +91,10 @@ void describe_service(const struct described *d, struct strbuf *out) {
     const struct json *spec = json_get(d->object, "spec"), *ports = json_get(spec, "ports");
     describe_metadata(d->object, true, out);
     add_selector(spec, out);
-    strbuf_addf(out, "Type:\t%s\n", text(spec, "type"));
+    strbuf_addf(out, "Type:\t%s\n", json_get_str(spec, "type"));
     add_text("IP Family Policy", spec, "ipFamilyPolicy", out);
     add_list("IP Families", json_get(spec, "ipFamilies"), out);
-    strbuf_addf(out, "IP:\t%s\n", text(spec, "clusterIP"));
+    strbuf_addf(out, "IP:\t%s\n", json_get_str(spec, "clusterIP"));
     add_list("IPs", json_get(spec, "clusterIPs"), out);
     if (json_len(json_get(spec, "externalIPs")))
         add_list("External IPs", json_get(spec, "externalIPs"), out);

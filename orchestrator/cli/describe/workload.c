@@ -4,10 +4,6 @@
 #include "orchestrator/cli/describe/describe.h"
 #include "orchestrator/object/selector.h"
 
-static const char *text(const struct json *object, const char *key) {
-    return json_str_or(json_get(object, key), "");
-}
-
 static long long number(const struct json *object, const char *key, int64_t otherwise) {
     return (long long) json_int_or(json_get(object, key), otherwise);
 }
@@ -40,8 +36,9 @@ static void add_sets(const struct described *d, const char *title, bool newest, 
         bool is_newest = strcmp(json_str_or(json_path(rs, "metadata", "annotations", REVISION), "-"), revision) == 0;
         if (is_newest != newest || (!newest && number(json_get(rs, "spec"), "replicas", 0) == 0))
             continue;
-        strbuf_addf(out, "%s%s (%lld/%lld replicas created)", n++ ? ", " : "", text(json_get(rs, "metadata"), "name"),
-                    number(json_get(rs, "status"), "replicas", 0), number(json_get(rs, "spec"), "replicas", 0));
+        strbuf_addf(out, "%s%s (%lld/%lld replicas created)", n++ ? ", " : "",
+                    json_get_str(json_get(rs, "metadata"), "name"), number(json_get(rs, "status"), "replicas", 0),
+                    number(json_get(rs, "spec"), "replicas", 0));
     }
     strbuf_adds(out, n ? "\n" : "<none>\n");
 }
@@ -51,15 +48,15 @@ void describe_deployment(const struct described *d, struct strbuf *out) {
     const struct json *rolling = json_path(spec, "strategy", "rollingUpdate");
     const struct json *m = json_get(d->object, "metadata");
     char time[40];
-    strbuf_addf(out, "Name:\t%s\nNamespace:\t%s\nCreationTimestamp:\t%s\n", text(m, "name"), text(m, "namespace"),
-                describe_time(text(m, "creationTimestamp"), time));
+    strbuf_addf(out, "Name:\t%s\nNamespace:\t%s\nCreationTimestamp:\t%s\n", json_get_str(m, "name"),
+                json_get_str(m, "namespace"), describe_time(json_get_str(m, "creationTimestamp"), time));
     describe_map("Labels", json_get(m, "labels"), "=", out);
     describe_map("Annotations", json_get(m, "annotations"), ": ", out);
     add_selector(spec, out);
     strbuf_addf(out, "Replicas:\t%lld desired | %lld updated | %lld total | %lld available | %lld unavailable\n",
                 number(spec, "replicas", 1), number(status, "updatedReplicas", 0), number(status, "replicas", 0),
                 number(status, "availableReplicas", 0), number(status, "unavailableReplicas", 0));
-    strbuf_addf(out, "StrategyType:\t%s\n", text(json_get(spec, "strategy"), "type"));
+    strbuf_addf(out, "StrategyType:\t%s\n", json_get_str(json_get(spec, "strategy"), "type"));
     strbuf_addf(out, "MinReadySeconds:\t%lld\n", number(spec, "minReadySeconds", 0));
     if (rolling) {
         strbuf_adds(out, "RollingUpdateStrategy:\t");
@@ -80,14 +77,14 @@ void describe_deployment(const struct described *d, struct strbuf *out) {
 void describe_replicaset(const struct described *d, struct strbuf *out) {
     const struct json *spec = json_get(d->object, "spec"), *status = json_get(d->object, "status");
     const struct json *m = json_get(d->object, "metadata"), *owners = json_get(m, "ownerReferences");
-    strbuf_addf(out, "Name:\t%s\nNamespace:\t%s\n", text(m, "name"), text(m, "namespace"));
+    strbuf_addf(out, "Name:\t%s\nNamespace:\t%s\n", json_get_str(m, "name"), json_get_str(m, "namespace"));
     add_selector(spec, out);
     describe_map("Labels", json_get(m, "labels"), "=", out);
     describe_map("Annotations", json_get(m, "annotations"), ": ", out);
     for (size_t i = 0; i < json_len(owners); i++)
         if (json_bool_or(json_get(json_at(owners, i), "controller"), false))
-            strbuf_addf(out, "Controlled By:\t%s/%s\n", text(json_at(owners, i), "kind"),
-                        text(json_at(owners, i), "name"));
+            strbuf_addf(out, "Controlled By:\t%s/%s\n", json_get_str(json_at(owners, i), "kind"),
+                        json_get_str(json_at(owners, i), "name"));
     strbuf_addf(out, "Replicas:\t%lld current / %lld desired\n", number(status, "replicas", 0),
                 number(spec, "replicas", 1));
     strbuf_addf(out, "Pods Status:\t%lld ready, %lld available\n", number(status, "readyReplicas", 0),

@@ -21,10 +21,6 @@ struct health {
     size_t n_problems;
 };
 
-static const char *text(const struct json *object, const char *key) {
-    return json_str_or(json_get(object, key), "");
-}
-
 static void problem(struct health *h, const char *fmt, ...) _printf_(2, 3);
 static void problem(struct health *h, const char *fmt, ...) {
     va_list ap;
@@ -39,7 +35,7 @@ static void problem(struct health *h, const char *fmt, ...) {
 static const struct json *condition(const struct json *object, const char *type) {
     const struct json *list = json_path(object, "status", "conditions");
     for (size_t i = 0; i < json_len(list); i++)
-        if (strcmp(text(json_at(list, i), "type"), type) == 0)
+        if (strcmp(json_get_str(json_at(list, i), "type"), type) == 0)
             return json_at(list, i);
     return NULL;
 }
@@ -56,8 +52,8 @@ static int look_at_server(struct health *h) {
         return 1;
     int r = connection_get(&c->connection, &ready, &code, &answer, &err);
     bool good = r == 0 && code == 200;
-    strbuf_addf(&h->text, "Server       %s, %s, %s\n", connection_server(&c->connection), text(version, "gitVersion"),
-                good ? "healthy" : "not ready");
+    strbuf_addf(&h->text, "Server       %s, %s, %s\n", connection_server(&c->connection),
+                json_get_str(version, "gitVersion"), good ? "healthy" : "not ready");
     if (!good)
         problem(h, "server: %s", r < 0 ? error_text(&err, r) : strbuf_str(&answer));
     return 0;
@@ -78,16 +74,17 @@ static int look_at_nodes(struct health *h) {
         return 1;
     for (size_t i = 0; i < json_len(items); i++) {
         const struct json *n = json_at(items, i), *c = condition(n, "Ready");
-        bool good = strcmp(text(c, "status"), "True") == 0;
+        bool good = strcmp(json_get_str(c, "status"), "True") == 0;
         bool cordoned = json_bool_or(json_path(n, "spec", "unschedulable"), false);
-        const char *name = text(json_get(n, "metadata"), "name");
+        const char *name = json_get_str(json_get(n, "metadata"), "name");
         ready += good;
         columns_line(&columns);
         columns_cell(&columns, name);
         columns_cellf(&columns, "%s%s", good ? "Ready" : "NotReady", cordoned ? ", cordoned" : "");
-        columns_cell(&columns, text(json_at(json_path(n, "status", "addresses"), 0), "address"));
+        columns_cell(&columns, json_get_str(json_at(json_path(n, "status", "addresses"), 0), "address"));
         if (!good)
-            problem(h, "node %s: %s", name, *text(c, "message") ? text(c, "message") : "has not reported yet");
+            problem(h, "node %s: %s", name,
+                    *json_get_str(c, "message") ? json_get_str(c, "message") : "has not reported yet");
     }
     strbuf_addf(&h->text, "Nodes        %zu of %zu ready\n", ready, json_len(items));
     columns_print(&columns, "  ", 3, &h->text);
@@ -99,25 +96,27 @@ static int look_at_nodes(struct health *h) {
 /* Why a pod that should run does not: the first container that waits or ended, else its conditions. */
 static void explain_pod(struct health *h, const struct json *pod) {
     static const char *const lists[] = {"initContainerStatuses", "containerStatuses"};
-    const char *ns = text(json_get(pod, "metadata"), "namespace"), *name = text(json_get(pod, "metadata"), "name");
+    const char *ns = json_get_str(json_get(pod, "metadata"), "namespace"),
+               *name = json_get_str(json_get(pod, "metadata"), "name");
     for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
         const struct json *statuses = json_path(pod, "status", lists[l]);
         for (size_t i = 0; i < json_len(statuses); i++) {
             const struct json *s = json_at(statuses, i), *waiting = json_path(s, "state", "waiting");
             const struct json *ended = json_path(s, "state", "terminated");
-            const char *reason = text(waiting ? waiting : ended, "reason");
+            const char *reason = json_get_str(waiting ? waiting : ended, "reason");
             if (!*reason || strcmp(reason, "Completed") == 0 || strcmp(reason, "PodInitializing") == 0)
                 continue;
-            problem(h, "pod %s/%s, container %s: %s%s%s", ns, name, text(s, "name"), reason,
-                    *text(waiting ? waiting : ended, "message") ? ": " : "",
-                    text(waiting ? waiting : ended, "message"));
+            problem(h, "pod %s/%s, container %s: %s%s%s", ns, name, json_get_str(s, "name"), reason,
+                    *json_get_str(waiting ? waiting : ended, "message") ? ": " : "",
+                    json_get_str(waiting ? waiting : ended, "message"));
             return;
         }
     }
     const struct json *scheduled = condition(pod, "PodScheduled"), *ready = condition(pod, "Ready");
-    const struct json *why = strcmp(text(scheduled, "status"), "False") == 0 ? scheduled : ready;
-    const char *said = *text(why, "message") ? text(why, "message") : text(json_get(pod, "status"), "message");
-    problem(h, "pod %s/%s: %s%s%s", ns, name, *text(why, "reason") ? text(why, "reason") : "not ready",
+    const struct json *why = strcmp(json_get_str(scheduled, "status"), "False") == 0 ? scheduled : ready;
+    const char *said =
+        *json_get_str(why, "message") ? json_get_str(why, "message") : json_get_str(json_get(pod, "status"), "message");
+    problem(h, "pod %s/%s: %s%s%s", ns, name, *json_get_str(why, "reason") ? json_get_str(why, "reason") : "not ready",
             *said ? ": " : "", said);
 }
 
@@ -130,10 +129,10 @@ static int look_at_pods(struct health *h) {
         return 1;
     for (size_t i = 0; i < json_len(items); i++) {
         const struct json *pod = json_at(items, i);
-        const char *phase = text(json_get(pod, "status"), "phase");
+        const char *phase = json_get_str(json_get(pod, "status"), "phase");
         for (size_t p = 0; p < PHASES; p++)
             counts[p] += strcmp(phase, phases[p]) == 0;
-        if (strcmp(phase, "Succeeded") != 0 && strcmp(text(condition(pod, "Ready"), "status"), "True") != 0 &&
+        if (strcmp(phase, "Succeeded") != 0 && strcmp(json_get_str(condition(pod, "Ready"), "status"), "True") != 0 &&
             !json_path(pod, "metadata", "deletionTimestamp"))
             explain_pod(h, pod);
     }
@@ -158,8 +157,9 @@ static int look_at_deployments(struct health *h) {
         if (available >= wanted)
             good++;
         else
-            problem(h, "deployment %s/%s: %lld of %lld replicas available", text(json_get(d, "metadata"), "namespace"),
-                    text(json_get(d, "metadata"), "name"), (long long) available, (long long) wanted);
+            problem(h, "deployment %s/%s: %lld of %lld replicas available",
+                    json_get_str(json_get(d, "metadata"), "namespace"), json_get_str(json_get(d, "metadata"), "name"),
+                    (long long) available, (long long) wanted);
     }
     if (json_len(items) > 0)
         strbuf_addf(&h->text, "Deployments  %zu of %zu have all their replicas\n", good, json_len(items));
@@ -172,9 +172,9 @@ static void look_at_manifests(struct health *h) {
     if (cli_get_json(h->c, "/api/v1/namespaces/kube-system/configmaps/podium-manifests", NULL, true, &map) < 0)
         return;
     const struct json *data = json_get(map, "data");
-    strbuf_addf(&h->text, "Manifests    %s: %s objects\n", text(data, "directory"),
-                *text(data, "objects") ? text(data, "objects") : "0");
-    for (const char *p = text(data, "problems"); *p;) {
+    strbuf_addf(&h->text, "Manifests    %s: %s objects\n", json_get_str(data, "directory"),
+                *json_get_str(data, "objects") ? json_get_str(data, "objects") : "0");
+    for (const char *p = json_get_str(data, "problems"); *p;) {
         size_t n = strcspn(p, "\n");
         if (n > 0)
             problem(h, "manifest %.*s", (int) n, p);

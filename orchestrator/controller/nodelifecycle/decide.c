@@ -11,10 +11,6 @@
 #define NO_SCHEDULE "NoSchedule"
 #define NO_EXECUTE  "NoExecute"
 
-static const char *text_of(const struct json *object, const char *key) {
-    return json_str_or(json_get(object, key), "");
-}
-
 /* --- conditions --- */
 
 static const char *const observed_conditions[] = {"Ready", "MemoryPressure", "DiskPressure", "PIDPressure"};
@@ -23,7 +19,7 @@ static const char *const observed_conditions[] = {"Ready", "MemoryPressure", "Di
 static struct json **condition_slot(struct json **status, const char *type) {
     struct json **list = json_edit(status, "conditions");
     for (size_t i = 0; i < json_len(*list); i++)
-        if (strcmp(text_of(json_at(*list, i), "type"), type) == 0)
+        if (strcmp(json_get_str(json_at(*list, i), "type"), type) == 0)
             return json_edit_at(list, i);
     struct json *c = json_object();
     json_set(&c, "type", json_string(type));
@@ -80,7 +76,8 @@ static bool holds(const struct json *node, const struct rule *r) {
 
 static const struct rule *rule_of(const struct json *taint) {
     for (size_t i = 0; i < ARRAY_LEN(rules); i++)
-        if (strcmp(text_of(taint, "key"), rules[i].key) == 0 && strcmp(text_of(taint, "effect"), rules[i].effect) == 0)
+        if (strcmp(json_get_str(taint, "key"), rules[i].key) == 0 &&
+            strcmp(json_get_str(taint, "effect"), rules[i].effect) == 0)
             return &rules[i];
     return NULL;
 }
@@ -88,8 +85,8 @@ static const struct rule *rule_of(const struct json *taint) {
 bool node_has_taint(const struct json *node, const char *key, const char *effect) {
     const struct json *all = json_path(node, "spec", "taints");
     for (size_t i = 0; i < json_len(all); i++)
-        if (strcmp(text_of(json_at(all, i), "key"), key) == 0 &&
-            strcmp(text_of(json_at(all, i), "effect"), effect) == 0)
+        if (strcmp(json_get_str(json_at(all, i), "key"), key) == 0 &&
+            strcmp(json_get_str(json_at(all, i), "effect"), effect) == 0)
             return true;
     return false;
 }
@@ -122,18 +119,19 @@ struct json *node_taints_wanted(const struct json *node, uint64_t now) {
 /* --- evictions --- */
 
 static bool tolerates(const struct json *toleration, const struct json *taint) {
-    const char *effect = text_of(toleration, "effect"), *key = text_of(toleration, "key");
-    if (*effect && strcmp(effect, text_of(taint, "effect")) != 0)
+    const char *effect = json_get_str(toleration, "effect"), *key = json_get_str(toleration, "key");
+    if (*effect && strcmp(effect, json_get_str(taint, "effect")) != 0)
         return false;
-    if (*key && strcmp(key, text_of(taint, "key")) != 0)
+    if (*key && strcmp(key, json_get_str(taint, "key")) != 0)
         return false;
-    if (strcmp(text_of(toleration, "operator"), "Exists") == 0)
+    if (strcmp(json_get_str(toleration, "operator"), "Exists") == 0)
         return true;
-    return *key && strcmp(text_of(toleration, "value"), text_of(taint, "value")) == 0;
+    return *key && strcmp(json_get_str(toleration, "value"), json_get_str(taint, "value")) == 0;
 }
 
 static bool is_node_state(const struct json *taint) {
-    return strcmp(text_of(taint, "key"), TAINT_NOT_READY) == 0 || strcmp(text_of(taint, "key"), TAINT_UNREACHABLE) == 0;
+    return strcmp(json_get_str(taint, "key"), TAINT_NOT_READY) == 0 ||
+           strcmp(json_get_str(taint, "key"), TAINT_UNREACHABLE) == 0;
 }
 
 /* The time one taint leaves the pod: the shortest of the tolerations that match it. */
@@ -161,7 +159,7 @@ uint64_t node_eviction_delay(const struct json *node, const struct json *pod, ui
     const struct json *taints = json_path(node, "spec", "taints");
     uint64_t shortest = EVICT_NEVER;
     for (size_t i = 0; i < json_len(taints); i++) {
-        if (strcmp(text_of(json_at(taints, i), "effect"), NO_EXECUTE) != 0)
+        if (strcmp(json_get_str(json_at(taints, i), "effect"), NO_EXECUTE) != 0)
             continue;
         uint64_t delay = delay_of(json_at(taints, i), pod, default_delay);
         shortest = delay < shortest ? delay : shortest;
