@@ -137,14 +137,16 @@ $(BUILD)/o/gen/%.o: $(BUILD)/gen/%.c
 	@echo "  CC      $@"
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# unit files carried inside the program
+# unit files carried inside the program; sanitizers map and trace what the hardening forbids
+UNIT_EDIT := $(if $(SANITIZE),/^MemoryDenyWriteExecute=\|^SystemCall/d)
 UNIT_FILES := $(sort $(wildcard manifests/systemd/*.service manifests/systemd/*.slice manifests/systemd/*.target))
 GEN_OBJS_local := $(BUILD)/o/gen/unit_files.o
 $(BUILD)/gen/unit_files.c: $(UNIT_FILES) manifests/systemd/org.podium.Node1.conf Makefile
 	@mkdir -p $(@D)
 	@echo "  GEN     $@"
 	$(Q){ echo '#include "orchestrator/local/unit_files.h"'; echo 'const struct unit_file unit_files[] = {'; \
-	  for f in $(UNIT_FILES); do echo "{\"$$(basename $$f)\","; sed 's/["\\]/\\&/g; s/^/    "/; s/$$/\\n"/' $$f; echo '},'; done; \
+	  for f in $(UNIT_FILES); do echo "{\"$$(basename $$f)\","; \
+	    sed -e '$(UNIT_EDIT)' -e 's/["\\]/\\&/g; s/^/    "/; s/$$/\\n"/' $$f; echo '},'; done; \
 	  echo '};'; echo 'const char bus_policy[] ='; sed 's/["\\]/\\&/g; s/^/    "/; s/$$/\\n"/' manifests/systemd/org.podium.Node1.conf; \
 	  echo ';'; echo 'const size_t unit_files_n = sizeof(unit_files) / sizeof(unit_files[0]);'; } >$@.tmp && mv $@.tmp $@
 
