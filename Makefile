@@ -34,7 +34,7 @@ DIR_pod := runtime/pod
 DIR_cgroups := cgroups
 DIR_netns := netns
 DIR_runtime :=
-$(foreach m,object manifest store watch client apiserver controller scheduler link systemd agent images cli local pki cmd,\
+$(foreach m,object manifest store watch curl client apiserver controller scheduler link systemd agent images cli local pki cmd,\
   $(eval DIR_$(m) := orchestrator/$(m)))
 
 # "module: deps" lines of layers.txt become LAYER_module := deps
@@ -58,15 +58,16 @@ PKGS_netns := libnl-3.0 libnl-route-3.0 libnl-nf-3.0 libnftables libresolv libsy
 PKGS_manifest := yaml-0.1 libsystemd
 PKGS_store := lmdb zlib gnutls
 PKGS_watch :=
-PKGS_client := libsystemd libcurl gnutls
+PKGS_curl := libcurl
+PKGS_client := libsystemd gnutls
 PKGS_apiserver := libmicrohttpd gnutls libwslay libsystemd zlib
 PKGS_controller := libsystemd
 PKGS_scheduler := libsystemd
 PKGS_link := libsystemd gnutls
 PKGS_systemd := libsystemd
-PKGS_agent := libsystemd libcurl
+PKGS_agent := libsystemd
 PKGS_images := libarchive gnutls libzstd zlib
-PKGS_cli := libsystemd gnutls libwslay libcurl
+PKGS_cli := libsystemd gnutls libwslay
 PKGS_local := libsystemd
 PKGS_pki := gnutls
 PKGS_cmd := libsystemd
@@ -74,12 +75,15 @@ PKGS_cmd := libsystemd
 NOPC_LIBS_libm := -lm
 NOPC_LIBS_libresolv := -lresolv
 NOPC_LIBS_lmdb := -llmdb
+# opened at run time, by orchestrator/curl
+NOPC_LIBS_libcurl := -ldl
 # Statically: only tar and three filters are used, while the shared library brings libxml2, ICU and libstdc++, half a
 # megabyte in each process that holds them. What it needs in turn is named as installed with it, without headers.
 NOPC_LIBS_libarchive := -l:libarchive.a -l:libnettle.so.8 -l:liblzma.so.5 -l:liblz4.so.1 -l:libbz2.so.1.0 -l:libacl.so.1
 NOPC_LIBS_libwslay := -lwslay
 NOPC_HEADER_libarchive := archive.h
 NOPC_HEADER_lmdb := lmdb.h
+NOPC_HEADER_libcurl := curl/curl.h
 NOPC_HEADER_libwslay := wslay/wslay.h
 has_header = $(shell echo '\#include <$(1)>' | $(CC) $(CPPFLAGS) -E -x c -o /dev/null - 2>/dev/null && echo yes)
 pkg_libs = $(foreach p,$(1),$(if $(NOPC_LIBS_$(p)),$(NOPC_LIBS_$(p)),$(PKGLIBS_$(p))))

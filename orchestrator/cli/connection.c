@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "orchestrator/client/http_client.h"
+#include "orchestrator/curl/libcurl.h"
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
 #include "podium/base/path.h"
@@ -212,6 +213,10 @@ static struct curl_slist *headers_of(const struct connection *c, const struct pl
 
 int connection_get(struct connection *c, const struct plain_request *r, int *ret_code, struct strbuf *answer,
                    struct error *err) {
+    int opened = libcurl_open(err);
+
+    if (opened < 0)
+        return opened;
     if (!c->curl)
         c->curl = curl_easy_init();
     if (!c->curl)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "orchestrator/curl/libcurl.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/list.h"
@@ -458,6 +459,9 @@ int http_client_new(sd_event *loop, const struct http_client_options *options, s
     const char *server = options->server;
     if (server ? strncmp(server, "http://", 7) != 0 && strncmp(server, "https://", 8) != 0 : !options->unix_socket)
         return error_set(err, -EINVAL, "the server \"%s\" is no http:// or https:// address", server ? server : "");
+    int r = libcurl_open(err);
+    if (r < 0)
+        return r;
     struct http_client *h = xnew0(struct http_client);
     h->client.ops = &http_ops;
     h->loop = sd_event_ref(loop);

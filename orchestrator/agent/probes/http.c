@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <systemd/sd-event.h>
 
+#include "orchestrator/curl/libcurl.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/list.h"
@@ -134,18 +135,6 @@ static void deliver(struct http_request *q) {
     request_free(q);
 }
 
-static char *host_of(const char *url) {
-    CURLU *u = curl_url();
-    char *host = NULL, *copy = NULL;
-
-    if (u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-        curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK)
-        copy = xstrdup(host);
-    curl_free(host);
-    curl_url_cleanup(u);
-    return copy;
-}
-
 /* A redirect on the same host is followed; to another one it is the answer. True when the request goes on. */
 static bool follow(struct http_request *q) {
     char *location = NULL;
@@ -153,7 +142,7 @@ static bool follow(struct http_request *q) {
     if (q->mode != HTTP_PROBE || q->outcome != CURLE_OK ||
         curl_easy_getinfo(q->easy, CURLINFO_REDIRECT_URL, &location) != CURLE_OK || !location)
         return false;
-    _cleanup_free_ char *from = host_of(q->url), *to = host_of(location);
+    _cleanup_free_ char *from = libcurl_url_host(q->url), *to = libcurl_url_host(location);
     if (!from || !to || strcasecmp(from, to) != 0) {
         q->redirected_away = true;
         return false;
@@ -285,12 +274,15 @@ static int want_timer(CURLM *multi, long msec, void *userdata) {
 }
 
 int http_pool_new(sd_event *loop, struct http_pool **ret, struct error *err) {
-    struct http_pool *pool = xnew0(struct http_pool);
+    int r = libcurl_open(err);
 
+    if (r < 0)
+        return r;
+    struct http_pool *pool = xnew0(struct http_pool);
     pool->loop = sd_event_ref(loop);
     list_init(&pool->requests);
     pool->multi = curl_multi_init();
-    int r = pool->multi ? sd_event_add_defer(loop, &pool->deliver, on_deliver, pool) : -ENOMEM;
+    r = pool->multi ? sd_event_add_defer(loop, &pool->deliver, on_deliver, pool) : -ENOMEM;
     if (r >= 0)
         r = sd_event_source_set_enabled(pool->deliver, SD_EVENT_OFF);
     if (r >= 0)
