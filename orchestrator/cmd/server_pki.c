@@ -83,7 +83,7 @@ static int write_kubeconfig(const struct server_pki *p, struct error *err) {
     return kubeconfig_write(p->kubeconfig, p->dir, "podium", p->url, ADMIN_LIFETIME_SEC, err);
 }
 
-static int arm(struct server_pki *p, uint64_t usec, struct error *err);
+static int arm(struct server_pki *p, struct error *err);
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
     struct server_pki *p = userdata;
@@ -96,7 +96,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         p->renewed(p->userdata);
     if (r >= 0 && (r = write_kubeconfig(p, &err)) < 0)
         log_errno(r, "cannot renew the administrator's kubeconfig: %s", error_text(&err, r));
-    (void) arm(p, pki_renew_in_sec(p->cert) * USEC_PER_SEC, NULL);
+    (void) arm(p, NULL);
     return 0;
 }
 
@@ -105,7 +105,7 @@ static int on_clock(sd_event_source *s, int fd, uint32_t revents, void *userdata
     struct server_pki *p = userdata;
 
     if (clock_jump_seen(fd))
-        (void) arm(p, pki_renew_in_sec(p->cert) * USEC_PER_SEC, NULL);
+        (void) arm(p, NULL);
     return 0;
 }
 
@@ -116,7 +116,12 @@ static void watch_clock(struct server_pki *p) {
         (void) sd_event_source_set_io_fd_own(p->clock, 1);
 }
 
-static int arm(struct server_pki *p, uint64_t usec, struct error *err) {
+/* For what is due next: the server's certificate, or the administrator's when that lives shorter. */
+static int arm(struct server_pki *p, struct error *err) {
+    uint64_t usec = pki_renew_in_sec(p->cert) * USEC_PER_SEC, admin = ADMIN_LIFETIME_SEC / 2 * USEC_PER_SEC;
+
+    if (usec > admin)
+        usec = admin;
     sd_event_source_disable_unref(p->timer);
     p->timer = NULL;
     int r = sd_event_add_time_relative(p->loop, &p->timer, CLOCK_MONOTONIC, usec ? usec : RENEW_AGAIN_USEC, usec / 10,
@@ -148,7 +153,7 @@ int server_pki_new(sd_event *loop, const struct server_options *o, void (*renewe
     if (r >= 0)
         r = write_kubeconfig(p, err);
     if (r >= 0)
-        r = arm(p, pki_renew_in_sec(p->cert) * USEC_PER_SEC, err);
+        r = arm(p, err);
     watch_clock(p);
     if (r < 0) {
         server_pki_free(p);

@@ -185,6 +185,13 @@ static int write_pair(const char *dir, const char *name, const char *cert_pem, c
     return r < 0 ? r : file_write_atomic(crt_path, cert_pem, strlen(cert_pem), CERT_MODE, true, err);
 }
 
+/* A lifetime that was made shorter counts at once; a clock that was set back looks the same, and the same helps. */
+static bool lives_too_long(gnutls_x509_crt_t crt, const struct pki_request *request) {
+    uint64_t lifetime = request->lifetime_sec ? request->lifetime_sec : PKI_LEAF_LIFETIME_SEC;
+
+    return (int64_t) gnutls_x509_crt_get_expiration_time(crt) > now_sec() + (int64_t) lifetime;
+}
+
 static bool pair_is_good(const char *dir, const char *name, const struct pki_authority *ca,
                          const struct pki_request *request) {
     _cleanup_free_ char *crt_path = xasprintf("%s/%s.crt", dir, name), *key_path = xasprintf("%s/%s.key", dir, name);
@@ -192,7 +199,7 @@ static bool pair_is_good(const char *dir, const char *name, const struct pki_aut
     _cleanup_privkey_ gnutls_x509_privkey_t key = NULL;
 
     return read_crt(crt_path, &crt, NULL) >= 0 && read_key(key_path, &key, NULL) >= 0 && pki_crt_has_key(crt, key) &&
-           pki_leaf_matches(crt, ca->crt, request) && now_sec() < pki_renew_at(crt);
+           pki_leaf_matches(crt, ca->crt, request) && now_sec() < pki_renew_at(crt) && !lives_too_long(crt, request);
 }
 
 int pki_ensure(const char *ca_dir, const char *dir, const char *name, const struct pki_request *request,

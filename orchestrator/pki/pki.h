@@ -66,8 +66,8 @@ int pki_ca_hash_pem(const char *ca_pem, char out[PKI_SHA256_HEX_SIZE], struct er
 int pki_issue(const char *ca_dir, const struct pki_request *request, char **ret_cert_pem, char **ret_key_pem,
               struct error *err) _must_check_;
 /* Writes dir/name.crt (0644) and dir/name.key (0600), dir made if absent. Returns 1 when (re)issued, 0 when what is
- * there is still good: signed by this authority, key matching, subject, names and usages as requested, and less than
- * two thirds of its life gone. */
+ * there is still good: signed by this authority, key matching, subject, names and usages as requested, less than two
+ * thirds of its life gone, and living no longer than requested. */
 int pki_ensure(const char *ca_dir, const char *dir, const char *name, const struct pki_request *request,
                struct error *err) _must_check_;
 

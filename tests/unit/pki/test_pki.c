@@ -174,6 +174,10 @@ static void test_ensure_reissues_when_needed(void **state) {
     assert_int_equal(pki_ca_ensure(other, "a", NULL), 1); /* another authority of the same name */
     assert_int_equal(pki_ensure(other, leaf, "node", &request, NULL), 1);
 
+    request.lifetime_sec = 3600; /* the setting was made shorter */
+    assert_int_equal(pki_ensure(other, leaf, "node", &request, NULL), 1);
+    assert_int_equal(pki_ensure(other, leaf, "node", &request, NULL), 0);
+
     request.lifetime_sec = 3; /* due after two seconds */
     request.common_name = "short";
     assert_int_equal(pki_ensure(dir, leaf, "node", &request, NULL), 1);
