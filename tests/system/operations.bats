@@ -109,6 +109,16 @@ YAML
     on_host systemctl daemon-reload
 }
 
+@test "secrets are not to be read on the server's disk" {
+    podium create secret generic whisper --from-literal=word=open-sesame-4711
+    on_host sh -c 'grep -c whisper /var/lib/podium/server/store/data.mdb' # the row is there
+    run on_host sh -c 'grep -rcl -e open-sesame-4711 -e "$(printf open-sesame-4711 | base64)" /var/lib/podium/server/store'
+    [ -z "$output" ]
+    on_host systemctl restart podium-server
+    answers() { [ "$(podium get secret whisper -o 'jsonpath={.data.word}' 2>/dev/null | base64 -d)" = open-sesame-4711 ]; }
+    wait_until 20 answers
+}
+
 @test "backup while it runs, restore when it is stopped: state, keys, nodes and pods are as they were" {
     podium create configmap kept --from-literal=a=1
     run podium backup /root/backup.jsonl
