@@ -173,10 +173,11 @@ containers:
     pod_ready hooks
     logs_have hooks '"GET /hello HTTP/1.1" 404 .*"kube-lifecycle/' # no matter what the answer is
     kube logs -f hooks >"$T/hooks.log" 3>&- &
-    kube delete pod hooks --timeout=15s >/dev/null
+    wait_until 15 grep -q 'GET /hello' "$T/hooks.log" # it follows
+    kube delete pod hooks --timeout=30s >/dev/null
     wait
     grep -q '"GET /bye HTTP/1.1" 404' "$T/hooks.log"
-    wait_until 10 event_says nobody FailedPostStartHook "PostStartHook failed"
+    wait_until 20 event_says nobody FailedPostStartHook "PostStartHook failed"
     event_says nobody Killing FailedPostStartHook
     pod_wait nobody '.status.containerStatuses[0].restartCount=1'
     pods_gone nobody
