@@ -101,9 +101,10 @@ node_number() { echo "${1#podium-}"; }
 
 podium_node() { "$BIN/podium" node "$@" --name "$CLUSTER" --dir "$DIR" 3>&-; }
 
-# For what no watch tells: asks until the command succeeds.
+# For what no watch tells: asks until the command succeeds. A deadline under 20 s is taken as 20 s: it says how fast it
+# is expected to be, while the machine may be busy with something else.
 wait_until() { # SECONDS COMMAND…
-    local end=$(($(date +%s%N) + $1 * 1000000000))
+    local end=$(($(date +%s%N) + ($1 < 20 ? 20 : $1) * 1000000000))
     shift
     until "$@"; do
         [ "$(date +%s%N)" -lt "$end" ] || {
@@ -126,9 +127,9 @@ pod() {
     } | kube create -f - >/dev/null
 }
 pod_wait() { # NAME jsonpath=VALUE [SECONDS]: '.status.phase=Running'
-    kube wait "pod/$1" --for="jsonpath={${2%%=*}}=${2#*=}" --timeout="${3:-15}s" >/dev/null
+    kube wait "pod/$1" --for="jsonpath={${2%%=*}}=${2#*=}" --timeout="${3:-30}s" >/dev/null
 }
-pod_ready() { kube wait "pod/$1" --for=condition=Ready --timeout="${2:-15}s" >/dev/null; }
+pod_ready() { kube wait "pod/$1" --for=condition=Ready --timeout="${2:-30}s" >/dev/null; }
 pod_get() { kube get pod "$1" -o jsonpath="{$2}"; } # NAME .path
 pod_node() { node_number "$(pod_get "$1" .spec.nodeName)"; }
 pod_unit() { # NAME [NAMESPACE]
@@ -149,7 +150,7 @@ has_event() { # KIND NAME REASON
 }
 pods_gone() { # NAME…
     kube delete pod "$@" --wait=false --ignore-not-found --grace-period=1 >/dev/null
-    for p in "$@"; do kube wait "pod/$p" --for=delete --timeout=15s >/dev/null; done
+    for p in "$@"; do kube wait "pod/$p" --for=delete --timeout=30s >/dev/null; done
 }
 
 # --- the API without kubectl ---
