@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "orchestrator/controller/ownership.h"
 #include "podium/base/alloc.h"
 
 struct call {
@@ -87,6 +88,32 @@ void task_call(struct task *t, const struct client_request *r, task_answer_fn an
     list_append(&t->calls, &c->link);
     t->pending++;
     c->call = client_start(t->tasks->client, r, on_result, c);
+}
+
+void task_write(struct task *t, const struct resource *resource, const struct json *have, struct json *object,
+                task_answer_fn answer, void *arg) {
+    struct client_request r = {
+        .verb = have ? CLIENT_UPDATE : CLIENT_CREATE,
+        .resource = resource,
+        .ns = meta_namespace(object),
+        .name = have ? meta_name(have) : NULL,
+        .body = object,
+    };
+    task_call(t, &r, answer, arg);
+}
+
+void task_delete(struct task *t, const struct resource *resource, const struct json *object, struct json *options_take,
+                 task_answer_fn answer, void *arg) {
+    _cleanup_json_ struct json *options = options_take;
+    json_set_path(&options, json_string(meta_uid(object)), "preconditions", "uid");
+    struct client_request r = {
+        .verb = CLIENT_DELETE,
+        .resource = resource,
+        .ns = meta_namespace(object),
+        .name = meta_name(object),
+        .body = options,
+    };
+    task_call(t, &r, answer, arg);
 }
 
 void task_done(struct task *t, int result) {

@@ -50,6 +50,12 @@ void task_queue_add_object(struct task_queue *q, const struct json *object);
 
 /* answer is called once, with pending already lowered; it may end the task. */
 void task_call(struct task *t, const struct client_request *r, task_answer_fn answer, void *arg);
+/* The same for common requests. Creates `object`, or updates `have`, as the API has it, to it. */
+void task_write(struct task *t, const struct resource *resource, const struct json *have, struct json *object,
+                task_answer_fn answer, void *arg);
+/* Deletes this very object: another one of its name (uid) stays. options_take: further DeleteOptions, or NULL. */
+void task_delete(struct task *t, const struct resource *resource, const struct json *object, struct json *options_take,
+                 task_answer_fn answer, void *arg);
 /* result 0, or -errno: the key comes back after its back-off. Frees the task. */
 void task_done(struct task *t, int result);
 /* The key again after this time (microseconds), whatever else happens. */

@@ -156,18 +156,8 @@ static void write_all(struct task *t, struct slice_writes *w, const struct json 
 }
 
 static void remove_all(struct task *t, struct slice_writes *w, const struct json *docs) {
-    for (size_t i = 0; i < json_len(docs); i++) {
-        _cleanup_json_ struct json *options = json_object();
-        json_set_path(&options, json_string(meta_uid(json_at(docs, i))), "preconditions", "uid");
-        struct client_request r = {
-            .verb = CLIENT_DELETE,
-            .resource = w->resource,
-            .ns = w->ns,
-            .name = meta_name(json_at(docs, i)),
-            .body = options,
-        };
-        task_call(t, &r, on_removed, w);
-    }
+    for (size_t i = 0; i < json_len(docs); i++)
+        task_delete(t, w->resource, json_at(docs, i), NULL, on_removed, w);
 }
 
 void slices_write(struct task *t, struct slice_writes *w, const struct slice_plan *plan) {

@@ -37,28 +37,13 @@ static void write_object(struct task *t, const struct resource *resource, const 
     _cleanup_json_ struct json *object = take;
     if (!object)
         return;
-    struct client_request r = {
-        .verb = have ? CLIENT_UPDATE : CLIENT_CREATE,
-        .resource = resource,
-        .ns = meta_namespace(object),
-        .name = have ? meta_name(object) : NULL,
-        .body = object,
-    };
-    task_call(t, &r, on_written, NULL);
+    task_write(t, resource, have, object, on_written, NULL);
 }
 
 /* Its going brings the key back. */
 static void remove_service(struct task *t, const struct json *have) {
-    _cleanup_json_ struct json *options = json_object();
-    json_set_path(&options, json_string(meta_uid(have)), "preconditions", "uid");
-    struct client_request r = {
-        .verb = CLIENT_DELETE,
-        .resource = ((struct controller *) t->tasks->userdata)->service_resource,
-        .ns = meta_namespace(have),
-        .name = meta_name(have),
-        .body = options,
-    };
-    task_call(t, &r, on_written, NULL);
+    const struct controller *c = t->tasks->userdata;
+    task_delete(t, c->service_resource, have, NULL, on_written, NULL);
 }
 
 static void keep_api(struct task *t, const struct controller *c) {

@@ -47,18 +47,9 @@ static void on_removed(struct task *t, const struct client_result *result, void 
 static void remove_old(struct task *t) {
     struct sync *s = (struct sync *) t;
     for (size_t i = 0; i < s->plan.n_remove; i++) {
-        const struct json *rs = s->plan.remove[i];
-        _cleanup_json_ struct json *options = json_object();
-        json_set_path(&options, json_string(meta_uid(rs)), "preconditions", "uid");
+        struct json *options = json_object();
         json_set(&options, "propagationPolicy", json_string("Background"));
-        struct client_request r = {
-            .verb = CLIENT_DELETE,
-            .resource = controller_of(t)->set_resource,
-            .ns = meta_namespace(rs),
-            .name = meta_name(rs),
-            .body = options,
-        };
-        task_call(t, &r, on_removed, NULL);
+        task_delete(t, controller_of(t)->set_resource, s->plan.remove[i], options, on_removed, NULL);
     }
     if (t->pending == 0)
         task_done(t, s->result);

@@ -61,16 +61,8 @@ static void on_removed(struct task *t, const struct client_result *result, void 
 
 /* Its Service is gone: so are they, whoever made them. */
 static void remove_endpoints(struct task *t, const struct json *endpoints) {
-    _cleanup_json_ struct json *options = json_object();
-    json_set_path(&options, json_string(meta_uid(endpoints)), "preconditions", "uid");
-    struct client_request r = {
-        .verb = CLIENT_DELETE,
-        .resource = ((struct controller *) t->tasks->userdata)->resource,
-        .ns = meta_namespace(endpoints),
-        .name = meta_name(endpoints),
-        .body = options,
-    };
-    task_call(t, &r, on_removed, NULL);
+    const struct controller *c = t->tasks->userdata;
+    task_delete(t, c->resource, endpoints, NULL, on_removed, NULL);
 }
 
 static void keep(struct task *t, const struct json *service, const struct json *endpoints) {
@@ -83,14 +75,7 @@ static void keep(struct task *t, const struct json *service, const struct json *
         task_done(t, 0);
         return;
     }
-    struct client_request r = {
-        .verb = endpoints ? CLIENT_UPDATE : CLIENT_CREATE,
-        .resource = c->resource,
-        .ns = meta_namespace(service),
-        .name = endpoints ? meta_name(service) : NULL,
-        .body = wanted,
-    };
-    task_call(t, &r, on_written, NULL);
+    task_write(t, c->resource, endpoints, wanted, on_written, NULL);
 }
 
 /* Services that went while no controller ran: looked for once. */

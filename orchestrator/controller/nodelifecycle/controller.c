@@ -231,16 +231,7 @@ static void evict(struct task *t) {
     struct sync *s = (struct sync *) t;
     struct controller *c = controller_of(t);
     event_record(c->events, s->object, EVENT_NORMAL, "TaintManagerEviction", "Marking for deletion Pod %s", t->key);
-    _cleanup_json_ struct json *options = json_object();
-    json_set_path(&options, json_string(meta_uid(s->object)), "preconditions", "uid");
-    struct client_request r = {
-        .verb = CLIENT_DELETE,
-        .resource = c->pod_resource,
-        .ns = meta_namespace(s->object),
-        .name = meta_name(s->object),
-        .body = options,
-    };
-    task_call(t, &r, on_evicted, NULL);
+    task_delete(t, c->pod_resource, s->object, NULL, on_evicted, NULL);
 }
 
 /* Since when the pod has had to go: now, if it is the first time we find so. */

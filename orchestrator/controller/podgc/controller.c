@@ -45,17 +45,9 @@ static void on_removed(struct task *t, const struct client_result *result, void 
 }
 
 static void remove_now(struct task *t, const struct json *pod) {
-    _cleanup_json_ struct json *options = json_object();
+    struct json *options = json_object();
     json_set(&options, "gracePeriodSeconds", json_int(0));
-    json_set_path(&options, json_string(meta_uid(pod)), "preconditions", "uid");
-    struct client_request r = {
-        .verb = CLIENT_DELETE,
-        .resource = controller_of(t)->pod_resource,
-        .ns = meta_namespace(pod),
-        .name = meta_name(pod),
-        .body = options,
-    };
-    task_call(t, &r, on_removed, NULL);
+    task_delete(t, controller_of(t)->pod_resource, pod, options, on_removed, NULL);
 }
 
 static void on_node(struct task *t, const struct client_result *result, void *arg) {

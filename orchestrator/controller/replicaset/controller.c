@@ -158,18 +158,8 @@ static void remove_pods(struct task *t) {
     for (size_t i = 0; i < s->plan.n_remove; i++)
         uids[i] = meta_uid(s->plan.remove[i]);
     expectations_expect_deletions(c->expectations, t->key, uids, s->plan.n_remove, now_monotonic_usec());
-    for (size_t i = 0; i < s->plan.n_remove; i++) {
-        _cleanup_json_ struct json *options = json_object();
-        json_set_path(&options, json_string(uids[i]), "preconditions", "uid");
-        struct client_request r = {
-            .verb = CLIENT_DELETE,
-            .resource = c->pod_resource,
-            .ns = meta_namespace(s->owner),
-            .name = meta_name(s->plan.remove[i]),
-            .body = options,
-        };
-        task_call(t, &r, on_removed, s->plan.remove[i]);
-    }
+    for (size_t i = 0; i < s->plan.n_remove; i++)
+        task_delete(t, c->pod_resource, s->plan.remove[i], NULL, on_removed, s->plan.remove[i]);
 }
 
 /* Active pods of every replicator with the owner's controller (its Deployment), or of the owner alone. */

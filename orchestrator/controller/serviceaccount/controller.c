@@ -37,14 +37,7 @@ static void write_object(struct task *t, const struct resource *resource, const 
     _cleanup_json_ struct json *object = take;
     if (!object)
         return;
-    struct client_request r = {
-        .verb = have ? CLIENT_UPDATE : CLIENT_CREATE,
-        .resource = resource,
-        .ns = meta_namespace(object),
-        .name = have ? meta_name(object) : NULL,
-        .body = object,
-    };
-    task_call(t, &r, on_written, NULL);
+    task_write(t, resource, have, object, on_written, NULL);
 }
 
 static void sync_begin(struct task *t) {

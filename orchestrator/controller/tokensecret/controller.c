@@ -69,15 +69,8 @@ static void ask(struct task *t, const struct json *secret) {
 
 static void remove_secret(struct task *t, const struct json *secret) {
     const struct controller *c = t->tasks->userdata;
-    _cleanup_json_ struct json *body = NULL;
 
-    json_set_path(&body, json_string(meta_uid(secret)), "preconditions", "uid");
-    const struct client_request r = {.verb = CLIENT_DELETE,
-                                     .resource = c->secret_resource,
-                                     .ns = meta_namespace(secret),
-                                     .name = meta_name(secret),
-                                     .body = body};
-    task_call(t, &r, on_written, NULL);
+    task_delete(t, c->secret_resource, secret, NULL, on_written, NULL);
 }
 
 /* What the API itself says of the account. */
