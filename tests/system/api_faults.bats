@@ -224,12 +224,12 @@ P
     kube annotate cm ap n=1
     [ "$(kube get cm -l x=y -o jsonpath='{.items[0].data.a}')" = 9 ]
     kube create deployment k --image=nginx:demo
-    kube wait deployment/k --for=condition=Available --timeout=15s
+    kube wait deployment/k --for=condition=Available --timeout=30s
     kube scale deployment/k --replicas=2
-    kube wait deployment/k --for='jsonpath={.status.readyReplicas}=2' --timeout=15s
+    kube wait deployment/k --for='jsonpath={.status.readyReplicas}=2' --timeout=30s
     kube patch deployment k -p '{"spec":{"template":{"metadata":{"labels":{"tone":"c"}}}}}'
     kube rollout status deployment/k --timeout=20s
-    kube wait pod -l tone=c --for=condition=Ready --timeout=15s
+    kube wait pod -l tone=c --for=condition=Ready --timeout=30s
     [[ "$(kube describe deployment k)" == *"NewReplicaSet:   k-"* ]]
     [[ "$(kube describe pod -l tone=c)" == *"Successfully assigned default/k-"* ]]
     [[ "$(kube describe node podium-1)" == *"Non-terminated Pods:"*"k-"* ]]

@@ -88,9 +88,9 @@ up() { "$BIN/podium" up --name "$CLUSTER" --dir "$DIR" --manifests "$MANIFESTS" 
 
 @test "a stopped node is NotReady, started again it is Ready" {
     podium_node stop podium-2
-    kube wait node/podium-2 --for=condition=Ready=Unknown --timeout=15s
+    kube wait node/podium-2 --for=condition=Ready=Unknown --timeout=30s
     podium_node start podium-2
-    kube wait node/podium-2 --for=condition=Ready=True --timeout=15s
+    kube wait node/podium-2 --for=condition=Ready=True --timeout=30s
 }
 
 @test "objects outlive the power failure of the control plane's node" {
@@ -100,7 +100,7 @@ up() { "$BIN/podium" up --name "$CLUSTER" --dir "$DIR" --manifests "$MANIFESTS" 
     [ "$status" -ne 0 ]
     podium_node start podium-1
     [ "$(kube get configmap durable -o jsonpath='{.data.a}')" = b ]
-    kube wait node --all --for=condition=Ready=True --timeout=15s
+    kube wait node --all --for=condition=Ready=True --timeout=30s
 }
 
 @test "what cannot be told apart is refused with a reason" {

@@ -91,7 +91,7 @@ containers: [{name: c, image: nginx:demo, command: [/etc/passwd]}]'
     pod_wait nocmd2 '.status.containerStatuses[0].state.waiting.reason=CrashLoopBackOff'
     [[ "$(pod_get nocmd2 '.status.containerStatuses[0].lastState.terminated.message')" == *'permission denied'* ]]
     uid=$(pod_get nocmd2 .metadata.uid) unit=$(pod_unit nocmd2)
-    kube delete pod nocmd2 --timeout=5s
+    kube delete pod nocmd2 --timeout=30s
     wait_until 5 clean_node 2 "$uid" "$unit"
 }
 
@@ -114,8 +114,8 @@ containers: [{name: c, image: nginx:demo, command: [sleep, "1000"], volumeMounts
     wait_until 5 message
     kube patch configmap later --type=merge -p '{"data":{"a":"here"}}'
     kube create secret generic later --from-literal=k=v
-    pod_ready config 10
-    pod_ready volume 10
+    pod_ready config 30
+    pod_ready volume 30
     [ "$(kube exec config -- sh -c 'echo $A')" = here ]
     pods_gone config volume
 }
@@ -139,23 +139,23 @@ containers: [{name: c, image: nginx:demo}]'
     on_node 2 kill -KILL "$agent"
     other_agent() { local p; p=$(main_pid 2 podium-agent.service); [ "$p" != 0 ] && [ "$p" != "$agent" ]; }
     wait_until 5 other_agent
-    kube wait node/podium-2 --for=condition=Ready=True --timeout=10s
+    kube wait node/podium-2 --for=condition=Ready=True --timeout=30s
     [ "$(container_pid steady c)" = "$pid" ]
     [ "$(pod_get steady '.status.containerStatuses[0].restartCount')" = 0 ]
     on_node 1 curl -sS --max-time 5 "http://$ip/" -o /dev/null
     # it is in charge: what happens now is told
     on_node 2 kill -KILL "$pid"
-    pod_wait steady '.status.containerStatuses[0].restartCount=1' 5
+    pod_wait steady '.status.containerStatuses[0].restartCount=1' 30
     kube exec steady -- sh -c :
     on_node 2 systemctl restart podium-agent.service
-    kube wait node/podium-2 --for=condition=Ready=True --timeout=10s
+    kube wait node/podium-2 --for=condition=Ready=True --timeout=30s
     [ "$(pod_get steady '.status.containerStatuses[0].restartCount')" = 1 ]
     pods_gone steady
 }
 
 @test "the server is killed: nothing else stops, no data is lost, work goes on" {
     kube create deployment band --image=nginx:demo --replicas=2
-    kube wait deployment/band --for='jsonpath={.status.readyReplicas}=2' --timeout=15s
+    kube wait deployment/band --for='jsonpath={.status.readyReplicas}=2' --timeout=30s
     kube get pods -l app=band -o jsonpath='{range .items[*]}{.metadata.name} {.metadata.uid}{"\n"}{end}' | sort >"$T/before"
     first=$(head -n 1 "$T/before" | cut -d' ' -f1)
     pid=$(container_pid "$first" nginx)
@@ -164,14 +164,14 @@ containers: [{name: c, image: nginx:demo}]'
     answers() { kube get --raw /readyz >/dev/null 2>&1; }
     wait_until 10 answers
     [ "$(kube get configmap kube-root-ca.crt -o jsonpath='{.metadata.resourceVersion}')" = "$version" ]
-    kube wait node --all --for=condition=Ready=True --timeout=15s
+    kube wait node --all --for=condition=Ready=True --timeout=30s
     kube get pods -l app=band -o jsonpath='{range .items[*]}{.metadata.name} {.metadata.uid}{"\n"}{end}' | sort | diff "$T/before" -
     [ "$(container_pid "$first" nginx)" = "$pid" ]
     [ "$(kube get pods -l app=band -o jsonpath='{.items[*].status.containerStatuses[0].restartCount}')" = "0 0" ]
     kube scale deployment band --replicas=3
-    kube wait deployment/band --for='jsonpath={.status.readyReplicas}=3' --timeout=15s
-    kube delete deployment band --timeout=10s
-    kube wait pod -l app=band --for=delete --timeout=15s
+    kube wait deployment/band --for='jsonpath={.status.readyReplicas}=3' --timeout=30s
+    kube delete deployment band --timeout=30s
+    kube wait pod -l app=band --for=delete --timeout=30s
 }
 
 @test "server and agent are both down: the supervisor heals alone, and it is known later" {
@@ -187,9 +187,9 @@ containers: [{name: c, image: nginx:demo}]'
     wait_until 3 healed
     now=$(on_node 1 cat "/sys/fs/cgroup$cg/c/cgroup.procs" | head -n 1)
     on_node 1 systemctl start podium-server.service podium-agent.service
-    pod_wait lonely '.status.containerStatuses[0].restartCount=1' 15
+    pod_wait lonely '.status.containerStatuses[0].restartCount=1' 30
     [ "$(pod_get lonely '.status.containerStatuses[0].lastState.terminated.exitCode')" = 137 ]
-    kube wait node --all --for=condition=Ready=True --timeout=15s
+    kube wait node --all --for=condition=Ready=True --timeout=30s
     [ "$(container_pid lonely c)" = "$now" ]
     pods_gone lonely
 }
@@ -205,7 +205,7 @@ containers: [{name: c, image: nginx:demo}]'
     [ "$(on_node 2 systemctl is-active "$unit")" = active ]
     on_node 2 systemctl start podium-agent.service
     wait_until 10 clean_node 2 "$uid" "$unit"
-    kube wait node --all --for=condition=Ready=True --timeout=15s
+    kube wait node --all --for=condition=Ready=True --timeout=30s
 }
 
 @test "the supervisor is killed: its containers go with it and the pod comes back" {
@@ -232,11 +232,11 @@ containers: [{name: c, image: nginx:demo, volumeMounts: [{name: v, mountPath: /v
 
 @test "a node is lost: NotReady, tainted, its pods replaced; back again, everything is as before" {
     kube create deployment touring --image=nginx:demo --replicas=4
-    kube wait deployment/touring --for='jsonpath={.status.readyReplicas}=4' --timeout=15s
+    kube wait deployment/touring --for='jsonpath={.status.readyReplicas}=4' --timeout=30s
     [ -n "$(kube get pods -l app=touring --field-selector spec.nodeName=podium-2 -o name)" ]
     # cut the cable: the node lives on, unreachable
     on_node 2 ip link set eth0 down
-    kube wait node/podium-2 --for=condition=Ready=Unknown --timeout=15s
+    kube wait node/podium-2 --for=condition=Ready=Unknown --timeout=30s
     [[ "$(kube get node podium-2 --no-headers)" == *NotReady* ]]
     tainted() { [[ "$(kube get node podium-2 -o jsonpath='{.spec.taints[*].key}')" == *node.kubernetes.io/unreachable* ]]; }
     wait_until 10 tainted
@@ -258,8 +258,8 @@ containers: [{name: c, image: nginx:demo}]'
     pod_ready guest
     on_node 1 curl -sS --max-time 5 "http://$(pod_get guest .status.podIP)/" -o /dev/null
     pods_gone guest
-    kube delete deployment touring --timeout=10s
-    kube wait pod -l app=touring --for=delete --timeout=15s
+    kube delete deployment touring --timeout=30s
+    kube wait pod -l app=touring --for=delete --timeout=30s
 }
 
 @test "a node loses power and comes back: what was on it is gone or runs again" {
@@ -269,9 +269,9 @@ tolerations: [{operator: Exists}]
 containers: [{name: c, image: nginx:demo}]'
     pod_ready pinned
     podium_node stop podium-2 --force
-    kube wait node/podium-2 --for=condition=Ready=Unknown --timeout=15s
+    kube wait node/podium-2 --for=condition=Ready=Unknown --timeout=30s
     podium_node start podium-2
-    kube wait node/podium-2 --for=condition=Ready=True --timeout=15s
+    kube wait node/podium-2 --for=condition=Ready=True --timeout=30s
     restarted() { [ "$(pod_get pinned '.status.containerStatuses[0].state.running.startedAt')" != "" ] && kube exec pinned -- sh -c :; }
     wait_until 15 restarted
     pod_ready pinned

@@ -187,7 +187,7 @@ containers:
     pod gated <<<'
 readinessGates: [{conditionType: example.org/open}]
 containers: [{name: c, image: nginx:demo}]'
-    kube wait pod/gated --for=condition=ContainersReady --timeout=15s >/dev/null
+    kube wait pod/gated --for=condition=ContainersReady --timeout=30s >/dev/null
     [ "$(pod_get gated '.status.conditions[?(@.type=="Ready")].status')" = False ]
     [ "$(pod_get gated '.status.conditions[?(@.type=="Ready")].reason')" = ReadinessGatesNotReady ]
     [[ "$(pod_get gated '.status.conditions[?(@.type=="Ready")].message')" == *'"example.org/open" does not exist.' ]]

@@ -170,15 +170,15 @@ guest() { KUBECONFIG="$T/api/kubeconfig-guest" k "$@"; }
 
 @test "wait: for a condition, a value, a deletion" {
     k create configmap w --from-literal=a=b
-    k wait --for=jsonpath='{.data.a}'=b cm/w --timeout=5s
+    k wait --for=jsonpath='{.data.a}'=b cm/w --timeout=30s
     (sleep 1; kubectl --cache-dir="$T/cache" delete cm w) &
-    run k wait --for=delete cm/w --timeout=10s
+    run k wait --for=delete cm/w --timeout=30s
     [ "$status" -eq 0 ]
     wait
     k run sleepy --image=x
     (sleep 1; kubectl --cache-dir="$T/cache" patch pod sleepy --subresource=status --type=merge \
         -p '{"status":{"conditions":[{"type":"Ready","status":"True"}]}}') &
-    run k wait --for=condition=Ready pod/sleepy --timeout=10s
+    run k wait --for=condition=Ready pod/sleepy --timeout=30s
     [ "$status" -eq 0 ]
     wait
     k delete pod sleepy

@@ -63,7 +63,7 @@ containers: [{name: c, image: nginx:demo}]'
     on_node 1 systemctl start podium-server
     connected() { [ "$(node1 2 get-property Connected)" = '{"type":"b","data":true}' ]; }
     wait_until 15 connected
-    kube wait node --all --for=condition=Ready=True --timeout=15s
+    kube wait node --all --for=condition=Ready=True --timeout=30s
 }
 
 @test "a wrong token is refused, and told" {
@@ -78,8 +78,8 @@ containers: [{name: c, image: nginx:demo}]'
     on_node 2 systemctl stop podium-agent
     on_node 2 sh -c 'rm -rf /var/lib/podium/agent; mv /var/lib/podium/agent.kept /var/lib/podium/agent; mv /etc/podium/token.kept /etc/podium/token'
     on_node 2 systemctl start podium-agent
-    kube wait node/podium-2 --for=create --timeout=10s
-    kube wait node/podium-2 --for=condition=Ready=True --timeout=15s
+    kube wait node/podium-2 --for=create --timeout=30s
+    kube wait node/podium-2 --for=condition=Ready=True --timeout=30s
 }
 
 @test "garbage at the link's port does not disturb it" {

@@ -115,8 +115,8 @@ Y
     pid=$(container_pid "$name" nginx)
     id=$(pod_get "$name" '.status.containerStatuses[0].containerID')
     on_node "$(node_number "$node")" kill -KILL "$pid"
-    pod_wait "$name" ".status.containerStatuses[0].restartCount=$((restarts + 1))" 3
-    pod_ready "$name" 3
+    pod_wait "$name" ".status.containerStatuses[0].restartCount=$((restarts + 1))" 9
+    pod_ready "$name" 9
     [ "$(pod_get "$name" '.status.containerStatuses[0].lastState.terminated.exitCode')" = 137 ]
     [ "$(pod_get "$name" '.status.containerStatuses[0].lastState.terminated.containerID')" = "$id" ]
     [ "$(pod_get "$name" '.status.podIP')" = "$ip" ]
@@ -138,7 +138,7 @@ containers: [{name: c, image: nginx:demo, command: [sh, -c, "echo run; exit 3"]}
     [ "$(kube logs crasher --previous)" = run ]
     [ "$(kube logs crasher)" = run ]
     # the back-off ends: a third run after ten seconds
-    pod_wait crasher '.status.containerStatuses[0].restartCount=2' 15
+    pod_wait crasher '.status.containerStatuses[0].restartCount=2' 30
     pods_gone crasher
 }
 
@@ -146,7 +146,7 @@ containers: [{name: c, image: nginx:demo, command: [sh, -c, "echo run; exit 3"]}
     nginx_up
     read -r name node _ < <(nginx_pods)
     unit=$(pod_unit "$name")
-    kube delete pod "$name" --timeout=10s
+    kube delete pod "$name" --timeout=30s
     nginx_up
     run kube get pod "$name"
     [ "$status" -ne 0 ]
@@ -163,11 +163,11 @@ containers: [{name: c, image: nginx:demo, command: [sh, -c, "trap \"\" QUIT TERM
     pod_ready polite
     pod_ready deaf
     t0=$EPOCHREALTIME
-    kube delete pod polite --grace-period=20 --timeout=15s
+    kube delete pod polite --grace-period=20 --timeout=19s
     t1=$EPOCHREALTIME
     [ $((${t1/./} - ${t0/./})) -lt 3000000 ]
     t0=$EPOCHREALTIME
-    kube delete pod deaf --grace-period=2 --timeout=15s
+    kube delete pod deaf --grace-period=2 --timeout=30s
     t1=$EPOCHREALTIME
     [ $((${t1/./} - ${t0/./})) -ge 2000000 ]
     [ $((${t1/./} - ${t0/./})) -lt 5000000 ]
@@ -187,7 +187,7 @@ containers:
     preStop: {exec: {command: [sh, -c, "echo pre >>/v/log"]}}'
     pod_ready hooked
     n=$(pod_node hooked)
-    kube delete pod hooked --timeout=15s
+    kube delete pod hooked --timeout=30s
     [ "$(on_node "$n" cat /var/lib/podium/hooked/log)" = $'post\npre\nterm' ]
 }
 
@@ -471,7 +471,7 @@ P
 @test "deleting the Deployment leaves no pod, unit, link or mount on the nodes" {
     ! kube get deployment nginx >/dev/null 2>&1 || kube scale deployment/nginx --replicas=3
     nginx_up
-    kube delete deployment nginx --timeout=10s
+    kube delete deployment nginx --timeout=30s
     kube wait pod -l app=nginx --for=delete --timeout=20s
     kube delete pod --all --timeout=20s
     for n in 1 2; do

@@ -308,14 +308,14 @@ Y
     [ "$(pod_get together '.status.ephemeralContainerStatuses[0].imageID')" = "$(pod_get together '.status.containerStatuses[0].imageID')" ]
     # the namespace of the target alone
     kube debug users --image=nginx:demo --image-pull-policy=IfNotPresent --target=root -c dbg -- sleep 10003
-    kube wait pod/users --for=jsonpath='{.status.ephemeralContainerStatuses[0].state.running}' --timeout=15s
+    kube wait pod/users --for=jsonpath='{.status.ephemeralContainerStatuses[0].state.running}' --timeout=30s
     [[ "$(in_pod users root busybox ps -o args)" == *"sleep 10003"* ]]
     [[ "$(in_pod users own busybox ps -o args)" != *"sleep 10003"* ]]
-    kube wait pod/users --for=condition=Ready --timeout=5s
+    kube wait pod/users --for=condition=Ready --timeout=30s
     # its image is not here: it waits, the pod goes on
     kube debug rights --image=nowhere.invalid/none:1 --image-pull-policy=Never -c dbg -- true
     pod_wait rights '.status.ephemeralContainerStatuses[0].state.waiting.reason=ErrImageNeverPull'
-    kube wait pod/rights --for=condition=Ready --timeout=5s
+    kube wait pod/rights --for=condition=Ready --timeout=30s
 }
 
 @test "kubectl debug -it: a shell beside the target, with a terminal and an end" {
@@ -356,6 +356,6 @@ Y
     [[ "$(in_pod copy b busybox ps -o args)" == *"sleep 10009"* ]]
     kube debug node/podium-1 --image=nginx:demo -- sh -c 'cat /host/etc/hostname /proc/1/comm; ls /sys/class/net'
     name=$(kube get pods -o name | grep node-debugger)
-    kube wait "$name" --for=jsonpath='{.status.phase}=Succeeded' --timeout=15s
+    kube wait "$name" --for=jsonpath='{.status.phase}=Succeeded' --timeout=30s
     [[ "$(kube logs "$name")" == *systemd*eth0* ]]
 }

@@ -179,7 +179,7 @@ containers: [{name: c, image: nginx:demo, command: [sleep, '1000']}]"
     bearer "$token" /apis
     [ "$STATUS" = 200 ]
     kube delete serviceaccount old >/dev/null
-    kube wait secret/old-token --for=delete --timeout=15s >/dev/null
+    kube wait secret/old-token --for=delete --timeout=30s >/dev/null
     bearer "$token" /apis
     [ "$STATUS" = 401 ]
 }
