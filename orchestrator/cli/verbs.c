@@ -89,6 +89,12 @@ const struct verb cli_verbs[] = {
     {"cordon", CLUSTER, "give a node no new pods", "cordon NODE… | -l LABELS", NULL, flags_cordon, cli_verb_cordon},
     {"uncordon", CLUSTER, "give a node pods again", "uncordon NODE… | -l LABELS", NULL, flags_cordon,
      cli_verb_uncordon},
+    {"drain", CLUSTER, "empty a node: cordon it and evict its pods", "drain NODE… | -l LABELS [flags]",
+     "  podium drain node-2 --ignore-daemonsets --delete-emptydir-data\n"
+     "  podium drain node-2 --timeout=5m      no longer than that, whatever a disruption budget holds\n"
+     "  podium uncordon node-2                when it is back\n"
+     "\nReturns when the pods are gone.\n",
+     flags_drain, cli_verb_drain},
     {"top", CLUSTER, "use of processor and memory (not yet)", "top nodes|pods", NULL, flags_top, cli_verb_top},
     {"api-resources", CLUSTER, "the kinds there are", "api-resources [-o wide|name] [--namespaced] [--api-group GROUP]",
      NULL, flags_api_resources, cli_verb_api_resources},

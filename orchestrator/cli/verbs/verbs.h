@@ -16,6 +16,7 @@ int cli_verb_cp(struct cli *c);
 int cli_verb_create(struct cli *c);
 int cli_verb_delete(struct cli *c);
 int cli_verb_describe(struct cli *c);
+int cli_verb_drain(struct cli *c);
 int cli_verb_exec(struct cli *c);
 int cli_verb_get(struct cli *c);
 int cli_verb_help(struct cli *c);
@@ -35,8 +36,8 @@ int cli_verb_version(struct cli *c);
 int cli_verb_wait(struct cli *c);
 
 extern const struct flag flags_annotate[], flags_apply[], flags_attach[], flags_cp[], flags_port_forward[],
-    flags_backup[], flags_cordon[], flags_create[], flags_delete[], flags_describe[], flags_exec[], flags_get[],
-    flags_kubeconfig[], flags_label[], flags_logs[], flags_node[], flags_patch[], flags_rollout[], flags_scale[],
-    flags_token[], flags_top[], flags_version[], flags_wait[], flags_api_resources[], flags_status[];
+    flags_backup[], flags_cordon[], flags_create[], flags_delete[], flags_describe[], flags_drain[], flags_exec[],
+    flags_get[], flags_kubeconfig[], flags_label[], flags_logs[], flags_node[], flags_patch[], flags_rollout[],
+    flags_scale[], flags_token[], flags_top[], flags_version[], flags_wait[], flags_api_resources[], flags_status[];
 
 #endif
