@@ -5,6 +5,7 @@
  */
 #include "orchestrator/store/internal.h"
 
+#include <malloc.h>
 #include <string.h>
 
 #include "podium/base/alloc.h"
@@ -14,6 +15,8 @@
 enum {
     BATCH_WRITES_MAX = 2048,
     BATCH_BYTES_MAX = 16 * 1024 * 1024,
+    SWEEP_PARTS = 16,     /* sweeps in the greatest age of an event */
+    TRIM_THINGS_MIN = 64, /* freed at once: worth asking the allocator to give pages back */
 };
 
 /* The commit thread's own things, reused from batch to batch. */
@@ -25,6 +28,7 @@ struct committer {
     size_t changes_cap;
     struct garbage garbage;
     uint64_t batch; /* counts publications */
+    uint64_t swept; /* when, monotonic */
 };
 
 static void free_write(struct write *w) {
@@ -115,6 +119,27 @@ static void apply(struct store *s, struct write *w, uint64_t now, struct garbage
     s->revision = w->item->revision;
 }
 
+/*
+ * What nobody will ask for goes by the clock, too. Heartbeats of nodes see to it that there is a batch now and then; a
+ * cluster without writes keeps what it has.
+ */
+static void sweep(struct committer *c, uint64_t now) {
+    struct store *s = c->store;
+    struct hashmap_iter it = {0};
+
+    if (now < c->swept + s->window_age / SWEEP_PARTS)
+        return;
+    c->swept = now;
+    pthread_rwlock_wrlock(&s->state);
+    while (hashmap_next(s->resources, &it))
+        window_sweep(&((struct resource_state *) it.value)->window, now, &c->garbage);
+    pthread_rwlock_unlock(&s->state);
+    bool much = c->garbage.n_items + c->garbage.n_docs >= TRIM_THINGS_MIN;
+    garbage_empty(&c->garbage);
+    if (much)
+        (void) malloc_trim(0); /* small blocks from all over: nothing is given back by itself */
+}
+
 /* Makes committed writes visible, wakes and acknowledges; frees the writes. */
 static void publish(struct committer *c, struct write *const *writes, size_t n) {
     struct store *s = c->store;
@@ -137,6 +162,7 @@ static void publish(struct committer *c, struct write *const *writes, size_t n) 
     for (size_t i = 0; i < n; i++)
         free_write(writes[i]);
     garbage_empty(&c->garbage);
+    sweep(c, now);
 }
 
 /* Moves queued writes that were built on a failed one out of the queue. Under `submit`. */
@@ -206,7 +232,7 @@ static void commit_singly(struct committer *c) {
 }
 
 void *store_commit_main(void *p) {
-    struct committer c = {.store = p};
+    struct committer c = {.store = p, .swept = now_monotonic_usec()};
 
     while (take_batch(&c)) {
         int r = commit(&c, c.writes, c.n);

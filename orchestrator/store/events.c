@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The event window of one resource: a ring of its newest events, from which watches resume and older states are
- * rebuilt. Bounded in events and in bytes of text; an event that is no longer fresh gives up its parsed document (the
- * text stays), so that hours of lease renewals cost text and not trees.
+ * rebuilt. Bounded in events, in bytes of text and in age; an event that is no longer fresh gives up its parsed
+ * document (the text stays), so that hours of lease renewals cost text and not trees. window_sweep() does by the clock
+ * what pushing does by number: a burst that nothing follows does not stay in memory.
  */
 #include "orchestrator/store/internal.h"
 
@@ -13,9 +14,9 @@ enum {
     WINDOW_BYTES_MAX = 16 * 1024 * 1024, /* of text, per resource */
     WINDOW_FRESH_EVENTS = 256,           /* these keep their documents: somebody is likely to read them */
     WINDOW_AGED_EVENTS_MIN = 64,         /* however old, these stay */
+    WINDOW_FRESH_PARTS = 8,              /* after this part of the greatest age, nothing is fresh */
     WINDOW_CAP_MIN = 16,
 };
-#define WINDOW_AGE_MAX (600 * USEC_PER_SEC)
 
 void garbage_add_item(struct garbage *g, struct store_item *take) {
     if (!take)
@@ -66,16 +67,15 @@ static void drop_first(struct window *w, struct garbage *g) {
 
     w->floor = e->revision;
     w->bytes -= item_text_len(e->item);
-    e->item->window_refs--;
+    e->item->held--;
     garbage_add_item(g, e->item);
     if (e->old) {
-        e->old->window_refs--;
+        e->old->held--;
         garbage_add_item(g, e->old);
     }
 }
 
-static void grow(struct window *w) {
-    size_t cap = w->cap ? w->cap * 2 : WINDOW_CAP_MIN;
+static void resize(struct window *w, size_t cap) {
     struct window_event *ring = xcalloc(cap, sizeof(*ring));
 
     for (uint64_t seq = w->first; seq < w->next; seq++)
@@ -85,13 +85,25 @@ static void grow(struct window *w) {
     w->cap = cap;
 }
 
+/* The oldest event is too old to be kept. */
+static bool is_aged(const struct window *w, uint64_t now) {
+    return w->next - w->first > WINDOW_AGED_EVENTS_MIN && slot(w, w->first)->time + w->max_age < now;
+}
+
 static bool is_over_full(const struct window *w, size_t len, uint64_t now) {
     uint64_t n = w->next - w->first;
 
     if (n == 0)
         return false;
-    return n >= w->max_events || w->bytes + len > WINDOW_BYTES_MAX ||
-           (n > WINDOW_AGED_EVENTS_MIN && slot(w, w->first)->time + WINDOW_AGE_MAX < now);
+    return n >= w->max_events || w->bytes + len > WINDOW_BYTES_MAX || is_aged(w, now);
+}
+
+static void drop_docs(const struct window *w, uint64_t seq, struct garbage *g) {
+    const struct store_event *stale = window_at(w, seq);
+
+    garbage_add_doc(g, item_take_doc(stale->item));
+    if (stale->old)
+        garbage_add_doc(g, item_take_doc(stale->old));
 }
 
 void window_push(struct window *w, const struct store_event *e, uint64_t now, struct garbage *g) {
@@ -100,18 +112,26 @@ void window_push(struct window *w, const struct store_event *e, uint64_t now, st
     while (is_over_full(w, len, now))
         drop_first(w, g);
     if (w->next - w->first == w->cap)
-        grow(w);
+        resize(w, w->cap ? w->cap * 2 : WINDOW_CAP_MIN);
     *slot(w, w->next++) = (struct window_event){*e, now};
     w->bytes += len;
-    store_item_ref(e->item)->window_refs++;
+    store_item_ref(e->item)->held++;
     if (e->old)
-        store_item_ref(e->old)->window_refs++;
-    if (w->next - w->first > WINDOW_FRESH_EVENTS) {
-        const struct store_event *stale = window_at(w, w->next - 1 - WINDOW_FRESH_EVENTS);
-        garbage_add_doc(g, item_take_doc(stale->item));
-        if (stale->old)
-            garbage_add_doc(g, item_take_doc(stale->old));
+        store_item_ref(e->old)->held++;
+    if (w->next - w->first > WINDOW_FRESH_EVENTS)
+        drop_docs(w, w->next - 1 - WINDOW_FRESH_EVENTS, g);
+}
+
+void window_sweep(struct window *w, uint64_t now, struct garbage *g) {
+    while (is_aged(w, now))
+        drop_first(w, g);
+    for (uint64_t seq = w->first; seq < w->next; seq++) {
+        if (slot(w, seq)->time + w->max_age / WINDOW_FRESH_PARTS >= now)
+            break;
+        drop_docs(w, seq, g); /* also what was in use when its turn came */
     }
+    while (w->cap > WINDOW_CAP_MIN && (w->next - w->first) * 4 <= w->cap)
+        resize(w, w->cap / 2);
 }
 
 uint64_t window_seek(const struct window *w, uint64_t revision) {

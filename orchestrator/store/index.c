@@ -140,11 +140,14 @@ static struct index_pos make_room(struct index *ix, struct index_pos p) {
 
 struct store_item *index_put(struct index *ix, struct store_item *take) {
     bool exact;
+
+    take->held++;
     struct index_pos p = seek(ix, take->ns, store_item_name(take), &exact);
 
     if (exact) {
         struct store_item **slot = &ix->chunks[p.chunk]->items[p.at], *old = *slot;
         *slot = take;
+        old->held--;
         return old;
     }
     p = make_room(ix, p);
@@ -176,6 +179,7 @@ struct store_item *index_remove(struct index *ix, const char *ns, const char *na
         return NULL;
     struct index_chunk *c = ix->chunks[p.chunk];
     struct store_item *old = c->items[p.at];
+    old->held--;
     c->n--;
     ix->n_items--;
     memmove(&c->items[p.at], &c->items[p.at + 1], (c->n - p.at) * sizeof(c->items[0]));

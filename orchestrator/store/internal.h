@@ -30,7 +30,7 @@ struct item_text {
 /* doc and text are each derived from the other on first use; at least one is always there. */
 struct store_item {
     atomic_uint refs;
-    unsigned window_refs; /* how many of refs belong to event windows; under the state lock */
+    unsigned held; /* how many of refs belong to event windows and to the index; under the state lock */
     uint64_t revision;
     _Atomic(struct json *) doc;
     _Atomic(struct item_text *) text;
@@ -49,8 +49,9 @@ void item_draft_encode(struct item_draft *d);
 void item_draft_finish(struct item_draft *d);
 struct store_item *item_from_draft(struct item_draft *d, uint64_t revision, const char *ns, const char *name);
 struct store_item *item_from_text(const char *text, size_t len, uint64_t revision, const char *ns, const char *name);
-/* Takes the document out of an item nobody but event windows holds, to be rebuilt from the text if ever asked for;
- * NULL when it is in use. Under the state write lock; the caller unrefs. */
+/* Takes the document out of an item nobody but event windows and the index hold, to be rebuilt from the text if ever
+ * asked for; NULL when it is in use, or when somebody else has the document anyway. Under the state write lock; the
+ * caller unrefs. */
 struct json *item_take_doc(struct store_item *i);
 size_t item_text_len(const struct store_item *i); /* 0 when not encoded yet */
 
@@ -84,6 +85,7 @@ struct window_event {
 struct window {
     struct window_event *ring; /* capacity is a power of two; event `seq` is at seq % cap */
     size_t cap, max_events;
+    uint64_t max_age;     /* microseconds */
     uint64_t first, next; /* sequence numbers: [first, next) are there */
     uint64_t floor;       /* events up to this revision may be missing */
     size_t bytes;         /* of text */
@@ -101,6 +103,8 @@ void garbage_finish(struct garbage *g);
 void window_finish(struct window *w);
 /* References of its own are taken; what falls out goes to g. now: monotonic microseconds. */
 void window_push(struct window *w, const struct store_event *e, uint64_t now, struct garbage *g);
+/* Drops events that are too old, and documents of those that are not fresh by the clock. Now and then. */
+void window_sweep(struct window *w, uint64_t now, struct garbage *g);
 const struct store_event *window_at(const struct window *w, uint64_t seq);
 uint64_t window_seek(const struct window *w, uint64_t revision); /* first event with a greater revision, or next */
 
@@ -133,6 +137,7 @@ struct write_queue {
 struct store {
     struct store_backend *backend;
     unsigned window_events;
+    uint64_t window_age;    /* microseconds */
     uint64_t open_revision; /* no event up to here is in any window */
 
     pthread_mutex_t submit;

@@ -12,7 +12,7 @@ static struct store_item *item_new(uint64_t revision, const char *ns, const char
     struct store_item *i = xmalloc(sizeof(*i) + ns_size + name_size);
 
     atomic_init(&i->refs, 1);
-    i->window_refs = 0;
+    i->held = 0;
     i->revision = revision;
     atomic_init(&i->doc, NULL);
     atomic_init(&i->text, NULL);
@@ -89,8 +89,13 @@ size_t item_text_len(const struct store_item *i) {
 }
 
 struct json *item_take_doc(struct store_item *i) {
-    /* Under the state write lock no reader can get at the item through a window, so an equal count stays equal. */
-    if (atomic_load_explicit(&i->refs, memory_order_acquire) != i->window_refs || !item_text_len(i))
+    struct json *doc = atomic_load_explicit(&i->doc, memory_order_acquire);
+
+    /* Under the state write lock no reader can get at the item, so an equal count stays equal. */
+    if (atomic_load_explicit(&i->refs, memory_order_acquire) != i->held || !item_text_len(i))
+        return NULL;
+    /* An informer that has it in its cache reads it, too: a second copy would be made. */
+    if (!doc || json_is_shared(doc))
         return NULL;
     return atomic_exchange(&i->doc, NULL);
 }

@@ -30,6 +30,7 @@ static struct resource_state *resource_add(struct store *s, const char *resource
 
     res->name = xstrdup(resource);
     res->window.max_events = s->window_events;
+    res->window.max_age = s->window_age;
     res->window.floor = s->open_revision;
     list_init(&res->armed);
     hashmap_put(s->resources, resource, res);
@@ -111,6 +112,7 @@ int store_open_backend(struct store_backend *b, const struct store_options *opti
     *ret = NULL;
     s->backend = b;
     s->window_events = options->window_events ? options->window_events : WATCH_WINDOW_EVENTS;
+    s->window_age = options->window_age_usec ? options->window_age_usec : WATCH_WINDOW_AGE_USEC;
     s->queue.tail = &s->queue.head;
     s->pending = hashmap_new(NULL);
     s->resources = hashmap_new(resource_state_free);

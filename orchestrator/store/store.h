@@ -18,8 +18,8 @@
  * the threads which serve HTTP answer gets, lists and watches, and submit writes, without a detour over the loop.
  *
  * Memory. An object is its document and its compact text, each made from the other on first use. Event windows hold
- * up to window_events events and 16 MiB of text per resource, and what is older than ten minutes goes as new events
- * come; events that nobody reads keep the text only.
+ * up to window_events events and 16 MiB of text per resource, for window_age_usec; old ones go as writes come, to
+ * whatever resource. Objects and events that nobody reads keep the text only.
  *
  * Threads. Every function may be called from any thread, for one watch from one thread at a time. Reads take a short
  * read lock and return references. Callbacks (`store_done_fn`, `store_wake_fn`) run on the store's commit thread: they
@@ -69,10 +69,11 @@ struct store_write {
 typedef void (*store_done_fn)(void *userdata, int result, struct store_item *item);
 
 struct store_options {
-    const char *path;       /* folder of the back-end */
-    size_t map_bytes;       /* LMDB map size, 0: 8 GiB (sparse) */
-    unsigned window_events; /* per resource; 0: WATCH_WINDOW_EVENTS */
-    bool no_sync;           /* tests and benchmarks only */
+    const char *path;         /* folder of the back-end */
+    size_t map_bytes;         /* LMDB map size, 0: 8 GiB (sparse) */
+    unsigned window_events;   /* per resource; 0: WATCH_WINDOW_EVENTS */
+    uint64_t window_age_usec; /* 0: WATCH_WINDOW_AGE_USEC */
+    bool no_sync;             /* tests and benchmarks only */
     const char
         *key_file; /* encrypts Secrets at rest, made when absent (sealed_backend.h); NULL: nothing is encrypted */
 };

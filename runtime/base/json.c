@@ -58,6 +58,10 @@ struct json *json_ref(const struct json *v) {
     return w;
 }
 
+bool json_is_shared(const struct json *v) {
+    return atomic_load_explicit(&((struct json *) v)->refs, memory_order_acquire) > 1;
+}
+
 void json_unref(struct json *v) {
     if (!v || atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) != 1)
         return;

@@ -38,6 +38,7 @@ enum json_type { JSON_NULL, JSON_BOOL, JSON_INT, JSON_DOUBLE, JSON_STRING, JSON_
 struct json *json_ref(const struct json *v); /* NULL passes through */
 void json_unref(struct json *v);
 DEFINE_CLEANUP(struct json *, json_unref)
+bool json_is_shared(const struct json *v); /* there are other references than the caller's */
 #define _cleanup_json_ _cleanup_(json_unrefp)
 
 /* --- constructors --- */

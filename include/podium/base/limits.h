@@ -11,6 +11,7 @@
 #define JSON_PATCH_OPS_MAX      10000u                /* kube-apiserver's limit */
 #define CONFIG_JSON_BYTES_MAX   (4u * 1024u * 1024u)  /* an OCI config.json */
 #define WATCH_WINDOW_EVENTS     4096u                 /* events kept per resource for watches to resume from */
+#define WATCH_WINDOW_AGE_USEC   300000000ull          /* older ones go (etcd behind kube-apiserver: five minutes) */
 #define LIST_LIMIT_MAX          10000u                /* objects in one page whatever `limit` says */
 #define CONTROL_MESSAGE_MAX     (2u * 1024u * 1024u)  /* one message on a pod supervisor's control socket */
 #define DBUS_PAYLOAD_MAX        (8u * 1024u * 1024u)  /* one object inside a D-Bus message (sd-bus itself: 128 MiB) */

@@ -105,8 +105,8 @@ static void push(struct window *w, uint64_t revision, uint64_t now) {
 }
 
 static void test_window_forgets_what_is_old(void **state) {
-    struct window w = {.max_events = 4096};
     uint64_t minute = 60 * 1000000ull, revision = 0;
+    struct window w = {.max_events = 4096, .max_age = 10 * minute};
 
     for (; revision < 500; revision++)
         push(&w, revision + 1, 0);
@@ -122,8 +122,26 @@ static void test_window_forgets_what_is_old(void **state) {
     window_finish(&w);
 }
 
+/* What pushing does, when nothing is pushed: the events of a burst go, and the room for them. */
+static void test_window_is_swept(void **state) {
+    struct window w = {.max_events = 4096, .max_age = 1000};
+    struct garbage g = {0};
+
+    for (uint64_t revision = 1; revision <= 500; revision++)
+        push(&w, revision, 0);
+    window_sweep(&w, 1000, &g);
+    assert_int_equal(w.next - w.first, 500);
+    window_sweep(&w, 1001, &g);
+    assert_int_equal(w.next - w.first, 64);
+    assert_true(w.cap < 500);
+    assert_int_equal(window_at(&w, w.first)->revision, 437);
+    assert_int_equal(window_at(&w, w.next - 1)->revision, 500);
+    window_finish(&w);
+    garbage_finish(&g);
+}
+
 static void test_window_is_bounded_in_bytes(void **state) {
-    struct window w = {.max_events = 4096};
+    struct window w = {.max_events = 4096, .max_age = 1};
     size_t n = 1024 * 1024;
     char *text = xmalloc(n);
 
@@ -146,6 +164,7 @@ static void test_window_is_bounded_in_bytes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_changes), cmocka_unit_test(test_seek),
                                        cmocka_unit_test(test_window_forgets_what_is_old),
+                                       cmocka_unit_test(test_window_is_swept),
                                        cmocka_unit_test(test_window_is_bounded_in_bytes)};
 
     return cmocka_run_group_tests_name("structures", tests, NULL, NULL);
