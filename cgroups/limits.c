@@ -73,12 +73,8 @@ static const struct {
     char *(*convert)(int64_t n);
     bool zero_is_unset;
 } numbers[] = {
-    {"memory", "limit", "memory.max", limit_text, true},
-    {"memory", "reservation", "memory.low", limit_text, true},
-    {"cpu", "shares", "cpu.weight", shares_to_weight, true},
-    {"cpu", "burst", "cpu.max.burst", plain, true},
-    {"cpu", "idle", "cpu.idle", plain, true},
-    {"pids", "limit", "pids.max", limit_or_none, false},
+    {"memory", "limit", "memory.max", limit_text, true},    {"memory", "reservation", "memory.low", limit_text, true},
+    {"cpu", "burst", "cpu.max.burst", plain, false},        {"pids", "limit", "pids.max", limit_or_none, false},
     {"blockIO", "weight", "io.weight", block_weight, true},
 };
 
@@ -139,11 +135,23 @@ static int add_swap(const struct json *resources, struct settings *s, struct err
 
 static int add_cpu(const struct json *resources, struct settings *s, struct error *err) {
     static const char *const sets[][2] = {{"cpus", "cpuset.cpus"}, {"mems", "cpuset.mems"}};
+    static const char *const plain_numbers[] = {"shares", "idle", "quota", "period"};
     const struct json *cpu = json_get(resources, "cpu");
     int64_t quota = json_int_or(json_get(cpu, "quota"), 0), period = json_int_or(json_get(cpu, "period"), 0);
     int r = 0;
 
-    if (quota != 0 || period > 0) {
+    for (size_t i = 0; i < ARRAY_LEN(plain_numbers); i++) {
+        enum json_type type = json_type(json_get(cpu, plain_numbers[i]));
+
+        if (type != JSON_NULL && type != JSON_INT && type != JSON_DOUBLE)
+            return error_set(err, -EINVAL, "config: linux.resources.cpu.%s must be a number", plain_numbers[i]);
+    }
+    if (!json_is_null(json_get(cpu, "idle")))
+        r = add(s, "cpu.idle", plain(json_int_or(json_get(cpu, "idle"), 0)), err);
+    /* an idle group has no weight: the kernel refuses one */
+    if (r == 0 && json_int_or(json_get(cpu, "shares"), 0) > 0 && json_int_or(json_get(cpu, "idle"), 0) <= 0)
+        r = add(s, "cpu.weight", shares_to_weight(json_int_or(json_get(cpu, "shares"), 0)), err);
+    if (r == 0 && (quota != 0 || period > 0)) {
         _cleanup_free_ char *text = limit_or_none(quota);
 
         r = add(s, "cpu.max", xasprintf("%s %lld", text, (long long) (period > 0 ? period : PERIOD_DEFAULT)), err);
@@ -233,6 +241,28 @@ unsigned cgroup_resources_controllers(const struct json *resources) {
     return set;
 }
 
+/* Values that say what is so without the controller, or without the file, anyway. */
+static bool asks_nothing(const struct setting *s) {
+    return strcmp(s->value, "max") == 0 ||
+           (strcmp(s->value, "0") == 0 && (strcmp(s->file, "cpu.idle") == 0 || strcmp(s->file, "cpu.max.burst") == 0));
+}
+
+/* The burst may not be above the quota: which of the two goes first depends on what was there before. */
+static bool waits_for_quota(struct settings *s, size_t i, int r) {
+    if (r != -EINVAL || strcmp(s->list[i].file, "cpu.max.burst") != 0)
+        return false;
+    for (size_t k = i + 1; k < s->n; k++)
+        if (strcmp(s->list[k].file, "cpu.max") == 0) {
+            struct setting burst = s->list[i];
+
+            for (; i < k; i++)
+                s->list[i] = s->list[i + 1];
+            s->list[k] = burst;
+            return true;
+        }
+    return false;
+}
+
 int cgroup_apply(const struct cgroup *cg, const struct json *resources, char ***skipped, struct error *err) {
     _cleanup_(settings_clear) struct settings s = {.n = 0};
     int r = collect(resources, &s, err);
@@ -241,8 +271,13 @@ int cgroup_apply(const struct cgroup *cg, const struct json *resources, char ***
         _cleanup_(error_clear) struct error one = ERROR_INIT;
 
         r = cgroup_set(cg, s.list[i].file, s.list[i].value, &one);
-        if (r == -ENODEV && strcmp(s.list[i].value, "max") == 0)
-            r = 0; /* without the controller there is no limit anyway */
+        if (waits_for_quota(&s, i, r)) {
+            i--; /* another setting is here now */
+            r = 0;
+            continue;
+        }
+        if (r == -ENODEV && asks_nothing(&s.list[i]))
+            r = 0;
         if (r == -ENODEV && skipped) {
             strv_push_dup(skipped, error_text(&one, r));
             r = 0;

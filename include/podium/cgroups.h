@@ -137,9 +137,11 @@ int cgroup_memory_events_open(const struct cgroup *cg, int *ret_fd, struct error
 int cgroup_memory_events(const struct cgroup *cg, struct cgroup_memory_events *ret, struct error *err) _must_check_;
 
 /* --- statistics --- */
-/* {"memory": {"current", "peak", "max", "swap", "stat": {...}, "events": {...}}, "cpu": {"stat": {...}},
- *  "pids": {"current", "max"}, "pressure": {"cpu"|"memory"|"io": {"some"|"full": {"avg10", "avg60", "avg300",
- * "total"}}}} What the group does not have is absent. Bytes and microseconds, as the kernel's files. */
+/* {"memory": {"current", "peak", "max", "swap", "swapMax", "stat": {...}, "events": {...}}, "cpu": {"stat": {...}},
+ *  "pids": {"current", "max"}, "io": {"stat": [{"major", "minor", "rbytes", "wbytes", "rios", …}]},
+ *  "hugetlb": {"2MB": {"current", "max", "failed"}}, "pressure": {"cpu"|"memory"|"io": {"some"|"full": {"avg10",
+ * "avg60", "avg300", "total"}}}} What the group does not have is absent. Bytes and microseconds, as the kernel's files.
+ */
 int cgroup_statistics(const struct cgroup *cg, struct json **ret, struct error *err) _must_check_;
 
 #endif

@@ -18,6 +18,7 @@
 
 #define ID_BYTES_MAX    255
 #define STATE_FILE      "state.json"
+#define STATE_NEW       ".state.json"
 #define STATE_BYTES_MAX (CONFIG_JSON_BYTES_MAX + (64u << 10))
 
 static int check_id(const char *id, struct error *err) {
@@ -102,7 +103,7 @@ int state_dir_open(const char *root, const char *id, struct state_dir *ret, stru
 }
 
 int state_dir_remove(struct state_dir *dir, struct error *err) {
-    static const char *const files[] = {STATE_FILE, STATE_START_SOCKET};
+    static const char *const files[] = {STATE_FILE, STATE_NEW, STATE_START_SOCKET};
 
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         if (unlinkat(dir->fd, files[i], 0) < 0 && errno != ENOENT)
@@ -147,11 +148,15 @@ int state_write(const struct state_dir *dir, const struct state *s, struct error
     json_set(&doc, "bundle", json_string(s->bundle));
     json_set(&doc, "rootfs", json_string(s->rootfs));
     json_set(&doc, "cgroup", json_string(s->cgroup));
+    if (s->unit)
+        json_set(&doc, "unit", json_string(s->unit));
     json_set(&doc, "created", json_string(s->created));
     json_set(&doc, "config", json_ref(s->config));
     json_write(doc, 0, &text);
-    _cleanup_close_ int fd = openat(dir->fd, STATE_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    _cleanup_close_ int fd = openat(dir->fd, STATE_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     int r = fd < 0 ? -errno : fd_write_all(fd, text.data, text.len);
+    if (r == 0 && renameat(dir->fd, STATE_NEW, dir->fd, STATE_FILE) < 0)
+        r = -errno;
     return r < 0 ? error_set_errno(err, r, "cannot write the state of container %s", dir->id) : 0;
 }
 
@@ -178,6 +183,7 @@ int state_read(const struct state_dir *dir, struct state *ret, struct error *err
     ret->bundle = copy(doc, "bundle");
     ret->rootfs = copy(doc, "rootfs");
     ret->cgroup = copy(doc, "cgroup");
+    ret->unit = copy(doc, "unit");
     ret->created = copy(doc, "created");
     ret->config = json_ref(json_get(doc, "config"));
     return 0;
@@ -187,6 +193,7 @@ void state_finish(struct state *s) {
     free(s->bundle);
     free(s->rootfs);
     free(s->cgroup);
+    free(s->unit);
     free(s->created);
     json_unref(s->config);
     *s = (struct state) STATE_INIT;

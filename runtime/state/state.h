@@ -3,7 +3,8 @@
  * What baton remembers of a container between two invocations: one folder per container below the root (default
  * /run/baton), named by the id.
  *
- *   <root>/<id>/state.json   written once, when the container has been created; it holds the configuration, too
+ *   <root>/<id>/state.json   written when the container has been created, replaced as a whole by `update`; it holds
+ *                            the configuration, too
  *   <root>/<id>/start.sock   while the container waits for start: the socket its process listens on
  *
  * Invariants. Whoever holds a `struct state_dir` has the folder locked (flock), so the verbs of one container run one
@@ -42,11 +43,12 @@ struct state {
     char *bundle;       /* absolute */
     char *rootfs;
     char *cgroup;        /* below the cgroup2 mount; NULL: none of its own */
+    char *unit;          /* the systemd scope that holds its cgroup; NULL: made without systemd */
     char *created;       /* RFC 3339 */
     struct json *config; /* the whole config.json */
 };
 #define STATE_INIT                                                                                                     \
-    { 0, 0, NULL, NULL, NULL, NULL, NULL }
+    { 0, 0, NULL, NULL, NULL, NULL, NULL, NULL }
 
 /* Makes a new folder and locks it. */
 int state_dir_create(const char *root, const char *id, struct state_dir *ret, struct error *err) _must_check_;
@@ -58,6 +60,7 @@ void state_dir_finish(struct state_dir *dir); /* unlocks, closes */
 /* The ids below root, sorted; a vector (strv). No root: empty. */
 int state_list(const char *root, char ***ret, struct error *err) _must_check_;
 
+/* Writes or replaces: a reader sees the old document or the new one, never a part. */
 int state_write(const struct state_dir *dir, const struct state *state, struct error *err) _must_check_;
 int state_read(const struct state_dir *dir, struct state *ret, struct error *err) _must_check_;
 void state_finish(struct state *state);

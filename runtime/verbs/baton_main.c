@@ -33,6 +33,8 @@ static const struct verb {
     {"ps", verb_ps, false, "list a container's processes"},
     {"pause", verb_pause, false, "freeze a container's processes"},
     {"resume", verb_resume, false, "thaw them"},
+    {"update", verb_update, false, "change a container's limits"},
+    {"events", verb_events, false, "print a container's statistics and out-of-memory events"},
     {"spec", verb_spec, false, "write a config.json to start from"},
     {"pod", verb_pod, true, "supervise the containers of a pod (started by podium's agent)"},
     {"features", verb_features, false, "print what this runtime can as JSON"},

@@ -45,6 +45,8 @@ int verb_list(const struct baton *b, int argc, char **argv);
 int verb_ps(const struct baton *b, int argc, char **argv);
 int verb_pause(const struct baton *b, int argc, char **argv);
 int verb_resume(const struct baton *b, int argc, char **argv);
+int verb_update(const struct baton *b, int argc, char **argv);
+int verb_events(const struct baton *b, int argc, char **argv);
 int verb_features(const struct baton *b, int argc, char **argv);
 int verb_spec(const struct baton *b, int argc, char **argv);
 

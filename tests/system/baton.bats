@@ -477,3 +477,67 @@ SH
     [[ "$output" == *"state running"*unit* ]] || [[ "$output" == *"state degraded"*unit* ]]
     nothing_left
 }
+
+@test "update: what the machine has is set and remembered, what it lacks is a clear error" {
+    config sleep 100
+    edit 'c["linux"]["resources"] = {}'
+    baton run -d -b "$T/b" "$ID" </dev/null >/dev/null 2>&1 3>&-
+    run -1 baton update --memory lots "$ID"
+    [[ "$output" == *'--memory: "lots" is not a size'* ]]
+    run -1 baton update --memory 64m no-such-container
+    [[ "$output" == *'does not exist'* ]]
+    run -0 baton update --kernel-memory 1g "$ID"
+    [[ "$output" == *warning*kernel* ]]
+    if "$VIEW" grep -qw pids /sys/fs/cgroup/cgroup.controllers; then
+        baton update --pids-limit 42 --cpu-quota 50000 "$ID"
+        [ "$("$VIEW" cat "/sys/fs/cgroup/baton-$ID/pids.max")" = 42 ]
+        [ "$("$VIEW" cat "/sys/fs/cgroup/baton-$ID/cpu.max")" = '50000 100000' ]
+    else
+        run -1 baton update --pids-limit 42 "$ID"
+        [[ "$output" == *"pids.max needs the controller pids"* ]]
+        ! grep -q '"pids"' "$T/state/$ID/state.json"
+        run -0 baton --cgroup-controllers=optional update --pids-limit 42 --cpu-quota 50000 "$ID"
+        [[ "$output" == *warning*cpu.max* ]]
+    fi
+    echo '{"cpu": {"period": 20000}}' | baton --cgroup-controllers=optional update -r - "$ID" 2>/dev/null
+    python3 -c 'import json,sys
+r = json.load(open(sys.argv[1]))["config"]["linux"]["resources"]
+assert r == {"pids": {"limit": 42}, "cpu": {"quota": 50000, "period": 20000}}, r' "$T/state/$ID/state.json"
+    baton kill "$ID" KILL
+    wait_stopped
+    run -1 baton update --pids-limit 1 "$ID"
+    [[ "$output" == *stopped* ]]
+    baton delete "$ID"
+    nothing_left
+}
+
+wait_stopped() {
+    for i in $(seq 250); do
+        if baton state "$ID" | grep -q '"stopped"'; then return 0; fi
+        sleep 0.02
+    done
+    return 1
+}
+
+@test "events: statistics once, and in an interval until the container ends" {
+    config sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; sleep 100'
+    baton run -d -b "$T/b" "$ID" </dev/null >/dev/null 2>&1 3>&-
+    run -0 baton events --stats "$ID"
+    python3 -c 'import json,sys
+e = json.loads(sys.argv[1])
+assert e["type"] == "stats" and e["id"] == sys.argv[2]
+assert e["data"]["cpu"]["usage"]["total"] > 0
+assert set(e["data"]) >= {"cpu", "memory", "pids", "blkio", "hugetlb"}' "$output" "$ID"
+    run -1 baton events --interval 0s "$ID"
+    [[ "$output" == *interval* ]]
+    baton events --interval 20ms "$ID" >"$T/events" 3>&- &
+    pid=$!
+    for i in $(seq 250); do [ "$(wc -l <"$T/events")" -ge 2 ] && break; sleep 0.02; done
+    [ "$(wc -l <"$T/events")" -ge 2 ]
+    baton kill "$ID" KILL # the folder is not locked meanwhile
+    wait $pid
+    wait_stopped
+    run -1 baton events --stats "$ID"
+    baton delete "$ID"
+    nothing_left
+}
