@@ -36,8 +36,9 @@ void connection_free(struct dns_connection *c) {
 }
 
 void connections_free(struct dns_server *server) {
-    while (!list_empty(&server->connections))
-        connection_free(list_entry(server->connections.next, struct dns_connection, in_server));
+    struct dns_connection *c;
+
+    list_foreach(c, &server->connections, in_server) connection_free(c);
 }
 
 static bool may_take(const struct dns_connection *c) {

@@ -204,8 +204,10 @@ static bool any_well(const struct dns_forwarder *fw) {
 static struct flight *find(const struct dns_forwarder *fw, const uint8_t *query, size_t n, uint64_t hash) {
     struct flight *f;
 
-    list_foreach(f, &fw->flights,
-                 in) if (f->hash == hash && f->query_n == n && memcmp(f->query + 2, query + 2, n - 2) == 0) return f;
+    list_foreach(f, &fw->flights, in) {
+        if (f->hash == hash && f->query_n == n && memcmp(f->query + 2, query + 2, n - 2) == 0)
+            return f;
+    }
     return NULL;
 }
 
@@ -298,10 +300,11 @@ struct dns_forwarder *dns_forwarder_new(sd_event *loop, const struct dns_forward
 }
 
 void dns_forwarder_free(struct dns_forwarder *fw) {
+    struct flight *f;
+
     if (!fw)
         return;
-    while (!list_empty(&fw->flights))
-        flight_free(list_entry(fw->flights.next, struct flight, in));
+    list_foreach(f, &fw->flights, in) flight_free(f);
     resolv_watch_free(fw->watch);
     dns_cache_free(fw->cache);
     sd_event_unref(fw->loop);

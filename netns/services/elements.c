@@ -76,15 +76,15 @@ static void add_endpoints(const struct netns_frontend *f, size_t n, size_t n_loc
 
     key_prefix(f, prefix, sizeof(prefix));
     while (i < n || k < n_local) {
-        const struct netns_endpoint *a = i < n ? &f->endpoints[i] : NULL, *b = k < n_local ? &f->local[k] : NULL;
-        const struct netns_endpoint *next = !b || (a && ntohl(a->address) <= ntohl(b->address)) ? a : b;
+        bool from_all = k == n_local || (i < n && ntohl(f->endpoints[i].address) <= ntohl(f->local[k].address));
+        const struct netns_endpoint *next = from_all ? &f->endpoints[i] : &f->local[k];
         struct element *e = add(out);
         chain_map_name(MAP_ENDPOINTS, f->protocol, f->address == 0, e->map, sizeof(e->map));
         class_of(next->address, class, sizeof(class));
         (void) snprintf(e->key, sizeof(e->key), "%s%s", prefix, class);
         add_data(e, next);
-        i += a && a->address == next->address;
-        k += b && b->address == next->address;
+        i += i < n && f->endpoints[i].address == next->address;
+        k += k < n_local && f->local[k].address == next->address;
     }
 }
 

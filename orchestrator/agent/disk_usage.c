@@ -120,11 +120,12 @@ static void judge(struct agent_pod *pod, const char *name, uint64_t used) {
 static void on_measured(void *userdata, const char *text) {
     struct disk_usage *u = userdata;
     char uid[64], name[64];
-    uint64_t used;
 
     for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-        if (sscanf(line, "%63s %63s %" SCNu64, uid, name, &used) != 3)
+        int at = 0;
+        if (sscanf(line, "%63s %63s %n", uid, name, &at) != 2)
             continue;
+        uint64_t used = strtoull(line + at, NULL, 10);
         struct agent_pod *pod = hashmap_get(u->agent->pods, uid);
         if (pod && is_concerned(pod))
             judge(pod, name, used);

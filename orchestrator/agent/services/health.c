@@ -213,10 +213,11 @@ struct service_health *service_health_new(sd_event *loop, struct service_table *
 }
 
 void service_health_free(struct service_health *health) {
+    struct visitor *v;
+
     if (!health)
         return;
-    while (!list_empty(&health->visitors))
-        visitor_free(list_entry(health->visitors.next, struct visitor, list));
+    list_foreach(v, &health->visitors, list) visitor_free(v);
     hashmap_free(health->ports);
     sd_event_unref(health->loop);
     free(health->node_name);
