@@ -146,7 +146,7 @@ static int listen_at(int family, const char *address, int port) {
 }
 
 static int port_of(int fd) {
-    struct sockaddr_storage ss;
+    struct sockaddr_storage ss = {0};
     socklen_t len = sizeof(ss);
 
     return getsockname(fd, (struct sockaddr *) &ss, &len) < 0 ? 0 : ntohs(((struct sockaddr_in *) &ss)->sin_port);

@@ -84,8 +84,9 @@ int pod_reload(struct pod *pod, struct error *err) {
     _cleanup_(pod_config_freep) struct pod_config *config = NULL;
 
     int r = json_parse_file(pod->spec_path, CONFIG_JSON_BYTES_MAX * 4, &doc, err);
-    if (r == 0)
-        r = pod_config_parse(doc, &config, err);
+    if (r < 0)
+        return r;
+    r = pod_config_parse(doc, &config, err);
     if (r < 0)
         return r;
     if (strcmp(config->uid, pod->config->uid) != 0 || config->n_containers < pod->config->n_containers)
