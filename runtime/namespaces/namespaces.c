@@ -50,6 +50,7 @@ int namespaces_open(const struct spec *spec, const int held[SPEC_NS_MAX], struct
         else
             set.clone_flags |= spec_namespace_flag(kind);
     }
+    set.time_offsets = spec->time_offsets;
     *ret = set;
     return 0;
 }
@@ -89,6 +90,23 @@ void namespaces_return(int back) {
         abort(); /* a later child would be born in a container: never go on */
 }
 
+/* The new time namespace is for our children so far: its clocks are set, then we go there ourselves. */
+static int enter_new_time(const struct spec_time_offsets *t, struct error *err) {
+    char text[128];
+
+    if (t) {
+        (void) snprintf(text, sizeof(text), "monotonic %lld %u\nboottime %lld %u\n", (long long) t->monotonic_sec,
+                        t->monotonic_nsec, (long long) t->boottime_sec, t->boottime_nsec);
+        int r = file_write_at(AT_FDCWD, "/proc/self/timens_offsets", text, err);
+        if (r < 0)
+            return error_prefix(err, r, "config: linux.timeOffsets");
+    }
+    _cleanup_close_ int fd = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || setns(fd, spec_namespace_flag(SPEC_NS_TIME)) < 0)
+        return error_set_errno(err, -errno, "cannot enter the new time namespace");
+    return 0;
+}
+
 int namespaces_join(const struct namespace_set *set, struct error *err) {
     for (int k = 0; k < SPEC_NS_MAX; k++)
         if (k != SPEC_NS_PID && set->join[k] >= 0 &&
@@ -96,8 +114,8 @@ int namespaces_join(const struct namespace_set *set, struct error *err) {
             return error_set_errno(err, -errno, "cannot join the %s namespace",
                                    spec_namespace_name((enum spec_namespace_kind) k));
     if (set->unshare_flags && unshare(set->unshare_flags) < 0)
-        return error_set_errno(err, -errno, "cannot make the cgroup namespace");
-    return 0;
+        return error_set_errno(err, -errno, "cannot make the cgroup or time namespace");
+    return set->unshare_flags & spec_namespace_flag(SPEC_NS_TIME) ? enter_new_time(set->time_offsets, err) : 0;
 }
 
 int namespaces_join_process(int pidfd, const struct spec *spec, struct error *err) {
@@ -105,6 +123,8 @@ int namespaces_join_process(int pidfd, const struct spec *spec, struct error *er
 
     if (spec->namespaces[SPEC_NS_USER].present)
         flags |= CLONE_NEWUSER; /* entering one's own is an error, so only if the container has its own */
+    if (spec->namespaces[SPEC_NS_TIME].present)
+        flags |= spec_namespace_flag(SPEC_NS_TIME);
     if (setns(pidfd, flags) < 0)
         return error_set_errno(err, -errno, "cannot join the container's namespaces");
     return 0;

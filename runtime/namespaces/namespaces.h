@@ -3,7 +3,8 @@
  * Which namespaces a new container gets, and entering those that exist already.
  *
  * Order. clone3 makes the new ones, all but cgroup: a cgroup namespace takes its root from the group of the process
- * that makes it, so the child makes it once it is in its own group. A pid namespace only ever applies to children:
+ * that makes it, so the child makes it once it is in its own group. A time namespace can only be given its offsets
+ * while nobody is in it: the child makes it, sets them and then enters. A pid namespace only ever applies to children:
  * the parent enters the one to join around its clone3 and returns. The child enters the others. Joining a user
  * namespace is refused: the namespaces made by clone3 would belong to the wrong one.
  *
@@ -18,9 +19,10 @@
 #include "runtime/spec/spec.h"
 
 struct namespace_set {
-    int join[SPEC_NS_MAX]; /* descriptors, -EBADF: not to be joined */
-    int clone_flags;       /* for clone3 */
-    int unshare_flags;     /* for the child */
+    int join[SPEC_NS_MAX];                        /* descriptors, -EBADF: not to be joined */
+    int clone_flags;                              /* for clone3 */
+    int unshare_flags;                            /* for the child */
+    const struct spec_time_offsets *time_offsets; /* the spec's; NULL: none */
 };
 
 #define NAMESPACE_SET_INIT                                                                                             \

@@ -166,6 +166,7 @@ _Noreturn void stage_container(const struct container_params *params, const stru
         .sync_fd = sync_fd,
         .listen_fd = params->start_listen_fd,
         .hooks_of = params->spec,
+        .spec = params->spec,
     };
     int r = run_stages(params, set, &l, &err);
 

@@ -8,6 +8,7 @@
 #include "runtime/process/credentials.h"
 #include "runtime/process/launch.h"
 #include "runtime/process/stages.h"
+#include "runtime/process/tuning.h"
 #include "runtime/seccomp/seccomp.h"
 
 static int enter_container(const struct exec_params *params, struct launch *l, struct error *err) {
@@ -23,7 +24,8 @@ static int enter_container(const struct exec_params *params, struct launch *l, s
             return error_set_errno(err, -errno, "cannot open /dev/null");
         l->stdio[i] = null_fd;
     }
-    if ((r = credentials_oom_score(params->process, proc, err)) < 0)
+    if ((r = credentials_oom_score(params->process, proc, err)) < 0 ||
+        (r = tuning_exec_final(params->process, err)) < 0)
         return r;
     /* the container's processes must not reach the host's program through /proc/<pid> of this one */
     if (prctl(PR_SET_DUMPABLE, 0) < 0)
@@ -47,6 +49,7 @@ _Noreturn static void stage_exec(const struct exec_params *params, const struct 
         .new_session = params->new_session,
         .sync_fd = sync_fd,
         .listen_fd = -1,
+        .spec = params->spec,
     };
     int r = enter_container(params, &l, &err);
 
@@ -67,9 +70,13 @@ int container_exec(const struct exec_params *params, struct container_process *r
     }
     if ((r = namespaces_enter_pid_of(params->init_pidfd, &back, err)) < 0)
         return r == -ESRCH ? error_set(err, r, "the container has ended") : r;
-    r = process_clone(&c, ret, &child_sync, err);
-    if (r == 1)
-        stage_exec(params, seccomp, child_sync);
+    cpu_set_t before;
+    if ((r = tuning_exec_begin(params->process, &before, err)) == 0) {
+        r = process_clone(&c, ret, &child_sync, err);
+        if (r == 1)
+            stage_exec(params, seccomp, child_sync);
+        tuning_exec_end(params->process, &before);
+    }
     namespaces_return(back);
     if (r < 0 || (r = process_await(ret, CHANNEL_END, err)) < 0)
         return r;

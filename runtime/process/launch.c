@@ -17,6 +17,7 @@
 #include "runtime/process/container.h"
 #include "runtime/process/credentials.h"
 #include "runtime/process/terminal.h"
+#include "runtime/process/tuning.h"
 #include "runtime/seccomp/seccomp.h"
 
 static int send_console(const struct launch *l, const struct terminal *t, struct error *err) {
@@ -118,6 +119,8 @@ static int drop_rights(const struct launch *l, struct error *err) {
     folder = command_change_folder(p->cwd, err);
     if (folder < 0 && folder != -EACCES)
         return folder;
+    if ((r = tuning_apply(l->spec, p, err)) < 0)
+        return r;
     if (l->seccomp && !p->no_new_privileges && (r = seccomp_load_filter(l->seccomp, err)) < 0)
         return r;
     if ((r = credentials_become(p, err)) < 0)

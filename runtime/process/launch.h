@@ -33,6 +33,7 @@ struct launch {
     int listen_fd;               /* -1: GO comes over sync_fd */
     const struct spec *hooks_of; /* startContainer hooks, NULL: none */
     const struct json *state;
+    const struct spec *spec; /* personality and memory policy */
 };
 
 /* Returns only on failure. */

@@ -5,9 +5,9 @@
 
 #include "podium/base/alloc.h"
 #include "runtime/spec/field.h"
+#include "runtime/spec/tuning.h"
 
-static const char *const refused[] = {"intelRdt",     "mountLabel", "personality", "timeOffsets",
-                                      "memoryPolicy", "netDevices", NULL};
+static const char *const refused[] = {"intelRdt", "mountLabel", "netDevices", NULL};
 
 static int parse_namespaces(const struct json *o, struct spec *spec, struct error *err) {
     const struct json *list;
@@ -33,17 +33,17 @@ static int parse_namespaces(const struct json *o, struct spec *spec, struct erro
     return r;
 }
 
-static int parse_mappings(const struct json *o, const char *key, struct spec_id_mapping **ret, size_t *ret_n,
-                          struct error *err) {
+int spec_mappings_parse(const struct json *o, const char *parent, const char *key, struct spec_id_mapping **ret,
+                        size_t *ret_n, struct error *err) {
     const struct json *list;
-    int r = field_array(o, "linux", key, &list, err);
+    int r = field_array(o, parent, key, &list, err);
 
     if (r < 0 || json_len(list) == 0)
         return r;
     *ret = xcalloc(json_len(list), sizeof(**ret));
     for (size_t i = 0; r == 0 && i < json_len(list); i++) {
         struct spec_id_mapping *m = &(*ret)[(*ret_n)++];
-        _cleanup_free_ char *where = xasprintf("linux.%s[%zu]", key, i);
+        _cleanup_free_ char *where = xasprintf("%s.%s[%zu]", parent, key, i);
         const struct json *item = json_at(list, i);
 
         if (!json_is_object(item))
@@ -141,15 +141,16 @@ int spec_linux_parse(const struct json *o, struct spec *spec, struct error *err)
     int r;
 
     if ((r = field_refuse(o, "linux", refused, err)) < 0 || (r = parse_namespaces(o, spec, err)) < 0 ||
-        (r = parse_mappings(o, "uidMappings", &spec->uid_mappings, &spec->n_uid_mappings, err)) < 0 ||
-        (r = parse_mappings(o, "gidMappings", &spec->gid_mappings, &spec->n_gid_mappings, err)) < 0 ||
+        (r = spec_mappings_parse(o, "linux", "uidMappings", &spec->uid_mappings, &spec->n_uid_mappings, err)) < 0 ||
+        (r = spec_mappings_parse(o, "linux", "gidMappings", &spec->gid_mappings, &spec->n_gid_mappings, err)) < 0 ||
         (r = parse_devices(o, spec, err)) < 0 ||
         (r = field_strv(o, "linux", "maskedPaths", &spec->masked_paths, err)) < 0 ||
         (r = field_strv(o, "linux", "readonlyPaths", &spec->readonly_paths, err)) < 0 ||
         (r = check_paths(spec->masked_paths, "maskedPaths", err)) < 0 ||
         (r = check_paths(spec->readonly_paths, "readonlyPaths", err)) < 0 ||
         (r = field_string(o, "linux", "cgroupsPath", &spec->cgroups_path, err)) < 0 ||
-        (r = parse_propagation(o, spec, err)) < 0 || (r = parse_sections(o, spec, err)) < 0)
+        (r = parse_propagation(o, spec, err)) < 0 || (r = tuning_parse_linux(o, spec, err)) < 0 ||
+        (r = parse_sections(o, spec, err)) < 0)
         return r;
     if (spec->n_uid_mappings > 0 && !spec->namespaces[SPEC_NS_USER].present)
         return field_error(err, "linux", "uidMappings", "need a user namespace in linux.namespaces");
@@ -170,4 +171,6 @@ void spec_linux_clear(struct spec *spec) {
     json_unref(spec->resources);
     json_unref(spec->seccomp);
     json_unref(spec->sysctl);
+    free(spec->memory_policy);
+    free(spec->time_offsets);
 }

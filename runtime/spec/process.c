@@ -7,9 +7,9 @@
 #include "podium/base/capability.h"
 #include "runtime/spec/field.h"
 #include "runtime/spec/spec.h"
+#include "runtime/spec/tuning.h"
 
-static const char *const refused[] = {"apparmorProfile", "selinuxLabel",    "scheduler",
-                                      "ioPriority",      "execCPUAffinity", NULL};
+static const char *const refused[] = {"apparmorProfile", "selinuxLabel", NULL};
 
 void spec_process_free(struct spec_process *p) {
     if (!p)
@@ -21,6 +21,8 @@ void spec_process_free(struct spec_process *p) {
     for (size_t i = 0; i < p->n_rlimits; i++)
         free(p->rlimits[i].type);
     free(p->rlimits);
+    free(p->exec_cpus_initial);
+    free(p->exec_cpus_final);
     free(p);
 }
 
@@ -168,7 +170,7 @@ int spec_process_parse(const struct json *process, struct spec_process **ret, st
         (r = field_bool(process, "process", "terminal", &p->terminal, err)) < 0 ||
         (r = parse_console_size(process, p, err)) < 0 || (r = parse_user(process, &p->user, err)) < 0 ||
         (r = parse_command(process, p, err)) < 0 || (r = parse_capabilities(process, &p->capabilities, err)) < 0 ||
-        (r = parse_rlimits(process, p, err)) < 0 ||
+        (r = parse_rlimits(process, p, err)) < 0 || (r = tuning_parse_process(process, p, err)) < 0 ||
         (r = field_bool(process, "process", "noNewPrivileges", &p->no_new_privileges, err)) < 0 ||
         (r = field_i64(process, "process", "oomScoreAdj", -1000, 1000, &score, err)) < 0)
         return r;

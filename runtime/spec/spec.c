@@ -46,8 +46,12 @@ static int parse_mount(const struct json *o, const char *where, struct spec_moun
         (r = field_string(o, where, "type", &m->type, err)) < 0 ||
         (r = field_string(o, where, "source", &m->source, err)) < 0 ||
         (r = field_string(o, where, "subPath", &m->sub_path, err)) < 0 ||
-        (r = field_strv(o, where, "options", &m->options, err)) < 0)
+        (r = field_strv(o, where, "options", &m->options, err)) < 0 ||
+        (r = spec_mappings_parse(o, where, "uidMappings", &m->uid_mappings, &m->n_uid_mappings, err)) < 0 ||
+        (r = spec_mappings_parse(o, where, "gidMappings", &m->gid_mappings, &m->n_gid_mappings, err)) < 0)
         return r;
+    if (!m->n_uid_mappings != !m->n_gid_mappings)
+        return field_error(err, where, "uidMappings", "need gidMappings, and vice versa");
     if (!m->destination)
         return field_error(err, where, "destination", "is missing");
     if (m->destination[0] != '/') { /* as runc: relative to the root */
@@ -231,6 +235,8 @@ void spec_free(struct spec *spec) {
         free(spec->mounts[i].type);
         free(spec->mounts[i].source);
         free(spec->mounts[i].sub_path);
+        free(spec->mounts[i].uid_mappings);
+        free(spec->mounts[i].gid_mappings);
         strv_free(spec->mounts[i].options);
     }
     free(spec->mounts);

@@ -20,6 +20,7 @@
 #ifndef PODIUM_RUNTIME_SPEC_H
 #define PODIUM_RUNTIME_SPEC_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -74,6 +75,16 @@ struct spec_rlimit {
     uint64_t soft, hard; /* RLIM_INFINITY for "unlimited" (2^64-1) */
 };
 
+/* The arguments of sched_setattr(2). */
+struct spec_scheduler {
+    bool present;
+    uint32_t policy; /* SCHED_* */
+    uint64_t flags;  /* SCHED_FLAG_* */
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period; /* nanoseconds, of SCHED_DEADLINE */
+};
+
 /* The `process` object; also what `exec --process` reads. */
 struct spec_process {
     bool terminal;
@@ -88,6 +99,12 @@ struct spec_process {
     bool no_new_privileges;
     bool has_oom_score_adj;
     int oom_score_adj;
+    struct spec_scheduler scheduler;
+    bool has_io_priority;
+    int io_priority; /* as ioprio_set(2) takes it */
+    /* Of `exec` only, NULL: unchanged. Processors while the process moves into the container's cgroup, and afterwards.
+     */
+    cpu_set_t *exec_cpus_initial, *exec_cpus_final;
 };
 
 struct spec_mount {
@@ -96,6 +113,9 @@ struct spec_mount {
     char *source;      /* NULL: the type's name */
     char **options;    /* never NULL */
     char *sub_path;    /* of a bind mount, NULL: none. Ours, not OCI's: see podium/runtime.h */
+    /* Of an id-mapped mount. None with the option idmap or ridmap: those of the container's user namespace. */
+    struct spec_id_mapping *uid_mappings, *gid_mappings;
+    size_t n_uid_mappings, n_gid_mappings;
 };
 
 struct spec_device {
@@ -148,6 +168,20 @@ enum spec_propagation {
     SPEC_PROPAGATION_UNBINDABLE
 };
 
+#define SPEC_MEMORY_NODES_MAX 1024
+
+/* The arguments of set_mempolicy(2). */
+struct spec_memory_policy {
+    int mode; /* MPOL_* and MPOL_F_* */
+    unsigned long nodes[SPEC_MEMORY_NODES_MAX / (8 * sizeof(unsigned long))];
+};
+
+/* How far the clocks of a new time namespace are ahead of the host's. */
+struct spec_time_offsets {
+    int64_t monotonic_sec, boottime_sec;
+    uint32_t monotonic_nsec, boottime_nsec;
+};
+
 struct spec {
     char *oci_version;
     struct spec_process *process; /* NULL when absent (allowed until start) */
@@ -171,6 +205,10 @@ struct spec {
     struct json *sysctl;                   /* object of strings */
     enum spec_propagation rootfs_propagation;
     bool rootfs_propagation_recursive; /* "rslave" and so on */
+    bool has_personality;
+    unsigned long personality;                /* PER_* */
+    struct spec_memory_policy *memory_policy; /* NULL: the caller's */
+    struct spec_time_offsets *time_offsets;   /* NULL: none */
 
     struct overlay_root *overlay; /* from the annotations, or NULL */
 };

@@ -111,10 +111,11 @@ static void test_what_is_not_implemented_is_refused(void **state) {
     (void) state;
     refused(HEAD PROCESS ",\"apparmorProfile\":\"x\"}}", -EOPNOTSUPP, "process.apparmorProfile");
     refused(HEAD PROCESS ",\"selinuxLabel\":\"x\"}}", -EOPNOTSUPP, "process.selinuxLabel");
-    refused(HEAD PROCESS ",\"scheduler\":{\"policy\":\"SCHED_FIFO\"}}}", -EOPNOTSUPP, "process.scheduler");
     refused(HEAD "\"linux\":{\"intelRdt\":{\"closID\":\"x\"}}}", -EOPNOTSUPP, "linux.intelRdt");
-    refused(HEAD "\"linux\":{\"personality\":{\"domain\":\"LINUX32\"}}}", -EOPNOTSUPP, "linux.personality");
-    refused(HEAD "\"mounts\":[{\"destination\":\"/x\",\"uidMappings\":[{}]}]}", -EOPNOTSUPP, "mounts[0].uidMappings");
+    refused(HEAD "\"linux\":{\"netDevices\":{\"eth0\":{}}}}", -EOPNOTSUPP, "linux.netDevices");
+    refused(HEAD "\"linux\":{\"mountLabel\":\"x\"}}", -EOPNOTSUPP, "linux.mountLabel");
+    refused(HEAD "\"linux\":{\"personality\":{\"domain\":\"LINUX\",\"flags\":[\"x\"]}}}", -EOPNOTSUPP,
+            "linux.personality.flags");
     refused(HEAD "\"windows\":{\"a\":1}}", -EOPNOTSUPP, "windows");
     /* empty ones ask for nothing */
     _cleanup_(spec_freep) struct spec *spec = accepted(HEAD PROCESS ",\"apparmorProfile\":\"\"}}");
