@@ -95,3 +95,72 @@ pods_on() { kube get pods -A --field-selector "spec.nodeName=$1,status.phase=Run
     kube delete deploy other --wait=false
     kube wait pod -l app=other --for=delete --timeout=20s
 }
+
+@test "status says in a screen what is wrong, and why" {
+    run p status
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"Nodes        2 of 2 ready"*"All is well."* ]]
+    kube create -f - >/dev/null <<'YAML'
+apiVersion: v1
+kind: Service
+metadata: {name: nobody}
+spec: {selector: {app: noboby}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: sick}
+spec: {selector: {test: sick}, ports: [{port: 80}]}
+YAML
+    pod sick <<'YAML'
+containers:
+- name: c
+  image: nginx:demo
+  command: [sleep, "1000"]
+  readinessProbe: {exec: {command: [sh, -c, "echo out of tune; exit 1"]}, periodSeconds: 1}
+YAML
+    deployment broken 3 ', imagePullPolicy: Never'
+    kube patch deploy broken -p '{"spec":{"progressDeadlineSeconds":2,"minReadySeconds":1,"strategy":{"rollingUpdate":{"maxUnavailable":3}},"template":{"spec":{"containers":[{"name":"c","image":"nowhere:1"}]}}}}'
+    wait_until 20 has_event Pod sick Unhealthy
+    kube wait deploy/broken --for=jsonpath='{.status.conditions[?(@.type=="Progressing")].reason}=ProgressDeadlineExceeded' --timeout=30s
+    run p status
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"Not well:"* ]]
+    [[ "$output" == *"service default/nobody: no pod has the labels it selects (app=noboby)"* ]]
+    [[ "$output" == *"service default/sick: none of the pods it selects is ready (1 there)"* ]]
+    [[ "$output" == *"pod default/sick, container c: not ready: Readiness probe failed: out of tune"* ]]
+    [[ "$output" == *"deployment default/broken: ProgressDeadlineExceeded: "* ]]
+    [[ "$output" == *"pod default/broken-"*", container c: ErrImageNeverPull: "*"(and 2 more like it)"* ]]
+    [ "${#lines[@]}" -le 20 ]
+    kube delete deploy/broken svc/nobody svc/sick --wait=false
+}
+
+@test "an event that happens again is one with a count, and kubectl shows it" {
+    wait_until 20 eval '[ "$(event_count sick Unhealthy)" -ge 3 ]'
+    [ "$(kube get events --field-selector involvedObject.name=sick,reason=Unhealthy -o name | wc -l)" -eq 1 ]
+    run kube describe pod sick
+    [[ "$output" == *Unhealthy*"(x"*" over "*"Readiness probe failed: out of tune"* ]]
+    run kube events --for pod/sick
+    echo "$output"
+    [[ "$output" == *"(x"*" over "*Unhealthy*"Pod/sick"*"Readiness probe failed: out of tune"* ]]
+    run kube get events --field-selector involvedObject.name=sick,reason=Unhealthy -o wide --no-headers
+    echo "$output"
+    [[ "$output" == *"spec.containers{c}"* ]]
+    pods_gone sick
+}
+event_count() { # POD REASON
+    kube get events --field-selector "involvedObject.name=$1,reason=$2" -o 'jsonpath={.items[0].count}' | grep . || echo 0
+}
+
+@test "events end some time after they happened last" {
+    [ -n "$(kube get events -A -o name)" ]
+    on_node 1 sh -c "mkdir -p /etc/podium && printf '[Server]\nEventTTL=5\n' >/etc/podium/podium.conf"
+    on_node 1 systemctl restart podium-server
+    kube wait node --all --for=condition=Ready --timeout=30s
+    wait_until 30 eval '[ -z "$(kube get events -A -o name)" ]'
+    deployment fresh 1
+    kube rollout status deploy/fresh --timeout=30s
+    [ -n "$(kube get events -A -o name)" ]
+    wait_until 30 eval '[ -z "$(kube get events -A -o name)" ]'
+}

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* podium status: is all well, and if not, why. */
-#include <stdarg.h>
 #include <string.h>
 
+#include "orchestrator/cli/diagnosis.h"
 #include "orchestrator/cli/print.h"
 #include "orchestrator/cli/targets.h"
 #include "orchestrator/cli/verbs/verbs.h"
 #include "podium/base/alloc.h"
 
-#define PHASES 5
+#define PHASES      5
+#define NODES_SHOWN 12 /* beyond: only those that are not as they should be */
 
 const struct flag flags_status[] = {
     {"quiet", 'q', FLAG_BOOL, NULL, NULL, "say nothing; the exit code is 0 when all is well"},
@@ -17,27 +18,12 @@ const struct flag flags_status[] = {
 
 struct health {
     struct cli *c;
-    struct strbuf text, problems;
-    size_t n_problems;
+    struct strbuf text;
+    struct diagnosis d;
 };
 
-static void problem(struct health *h, const char *fmt, ...) _printf_(2, 3);
-static void problem(struct health *h, const char *fmt, ...) {
-    va_list ap;
-    h->n_problems++;
-    strbuf_adds(&h->problems, "  ");
-    va_start(ap, fmt);
-    strbuf_vaddf(&h->problems, fmt, ap);
-    va_end(ap);
-    strbuf_addc(&h->problems, '\n');
-}
-
-static const struct json *condition(const struct json *object, const char *type) {
-    const struct json *list = json_path(object, "status", "conditions");
-    for (size_t i = 0; i < json_len(list); i++)
-        if (strcmp(json_get_str(json_at(list, i), "type"), type) == 0)
-            return json_at(list, i);
-    return NULL;
+static const char *text(const struct json *object, const char *key) {
+    return json_str_or(json_get(object, key), "");
 }
 
 /* 0, or 1 when there is no server to speak with (told). */
@@ -55,115 +41,97 @@ static int look_at_server(struct health *h) {
     strbuf_addf(&h->text, "Server       %s, %s, %s\n", connection_server(&c->connection),
                 json_get_str(version, "gitVersion"), good ? "healthy" : "not ready");
     if (!good)
-        problem(h, "server: %s", r < 0 ? error_text(&err, r) : strbuf_str(&answer));
+        findings_add(&h->d.problems, "servers", NULL, "server: %s", r < 0 ? error_text(&err, r) : strbuf_str(&answer));
     return 0;
 }
 
-static struct json *list(struct health *h, const char *group, const char *version, const char *plural) {
-    const struct client_request r = {.verb = CLIENT_LIST, .resource = resource_by_plural(group, version, plural)};
-    struct json *answer = NULL;
-    return cli_call(h->c, &r, NULL, &answer) < 0 ? NULL : answer;
-}
-
-static int look_at_nodes(struct health *h) {
-    _cleanup_json_ struct json *nodes = list(h, "", "v1", "nodes");
+static void look_at_nodes(struct health *h, const struct json *nodes) {
     _cleanup_columns_ struct columns columns = COLUMNS_INIT;
-    const struct json *items = json_get(nodes, "items");
-    size_t ready = 0;
-    if (!nodes)
-        return 1;
-    for (size_t i = 0; i < json_len(items); i++) {
-        const struct json *n = json_at(items, i), *c = condition(n, "Ready");
-        bool good = strcmp(json_get_str(c, "status"), "True") == 0;
-        bool cordoned = json_bool_or(json_path(n, "spec", "unschedulable"), false);
-        const char *name = json_get_str(json_get(n, "metadata"), "name");
+    size_t ready = 0, n = json_len(nodes);
+    for (size_t i = 0; i < n; i++) {
+        const struct json *node = json_at(nodes, i);
+        bool good = strcmp(text(condition_of(node, "Ready"), "status"), "True") == 0;
+        bool cordoned = json_bool_or(json_path(node, "spec", "unschedulable"), false);
         ready += good;
+        if (n > NODES_SHOWN && good && !cordoned)
+            continue;
         columns_line(&columns);
-        columns_cell(&columns, name);
+        columns_cell(&columns, text(json_get(node, "metadata"), "name"));
         columns_cellf(&columns, "%s%s", good ? "Ready" : "NotReady", cordoned ? ", cordoned" : "");
-        columns_cell(&columns, json_get_str(json_at(json_path(n, "status", "addresses"), 0), "address"));
-        if (!good)
-            problem(h, "node %s: %s", name,
-                    *json_get_str(c, "message") ? json_get_str(c, "message") : "has not reported yet");
+        columns_cell(&columns, text(json_at(json_path(node, "status", "addresses"), 0), "address"));
     }
-    strbuf_addf(&h->text, "Nodes        %zu of %zu ready\n", ready, json_len(items));
+    strbuf_addf(&h->text, "Nodes        %zu of %zu ready\n", ready, n);
     columns_print(&columns, "  ", 3, &h->text);
-    if (json_len(items) == 0)
-        problem(h, "no nodes: start an agent on this or another host; `podium token create` prints how");
-    return 0;
+    diagnose_nodes(&h->d, nodes);
 }
 
-/* Why a pod that should run does not: the first container that waits or ended, else its conditions. */
-static void explain_pod(struct health *h, const struct json *pod) {
-    static const char *const lists[] = {"initContainerStatuses", "containerStatuses"};
-    const char *ns = json_get_str(json_get(pod, "metadata"), "namespace"),
-               *name = json_get_str(json_get(pod, "metadata"), "name");
-    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
-        const struct json *statuses = json_path(pod, "status", lists[l]);
-        for (size_t i = 0; i < json_len(statuses); i++) {
-            const struct json *s = json_at(statuses, i), *waiting = json_path(s, "state", "waiting");
-            const struct json *ended = json_path(s, "state", "terminated");
-            const char *reason = json_get_str(waiting ? waiting : ended, "reason");
-            if (!*reason || strcmp(reason, "Completed") == 0 || strcmp(reason, "PodInitializing") == 0)
-                continue;
-            problem(h, "pod %s/%s, container %s: %s%s%s", ns, name, json_get_str(s, "name"), reason,
-                    *json_get_str(waiting ? waiting : ended, "message") ? ": " : "",
-                    json_get_str(waiting ? waiting : ended, "message"));
-            return;
-        }
-    }
-    const struct json *scheduled = condition(pod, "PodScheduled"), *ready = condition(pod, "Ready");
-    const struct json *why = strcmp(json_get_str(scheduled, "status"), "False") == 0 ? scheduled : ready;
-    const char *said =
-        *json_get_str(why, "message") ? json_get_str(why, "message") : json_get_str(json_get(pod, "status"), "message");
-    problem(h, "pod %s/%s: %s%s%s", ns, name, *json_get_str(why, "reason") ? json_get_str(why, "reason") : "not ready",
-            *said ? ": " : "", said);
-}
-
-static int look_at_pods(struct health *h) {
+static void look_at_pods(struct health *h, const struct json *pods, const struct json *unhealthy) {
     static const char *const phases[PHASES] = {"Running", "Pending", "Succeeded", "Failed", "Unknown"};
-    _cleanup_json_ struct json *pods = list(h, "", "v1", "pods");
-    const struct json *items = json_get(pods, "items");
-    size_t counts[PHASES] = {0}, shown = 0;
-    if (!pods)
-        return 1;
-    for (size_t i = 0; i < json_len(items); i++) {
-        const struct json *pod = json_at(items, i);
-        const char *phase = json_get_str(json_get(pod, "status"), "phase");
+    size_t counts[PHASES] = {0}, shown = 0, of_files = 0;
+    for (size_t i = 0; i < json_len(pods); i++) {
+        const char *phase = text(json_get(json_at(pods, i), "status"), "phase");
         for (size_t p = 0; p < PHASES; p++)
             counts[p] += strcmp(phase, phases[p]) == 0;
-        if (strcmp(phase, "Succeeded") != 0 && strcmp(json_get_str(condition(pod, "Ready"), "status"), "True") != 0 &&
-            !json_path(pod, "metadata", "deletionTimestamp"))
-            explain_pod(h, pod);
+        of_files += pod_is_static(json_at(pods, i));
     }
-    strbuf_addf(&h->text, "Pods         %zu", json_len(items));
+    strbuf_addf(&h->text, "Pods         %zu", json_len(pods));
     for (size_t p = 0; p < PHASES; p++)
         if (counts[p])
             strbuf_addf(&h->text, "%s%zu %s", shown++ ? ", " : ": ", counts[p], phases[p]);
+    if (of_files)
+        strbuf_addf(&h->text, "; %zu static", of_files);
     strbuf_addc(&h->text, '\n');
-    return 0;
+    diagnose_pods(&h->d, pods, unhealthy);
 }
 
-static int look_at_deployments(struct health *h) {
-    _cleanup_json_ struct json *all = list(h, "apps", "v1", "deployments");
-    const struct json *items = json_get(all, "items");
+static void look_at_deployments(struct health *h, const struct json *deployments) {
     size_t good = 0;
-    if (!all)
-        return 1;
-    for (size_t i = 0; i < json_len(items); i++) {
-        const struct json *d = json_at(items, i);
-        int64_t wanted = json_int_or(json_path(d, "spec", "replicas"), 1);
-        int64_t available = json_int_or(json_path(d, "status", "availableReplicas"), 0);
-        if (available >= wanted)
-            good++;
-        else
-            problem(h, "deployment %s/%s: %lld of %lld replicas available",
-                    json_get_str(json_get(d, "metadata"), "namespace"), json_get_str(json_get(d, "metadata"), "name"),
-                    (long long) available, (long long) wanted);
+    for (size_t i = 0; i < json_len(deployments); i++) {
+        const struct json *d = json_at(deployments, i);
+        good += json_int_or(json_path(d, "status", "availableReplicas"), 0) >=
+                json_int_or(json_path(d, "spec", "replicas"), 1);
     }
-    if (json_len(items) > 0)
-        strbuf_addf(&h->text, "Deployments  %zu of %zu have all their replicas\n", good, json_len(items));
-    return 0;
+    if (json_len(deployments) > 0)
+        strbuf_addf(&h->text, "Deployments  %zu of %zu have all their replicas\n", good, json_len(deployments));
+    diagnose_deployments(&h->d, deployments);
+}
+
+enum { NODES, PODS, DEPLOYMENTS, SERVICES, SLICES, BUDGETS, UNHEALTHY, LISTS };
+
+/* 0, or 1 when something could not be asked for (told). */
+static int look_at_objects(struct health *h) {
+    static const struct {
+        const char *group, *version, *plural, *fields;
+    } asked[LISTS] = {
+        [NODES] = {"", "v1", "nodes", NULL},
+        [PODS] = {"", "v1", "pods", NULL},
+        [DEPLOYMENTS] = {"apps", "v1", "deployments", NULL},
+        [SERVICES] = {"", "v1", "services", NULL},
+        [SLICES] = {"discovery.k8s.io", "v1", "endpointslices", NULL},
+        [BUDGETS] = {"policy", "v1", "poddisruptionbudgets", NULL},
+        [UNHEALTHY] = {"", "v1", "events", "reason=Unhealthy"},
+    };
+    struct json *lists[LISTS] = {NULL};
+    const struct json *items[LISTS];
+    int r = 0;
+    for (size_t i = 0; i < LISTS && r == 0; i++) {
+        const struct client_request list = {.verb = CLIENT_LIST,
+                                            .resource =
+                                                resource_by_plural(asked[i].group, asked[i].version, asked[i].plural),
+                                            .field_selector = asked[i].fields};
+        r = cli_call(h->c, &list, NULL, &lists[i]) < 0;
+        items[i] = json_get(lists[i], "items");
+    }
+    if (r == 0) {
+        look_at_nodes(h, items[NODES]);
+        look_at_deployments(h, items[DEPLOYMENTS]);
+        look_at_pods(h, items[PODS], items[UNHEALTHY]);
+        diagnose_services(&h->d, items[SERVICES], items[SLICES], items[PODS], items[DEPLOYMENTS]);
+        diagnose_budgets(&h->d, items[BUDGETS]);
+    }
+    for (size_t i = 0; i < LISTS; i++)
+        json_unref(lists[i]);
+    return r;
 }
 
 /* The server tells about its watched folder in a ConfigMap. */
@@ -177,34 +145,42 @@ static void look_at_manifests(struct health *h) {
     for (const char *p = json_get_str(data, "problems"); *p;) {
         size_t n = strcspn(p, "\n");
         if (n > 0)
-            problem(h, "manifest %.*s", (int) n, p);
+            findings_add(&h->d.problems, "manifests", NULL, "manifest %.*s", (int) n, p);
         p += n + (p[n] == '\n');
     }
 }
 
-int cli_verb_status(struct cli *c) {
-    struct health h = {.c = c, .text = STRBUF_INIT, .problems = STRBUF_INIT};
+static void print(const struct health *h) {
+    _cleanup_strbuf_ struct strbuf problems = STRBUF_INIT, notes = STRBUF_INIT;
     char on[16], off[16];
+    findings_print(&h->d.problems, &problems);
+    findings_print(&h->d.notes, &notes);
+    fputs(strbuf_str(&h->text), stdout);
+    cli_color(STDOUT_FILENO, problems.len ? "31" : "32", on);
+    cli_color(STDOUT_FILENO, "0", off);
+    if (problems.len)
+        printf("%sNot well:%s\n%s", on, off, strbuf_str(&problems));
+    else
+        printf("%sAll is well.%s\n", on, off);
+    if (notes.len)
+        printf("To know:\n%s", strbuf_str(&notes));
+}
+
+int cli_verb_status(struct cli *c) {
+    struct health h = {.c = c, .text = STRBUF_INIT, .d = DIAGNOSIS_INIT};
     if (*c->args.words)
         return cli_usage(c, "status takes no arguments");
     int r = cli_connect(c);
     if (r == 0)
         r = look_at_server(&h);
     if (r == 0)
-        r = look_at_nodes(&h) | look_at_deployments(&h) | look_at_pods(&h);
+        r = look_at_objects(&h);
     if (r == 0)
         look_at_manifests(&h);
-    if (r == 0 && !args_bool(&c->args, "quiet", false)) {
-        fputs(strbuf_str(&h.text), stdout);
-        cli_color(STDOUT_FILENO, h.n_problems ? "31" : "32", on);
-        cli_color(STDOUT_FILENO, "0", off);
-        if (h.n_problems)
-            printf("%sNot well:%s\n%s", on, off, strbuf_str(&h.problems));
-        else
-            printf("%sAll is well.%s\n", on, off);
-    }
-    r = r || h.n_problems > 0;
+    if (r == 0 && !args_bool(&c->args, "quiet", false))
+        print(&h);
+    r = r || h.d.problems.n > 0;
     strbuf_finish(&h.text);
-    strbuf_finish(&h.problems);
+    diagnosis_finish(&h.d);
     return r;
 }
