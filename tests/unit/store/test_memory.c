@@ -5,8 +5,8 @@
 #include "podium/base/clock.h"
 #include "tests/unit/store/store_fixture.h"
 
-#ifdef __SANITIZE_ADDRESS__
-#define IS_FREED_KEPT true /* its quarantine holds what was freed */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_FREED_KEPT true /* sanitizers hold what was freed for a while */
 #else
 #define IS_FREED_KEPT false
 #endif
