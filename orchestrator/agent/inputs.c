@@ -280,11 +280,6 @@ void agent_set_callbacks(struct agent *agent, const struct agent_callbacks *call
     agent_node_changed(agent);
 }
 
-struct json *agent_pod_status(struct agent *agent, const char *uid) {
-    const struct agent_pod *pod = hashmap_get(agent->pods, uid);
-    return pod ? json_ref(pod->status) : NULL;
-}
-
 struct json *agent_list_pods(struct agent *agent) {
     struct json *list = json_array();
     struct hashmap_iter it = {0};

@@ -89,8 +89,6 @@ void agent_token_answer(struct agent *agent, const char *uid, const char *audien
  * DiskPressure, PIDPressure, and podium.org/CgroupControllersMissing), images. Heartbeat times are left to the caller's
  * Lease. The caller unrefs. */
 struct json *agent_node_status(struct agent *agent);
-/* The last status told for the pod; NULL when unknown. The caller unrefs. */
-struct json *agent_pod_status(struct agent *agent, const char *uid);
 
 /* [{namespace, name, uid, phase, unit}] of the pods known here, for org.podium.Node1.ListPods. The caller unrefs. */
 struct json *agent_list_pods(struct agent *agent);

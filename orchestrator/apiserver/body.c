@@ -174,12 +174,6 @@ bool body_decode(struct api_request *req, const char *api_version, const char *k
     return true;
 }
 
-bool body_decode_optional(struct api_request *req, const char *api_version, const char *kind) {
-    if (!req->body_doc && req->body.len == 0)
-        return true;
-    return body_decode(req, api_version, kind);
-}
-
 bool body_parse(struct api_request *req, bool yaml_allowed) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     _cleanup_json_ struct json *doc = json_ref(req->body_doc);

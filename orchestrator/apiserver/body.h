@@ -8,8 +8,6 @@
 /* Decodes the body as an object of apiVersion and kind into req->input (pruned and canonical, not yet defaulted). A
  * body without apiVersion and kind is taken for one. False: the answer (400, 415) has been made. */
 bool body_decode(struct api_request *req, const char *api_version, const char *kind);
-/* The same for bodies that may be absent: req->input stays NULL then. */
-bool body_decode_optional(struct api_request *req, const char *api_version, const char *kind);
 /* The body as plain JSON or YAML of any type (patches), no tables. */
 bool body_parse(struct api_request *req, bool yaml_allowed);
 /* Prunes and canonicalises a document made by a patch. False: answered. */

@@ -256,16 +256,8 @@ static const char *first_problem(name_form form, const char *s) {
     return form(s, problems) ? problems[0] : NULL;
 }
 
-const char *name_is_dns1123_label(const char *s) {
-    return first_problem(name_form_dns1123_label, s);
-}
-
 const char *name_is_dns1123_subdomain(const char *s) {
     return first_problem(name_form_dns1123_subdomain, s);
-}
-
-const char *name_is_dns1035_label(const char *s) {
-    return first_problem(name_form_dns1035_label, s);
 }
 
 const char *name_is_qualified(const char *s) {
@@ -274,8 +266,4 @@ const char *name_is_qualified(const char *s) {
 
 const char *name_is_label_value(const char *s) {
     return first_problem(name_form_label_value, s);
-}
-
-const char *name_is_path_segment(const char *s) {
-    return first_problem(name_form_path_segment, s);
 }

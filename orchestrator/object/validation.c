@@ -168,8 +168,3 @@ void validate_update(const struct resource *r, const char *subresource, const st
     else if (subresource && strcmp(subresource, "ephemeralcontainers") == 0)
         rules_pod_ephemeral_update(errors, object, old);
 }
-
-void validate_body(const struct type_info *t, const struct json *object, struct field_errors *errors) {
-    if (t)
-        check_kind(errors, t, object);
-}

@@ -15,14 +15,9 @@ void validate_create(const struct resource *r, const struct json *object, struct
 /* An update: immutability and transition rules as well. subresource: NULL, "status", "scale", … */
 void validate_update(const struct resource *r, const char *subresource, const struct json *object,
                      const struct json *old, struct field_errors *errors);
-/* The body of a subresource that is no stored object (Binding, Scale): the rules of its type without metadata. */
-void validate_body(const struct type_info *t, const struct json *object, struct field_errors *errors);
 /* Name forms: NULL when fine, else upstream's explanation (static). */
-const char *name_is_dns1123_label(const char *s);
 const char *name_is_dns1123_subdomain(const char *s);
-const char *name_is_dns1035_label(const char *s);
 const char *name_is_qualified(const char *s);
 const char *name_is_label_value(const char *s);
-const char *name_is_path_segment(const char *s);
 
 #endif
