@@ -2,12 +2,15 @@
 #include "podium/base/fd.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "podium/base/alloc.h"
 #include "podium/base/random.h"
+#include "podium/base/sys.h"
 
 #define FDS_PER_MESSAGE_MAX 16
 
@@ -57,15 +60,32 @@ int file_read(const char *path, size_t max, struct strbuf *out, struct error *er
     return file_read_at(AT_FDCWD, path, max, out, err);
 }
 
-int file_write_at(int dirfd, const char *path, const char *value, struct error *err) {
-    _cleanup_close_ int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return error_set_errno(err, -errno, "cannot open %s", path);
+static int write_once(int fd, const char *path, const char *value, struct error *err) {
     size_t n = strlen(value);
     ssize_t k = write(fd, value, n);
     if (k < 0)
         return error_set_errno(err, -errno, "cannot write \"%s\" to %s", value, path);
     return (size_t) k == n ? 0 : error_set(err, -EIO, "%s took only %zd of %zu bytes", path, k, n);
+}
+
+int file_write_at(int dirfd, const char *path, const char *value, struct error *err) {
+    _cleanup_close_ int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+
+    return fd < 0 ? error_set_errno(err, -errno, "cannot open %s", path) : write_once(fd, path, value, err);
+}
+
+int proc_write(const char *path, const char *value, struct error *err) {
+    struct open_how how = {.flags = O_WRONLY | O_CLOEXEC | O_NOCTTY,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    _cleanup_close_ int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int fd = proc < 0 ? -errno : sys_openat2(proc, path, &how);
+    struct statfs fs;
+
+    if (fd < 0)
+        return error_set_errno(err, fd, "cannot open /proc/%s", path);
+    if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+        return error_set(err, -EPERM, "/proc/%s is not on a proc file system: refused", path);
+    return write_once(fd, path, value, err);
 }
 
 static int sync_parent(const char *path) {

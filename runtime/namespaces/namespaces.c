@@ -138,8 +138,8 @@ static int write_map(pid_t pid, const char *file, const struct spec_id_mapping *
         return 0;
     for (size_t i = 0; i < n; i++)
         strbuf_addf(&text, "%u %u %u\n", maps[i].container_id, maps[i].host_id, maps[i].size);
-    (void) snprintf(path, sizeof(path), "/proc/%d/%s", (int) pid, file);
-    return file_write_at(AT_FDCWD, path, strbuf_str(&text), err);
+    (void) snprintf(path, sizeof(path), "%d/%s", (int) pid, file);
+    return proc_write(path, strbuf_str(&text), err);
 }
 
 int namespaces_map_ids(pid_t pid, const struct spec *spec, struct error *err) {

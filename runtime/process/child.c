@@ -36,29 +36,19 @@ static int enter_namespaces(const struct container_params *params, const struct 
         if ((r = channel_wait_go(sync_fd, err)) < 0)
             return r;
     }
-    if (params->spec->namespaces[SPEC_NS_USER].present) {
-        if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-            return error_set_errno(err, -errno, "cannot become root of the user namespace: are ids 0 mapped?");
-    } else {
-        /* no other process of the namespaces we joined may look into this one while it is still the host's */
-        (void) prctl(PR_SET_DUMPABLE, 0);
-    }
+    if (!params->spec->namespaces[SPEC_NS_USER].present)
+        return 0;
+    if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+        return error_set_errno(err, -errno, "cannot become root of the user namespace: are ids 0 mapped?");
+    (void) prctl(PR_SET_DUMPABLE, 0); /* see process_clone() */
     return 0;
 }
 
 static int write_sysctls(const struct spec *spec, struct error *err) {
     for (size_t i = 0; i < json_len(spec->sysctl); i++) {
-        _cleanup_free_ char *path = xasprintf("/proc/sys/%s", json_key_at(spec->sysctl, i));
-        const char *value = json_str_or(json_value_at(spec->sysctl, i), "");
+        _cleanup_free_ char *path = spec_sysctl_path(json_key_at(spec->sysctl, i));
+        int r = proc_write(path, json_str_or(json_value_at(spec->sysctl, i), ""), err);
 
-        if (strstr(path, ".."))
-            return error_set(err, -EINVAL, "config: linux.sysctl: %s is not usable", json_key_at(spec->sysctl, i));
-        for (char *p = path + strlen("/proc/sys/"); *p; p++)
-            if (*p == '.') /* a dot separates; a slash in the key stands for a dot in a name */
-                *p = '/';
-            else if (*p == '/')
-                *p = '.';
-        int r = file_write_at(AT_FDCWD, path, value, err);
         if (r < 0)
             return error_prefix(err, r, "config: linux.sysctl");
     }
@@ -71,15 +61,6 @@ static int name_host(const struct spec *spec, struct error *err) {
     if (spec->domainname && setdomainname(spec->domainname, strlen(spec->domainname)) < 0)
         return error_set_errno(err, -errno, "cannot set the domain name");
     return 0;
-}
-
-static int write_oom_score(const struct spec_process *p, struct error *err) {
-    if (!p->has_oom_score_adj)
-        return 0;
-    _cleanup_close_ int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (proc < 0)
-        return error_set_errno(err, -errno, "cannot open /proc");
-    return credentials_oom_score(p, proc, err);
 }
 
 /* The state for hooks inside: the pid is the one that the host's /proc shows. */
@@ -144,7 +125,7 @@ static int run_stages(const struct container_params *params, const struct namesp
         state = make_state(params);
     l->state = state;
     if ((r = write_sysctls(spec, err)) < 0 || (r = name_host(spec, err)) < 0 ||
-        (r = write_oom_score(spec->process, err)) < 0 || (r = open_stdio(l->stdio, err)) < 0 ||
+        (r = credentials_oom_score(spec->process, err)) < 0 || (r = open_stdio(l->stdio, err)) < 0 ||
         (r = build_root(params, state, err)) < 0)
         return r;
     return launch_process(l, err);
@@ -161,6 +142,7 @@ _Noreturn void stage_container(const struct container_params *params, const stru
         .extra_fds = params->extra_fds,
         .n_extra_fds = params->n_extra_fds,
         .new_session = params->new_session,
+        .keep_keyring = params->keep_keyring,
         .bind_console = true,
         .wait_for_start = true,
         .sync_fd = sync_fd,

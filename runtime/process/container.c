@@ -3,9 +3,11 @@
 #include "runtime/process/container.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -74,6 +76,11 @@ int process_clone(const struct process_clone *c, struct container_process *ret, 
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t) c->cgroup_fd;
     }
+    /* No process of the namespaces that the child joins may look into it (its descriptors, root and program) while it
+     * is still the host's, not for a moment: so it is born so. In a new user namespace there is nobody yet, and there
+     * the maps have to be written first. */
+    if (!(c->flags & CLONE_NEWUSER))
+        (void) prctl(PR_SET_DUMPABLE, 0);
     pid_t pid = sys_clone3(&args);
     if (pid == 0) {
         (void) close(ret->sync_fd);
@@ -131,7 +138,7 @@ static int check_params(const struct container_params *params, struct error *err
         return error_set(err, -EINVAL, "config: process is missing");
     if (!params->spec->namespaces[SPEC_NS_MOUNT].present || params->spec->namespaces[SPEC_NS_MOUNT].path)
         return error_set(err, -EOPNOTSUPP, "config: linux.namespaces: a new mount namespace is required");
-    return 0;
+    return spec_sysctl_check(params->spec, err);
 }
 
 static int clone_container(const struct container_params *params, const struct seccomp_filter *seccomp,

@@ -54,8 +54,9 @@ struct container_params {
     size_t n_extra_fds;
     /* A namespace of this kind to join, held by descriptor; goes before the spec's entry. -1: as the spec says. */
     int namespace_fds[SPEC_NS_MAX];
-    bool new_session; /* setsid(); implied by process.terminal */
-    bool no_pivot;    /* MS_MOVE and chroot instead of pivot_root, for a root on an initramfs */
+    bool new_session;  /* setsid(); implied by process.terminal */
+    bool keep_keyring; /* stay in the caller's session keyring; else a new, empty one */
+    bool no_pivot;     /* MS_MOVE and chroot instead of pivot_root, for a root on an initramfs */
     /* A listening unix socket: whoever connects to it starts the container (container_start_connect()); for `create`
      * and `start` in two processes. -1: container_start() with the process returned. */
     int start_listen_fd;

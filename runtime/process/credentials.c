@@ -27,13 +27,13 @@ int credentials_limits(const struct spec_process *p, struct error *err) {
     return 0;
 }
 
-int credentials_oom_score(const struct spec_process *p, int proc_fd, struct error *err) {
+int credentials_oom_score(const struct spec_process *p, struct error *err) {
     char text[16];
 
     if (!p->has_oom_score_adj)
         return 0;
     (void) snprintf(text, sizeof(text), "%d", p->oom_score_adj);
-    int r = file_write_at(proc_fd, "self/oom_score_adj", text, err);
+    int r = proc_write("self/oom_score_adj", text, err);
     if (r == -EACCES || r == -EPERM)
         return error_set(err, r, "cannot set oomScoreAdj to %d: lowering it needs CAP_SYS_RESOURCE", p->oom_score_adj);
     return r;

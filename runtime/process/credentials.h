@@ -8,8 +8,8 @@
 
 /* The resource limits. Raising a hard limit needs CAP_SYS_RESOURCE: -EPERM says so. */
 int credentials_limits(const struct spec_process *p, struct error *err) _must_check_;
-/* Writes oom_score_adj through proc_fd, an open /proc; lowering it needs CAP_SYS_RESOURCE. */
-int credentials_oom_score(const struct spec_process *p, int proc_fd, struct error *err) _must_check_;
+/* Writes oom_score_adj through the host's /proc; lowering it needs CAP_SYS_RESOURCE. */
+int credentials_oom_score(const struct spec_process *p, struct error *err) _must_check_;
 /*
  * Bounding set, groups, user, then the other capability sets. Capabilities that the caller itself or the kernel does
  * not have are left out (less than asked for, never more); unknown names were refused by the parser.

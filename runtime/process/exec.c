@@ -12,7 +12,6 @@
 #include "runtime/seccomp/seccomp.h"
 
 static int enter_container(const struct exec_params *params, struct launch *l, struct error *err) {
-    _cleanup_close_ int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int r, null_fd = -EBADF;
 
     for (int i = 0; i < 3; i++) {
@@ -24,12 +23,8 @@ static int enter_container(const struct exec_params *params, struct launch *l, s
             return error_set_errno(err, -errno, "cannot open /dev/null");
         l->stdio[i] = null_fd;
     }
-    if ((r = credentials_oom_score(params->process, proc, err)) < 0 ||
-        (r = tuning_exec_final(params->process, err)) < 0)
+    if ((r = credentials_oom_score(params->process, err)) < 0 || (r = tuning_exec_final(params->process, err)) < 0)
         return r;
-    /* the container's processes must not reach the host's program through /proc/<pid> of this one */
-    if (prctl(PR_SET_DUMPABLE, 0) < 0)
-        return error_set_errno(err, -errno, "cannot become undumpable");
     if ((r = namespaces_join_process(params->init_pidfd, params->spec, err)) < 0)
         return r;
     if (params->spec->namespaces[SPEC_NS_USER].present && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))

@@ -3,11 +3,13 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "podium/base/alloc.h"
@@ -132,6 +134,14 @@ static int drop_rights(const struct launch *l, struct error *err) {
     return 0;
 }
 
+/* The host's session keyring would give the container's processes its keys. An unnamed one, for others could join a
+ * name. Where the kernel has no keys there are none to keep back. */
+static int leave_keyring(const struct launch *l, struct error *err) {
+    if (l->keep_keyring || syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 || errno == ENOSYS)
+        return 0;
+    return error_set_errno(err, -errno, "cannot make a session keyring (see --no-new-keyring)");
+}
+
 static int wait_for_start(struct launch *l, struct error *err) {
     int r = channel_send(l->sync_fd, CHANNEL_READY, 0, NULL, -1);
 
@@ -166,7 +176,8 @@ int launch_process(struct launch *l, struct error *err) {
     int r;
 
     if ((r = open_session(l, &terminal, err)) < 0 || (r = place_descriptors(l, err)) < 0 ||
-        (r = drop_rights(l, err)) < 0 || (r = command_find(l->process->args[0], l->process->env, &path, err)) < 0)
+        (r = leave_keyring(l, err)) < 0 || (r = drop_rights(l, err)) < 0 ||
+        (r = command_find(l->process->args[0], l->process->env, &path, err)) < 0)
         return r;
     char **env = command_environment(l->process->env, l->process->user.uid);
     if (l->wait_for_start && (r = wait_for_start(l, err)) < 0)

@@ -27,6 +27,7 @@ struct launch {
     const int *extra_fds;
     size_t n_extra_fds;
     bool new_session;
+    bool keep_keyring;           /* the caller's session keyring */
     bool bind_console;           /* show the terminal as /dev/console */
     bool wait_for_start;         /* READY, then GO or a connection */
     int sync_fd;                 /* to the parent; changes place: errors are to be sent to where it then is */

@@ -2,22 +2,29 @@
 #include "runtime/process/terminal.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "podium/base/path.h"
 
 static int open_master(struct error *err) {
-    _cleanup_close_ int fd = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    /* descriptors of the host are still open here: no link of the image may lead to one of them */
+    _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int fd =
+        root < 0 ? -errno : open_in_root(root, "dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW, 0);
+    struct statfs fs;
     struct stat st;
 
     if (fd < 0)
-        return error_set_errno(err, -errno, "process.terminal: cannot open /dev/pts/ptmx of the container");
+        return error_set_errno(err, fd, "process.terminal: cannot open /dev/pts/ptmx of the container");
     /* the image must not give us something else in its place */
-    if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
+    if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2) || fstatfs(fd, &fs) < 0 ||
+        fs.f_type != DEVPTS_SUPER_MAGIC)
         return error_set(err, -ENODEV, "process.terminal: /dev/pts/ptmx of the container is no terminal multiplexer");
     if (fcntl(fd, F_SETFL, O_RDWR) < 0)
         return error_set_errno(err, -errno, "process.terminal");
@@ -61,6 +68,7 @@ int terminal_bind_console(const struct terminal *t, struct error *err) {
     _cleanup_close_ int tree = open_tree(t->slave, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
     _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     _cleanup_close_ int target = -EBADF;
+    struct statfs fs;
 
     if (tree < 0 || root < 0)
         return error_set_errno(err, -errno, "process.terminal: cannot bind /dev/console");
@@ -71,6 +79,9 @@ int terminal_bind_console(const struct terminal *t, struct error *err) {
         return 0; /* a read-only /dev without a console: nothing to show it as */
     if (target < 0)
         return error_set_errno(err, target, "process.terminal: cannot make /dev/console");
+    /* /dev can be a link of the image: not into /proc, where a mount would hide what protects something */
+    if (fstatfs(target, &fs) < 0 || fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC)
+        return error_set(err, -EPERM, "process.terminal: /dev/console leads into /proc or /sys: refused");
     if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
         return error_set_errno(err, -errno, "process.terminal: cannot bind /dev/console");
     return 0;

@@ -23,13 +23,16 @@ static const struct {
 };
 
 /* In a user namespace nodes cannot be made: the host's is bound over an empty file. */
-static int bind_device(int dir_fd, const char *name, const struct spec_device *d, struct error *err) {
+static int bind_device(int dir_fd, const char *name, const struct spec_device *d, mode_t type, struct error *err) {
     _cleanup_close_ int fd =
         openat(dir_fd, name, O_CREAT | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
     _cleanup_close_ int source = open_tree(AT_FDCWD, d->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    struct stat st;
 
-    if (fd < 0 || source < 0)
+    if (fd < 0 || source < 0 || fstat(source, &st) < 0)
         return error_set_errno(err, -errno, "cannot bind the device %s", d->path);
+    if ((st.st_mode & S_IFMT) != type || (type != S_IFIFO && st.st_rdev != makedev(d->major, d->minor)))
+        return error_set(err, -ENODEV, "%s of the host is not the device that is asked for", d->path);
     return mount_attach(source, fd, d->path, err);
 }
 
@@ -39,7 +42,7 @@ static int make_node(int dir_fd, const char *name, const struct spec_device *d, 
 
     if (mknodat(dir_fd, name, type | d->mode, makedev(d->major, d->minor)) < 0) {
         if (errno == EPERM)
-            return bind_device(dir_fd, name, d, err);
+            return bind_device(dir_fd, name, d, type, err);
         if (errno != EEXIST)
             return error_set_errno(err, -errno, "cannot make the device %s", d->path);
         if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)

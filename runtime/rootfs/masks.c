@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "podium/base/path.h"
 #include "runtime/rootfs/steps.h"
@@ -13,6 +14,7 @@ struct covers {
 static int cover_for(struct rootfs *rootfs, struct covers *covers, bool folder, struct error *err) {
     static const char *const data[] = {"size=0", "nr_inodes=2", "mode=0555"};
     int *from = folder ? &covers->folder : &covers->file;
+    struct stat st;
 
     if (*from < 0 && folder) {
         *from = filesystem_new("tmpfs", NULL, data, ARRAY_LEN(data),
@@ -23,6 +25,9 @@ static int cover_for(struct rootfs *rootfs, struct covers *covers, bool folder, 
         *from = open_in_root(rootfs->fd, "dev/null", O_PATH | O_NOFOLLOW, 0);
         if (*from < 0)
             return error_set_errno(err, *from, "cannot open /dev/null of the container");
+        /* /dev can be a volume of others, where a link or another file may have come in its place meanwhile */
+        if (fstat(*from, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+            return error_set(err, -EPERM, "/dev/null of the container is not the null device: nothing to mask with");
     }
     int fd = open_tree(*from, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
     return fd < 0 ? error_set_errno(err, -errno, "cannot copy the cover of masked paths") : fd;

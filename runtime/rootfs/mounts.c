@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include "podium/base/alloc.h"
 #include "podium/base/path.h"
+#include "podium/base/sys.h"
 #include "runtime/rootfs/options.h"
 #include "runtime/rootfs/steps.h"
 
@@ -21,6 +24,12 @@ static int create_file(int rootfd, const char *path) {
     return open_in_root(rootfd, path, O_CREAT | O_RDONLY | O_NOCTTY | O_NONBLOCK, 0644);
 }
 
+static bool is_below(const char *path, const char *folder) {
+    size_t n = strlen(folder);
+
+    return strncmp(path, folder, n) == 0 && (path[n] == 0 || path[n] == '/');
+}
+
 int mount_target_open(int rootfd, const char *path, bool folder, struct error *err) {
     struct statfs fs;
     int fd = open_in_root(rootfd, path, O_PATH | (folder ? O_DIRECTORY : 0), 0);
@@ -30,7 +39,7 @@ int mount_target_open(int rootfd, const char *path, bool folder, struct error *e
     if (fd < 0)
         return error_set_errno(err, fd, "cannot make the mount point %s in the container", path);
     /* a link in the image that leads into /proc could make us hide or fake files that security depends on */
-    if (strncmp(path, "/proc", 5) != 0 && fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC) {
+    if (!is_below(path, "/proc") && fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC) {
         (void) close(fd);
         return error_set(err, -EPERM, "the mount point %s leads into the container's /proc: refused", path);
     }
@@ -106,14 +115,30 @@ static int clone_source(const struct rootfs *rootfs, const struct spec_mount *m,
     return steal_fd(&fd);
 }
 
+/* The descriptor is of the caller's mount namespace, and only mounts of our own can be copied: the same folder is found
+ * again by its path. */
+static int clone_cgroup(int cgroup_fd) {
+    char link[32], path[PATH_MAX];
+    struct stat wanted, found;
+
+    (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", cgroup_fd);
+    ssize_t n = readlink(link, path, sizeof(path) - 1);
+    if (n < 0)
+        return -errno;
+    path[n] = 0;
+    _cleanup_close_ int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+    if (fd < 0 || fstat(cgroup_fd, &wanted) < 0 || fstat(fd, &found) < 0)
+        return -errno;
+    return found.st_dev == wanted.st_dev && found.st_ino == wanted.st_ino ? steal_fd(&fd) : -ESTALE;
+}
+
 /* cgroup2 whose root is the container's group: by the cgroup namespace, or by binding that group. */
 static int new_cgroup_mount(const struct rootfs *rootfs, struct mount_options *o, struct error *err) {
     if (rootfs->params->cgroup_fd < 0 || rootfs->params->spec->namespaces[SPEC_NS_CGROUP].present)
         return filesystem_new("cgroup2", NULL, o->data, o->n_data, o->attr_set, err);
-    _cleanup_close_ int fd =
-        open_tree(rootfs->params->cgroup_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+    _cleanup_close_ int fd = clone_cgroup(rootfs->params->cgroup_fd);
     if (fd < 0)
-        return error_set_errno(err, -errno, "cannot bind the container's cgroup");
+        return error_set_errno(err, fd, "cannot bind the container's cgroup");
     int r = mount_change(fd, false, o->attr_set, 0, 0);
     return r < 0 ? error_set_errno(err, r, "cannot set the options of the cgroup mount") : steal_fd(&fd);
 }
@@ -153,6 +178,53 @@ static bool is_folder(int fd) {
     return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+static bool is_kernels_own(const struct spec_mount *m) {
+    return m->type && (strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0);
+}
+
+/* The host is protected by what is read-only and masked in /proc and /sys, and security settings are written there:
+ * they come to where the configuration says, never to where a link of the image leads. */
+static int open_kernel_target(int rootfd, const struct spec_mount *m, struct error *err) {
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    int fd = sys_openat2(rootfd, m->destination, &how);
+
+    if (fd == -ENOENT) {
+        fd = mount_target_open(rootfd, m->destination, true, err);
+        if (fd < 0)
+            return fd;
+        (void) close(fd);
+        fd = sys_openat2(rootfd, m->destination, &how);
+    }
+    if (fd == -ELOOP || fd == -ENOTDIR)
+        return error_set(err, -EPERM, "the mount point of %s is a link in the image, or no folder: refused", m->type);
+    return fd < 0 ? error_set_errno(err, fd, "cannot open the mount point %s", m->destination) : fd;
+}
+
+/* Nothing is mounted into /proc but more of it, and what shows the container's own figures there. */
+static int check_proc(const struct spec_mount *m, int mount_fd, struct error *err) {
+    static const char *const figures[] = {"/proc/cpuinfo",
+                                          "/proc/diskstats",
+                                          "/proc/loadavg",
+                                          "/proc/meminfo",
+                                          "/proc/slabinfo",
+                                          "/proc/stat",
+                                          "/proc/swaps",
+                                          "/proc/uptime",
+                                          "/proc/sys/kernel/ns_last_pid",
+                                          "/proc/sys/crypto/fips_enabled"};
+    struct statfs fs;
+
+    if (!is_below(m->destination, "/proc") || is_kernels_own(m))
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(figures); i++)
+        if (strcmp(m->destination, figures[i]) == 0)
+            return 0;
+    if (fstatfs(mount_fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC)
+        return 0;
+    return error_set(err, -EPERM, "something else than procfs on %s: refused", m->destination);
+}
+
 /* early: what mounts_take_shared() took for it, or -1. */
 static int add_mount(struct rootfs *rootfs, const struct spec_mount *m, struct mount_options *o, int *early,
                      struct error *err) {
@@ -177,7 +249,10 @@ static int add_mount(struct rootfs *rootfs, const struct spec_mount *m, struct m
         r = mount_change(fd, o->propagation_recursive, 0, 0, o->propagation);
     if (r < 0)
         return error_set_errno(err, r, "cannot set the options");
-    _cleanup_close_ int target = mount_target_open(rootfs->fd, m->destination, folder, err);
+    if ((r = check_proc(m, fd, err)) < 0)
+        return r;
+    _cleanup_close_ int target = is_kernels_own(m) ? open_kernel_target(rootfs->fd, m, err)
+                                                   : mount_target_open(rootfs->fd, m->destination, folder, err);
     if (target < 0)
         return target;
     return mount_attach(fd, target, m->destination, err);

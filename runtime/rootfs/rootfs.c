@@ -31,15 +31,23 @@ static int isolate_mounts(const struct spec *spec, struct error *err) {
     return 0;
 }
 
-/* Makes the root a mount of its own at its path: pivot_root needs one, and so does "readonly". */
+/*
+ * Makes the root a mount of its own over its folder: pivot_root needs one, and so does "readonly". The path is looked
+ * up once. Returns the mount's descriptor.
+ */
 static int attach_folder(const char *path, struct error *err) {
-    _cleanup_close_ int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    _cleanup_close_ int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int fd = -EBADF;
+    struct stat st, host;
 
-    if (fd < 0)
+    if (folder >= 0)
+        fd = open_tree(folder, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+    if (fd < 0 || fstat(fd, &st) < 0 || stat("/", &host) < 0)
         return error_set_errno(err, -errno, "cannot open the root folder %s", path);
-    if (move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        return error_set_errno(err, -errno, "cannot attach the root folder %s", path);
-    return 0;
+    if (st.st_dev == host.st_dev && st.st_ino == host.st_ino)
+        return error_set(err, -EPERM, "config: root.path: %s is the host's own root: refused", path);
+    int r = mount_attach(fd, folder, path, err);
+    return r < 0 ? error_prefix(err, r, "root folder") : steal_fd(&fd);
 }
 
 static int attach_root(struct rootfs *rootfs, struct error *err) {
@@ -50,8 +58,9 @@ static int attach_root(struct rootfs *rootfs, struct error *err) {
         return error_set(err, -EINVAL, "config: root is missing");
     rootfs->path =
         p->spec->root_path[0] == '/' ? xstrdup(p->spec->root_path) : path_join(p->bundle, p->spec->root_path);
-    r = p->overlay ? overlay_mount(p->overlay, rootfs->path, err) : attach_folder(rootfs->path, err);
-    if (r < 0)
+    if (!p->overlay)
+        return rootfs->fd = attach_folder(rootfs->path, err);
+    if ((r = overlay_mount(p->overlay, rootfs->path, err)) < 0)
         return r;
     rootfs->fd = open(rootfs->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return rootfs->fd < 0 ? error_set_errno(err, -errno, "cannot open the root %s", rootfs->path) : 0;

@@ -215,6 +215,11 @@ struct spec {
 
 /* Parses a whole config.json. */
 int spec_parse(const struct json *config, struct spec **ret, struct error *err) _must_check_;
+/* linux.sysctl: refuses what would change the host: a setting that is no namespace's, or is that of a namespace which
+ * is not the container's own (absent, or by path the caller's). -EPERM, -EINVAL. */
+int spec_sysctl_check(const struct spec *spec, struct error *err) _must_check_;
+/* The file below /proc of a setting, "net.ipv4.ip_forward" or "net/ipv4/conf/eth0.1/mtu". The caller frees. */
+char *spec_sysctl_path(const char *key);
 /* Reads and parses a file; CONFIG_JSON_BYTES_MAX bounds it. */
 int spec_parse_file(const char *path, struct spec **ret, struct error *err) _must_check_;
 void spec_free(struct spec *spec); /* NULL is fine */

@@ -25,6 +25,13 @@ bool parse_preserve_fds(const char *value, int *ret) {
     return *value && !*end && n >= 0 && n <= PRESERVE_FDS_MAX;
 }
 
+int preserve_fds_check(int n, struct error *err) {
+    for (int i = 0; i < n; i++)
+        if (fcntl(3 + i, F_GETFD) < 0)
+            return error_set(err, -EBADF, "--preserve-fds=%d: descriptor %d is not open", n, 3 + i);
+    return 0;
+}
+
 bool creation_option(struct creation_options *o, int option, const char *value) {
     switch (option) {
     case 'b':
@@ -41,7 +48,8 @@ bool creation_option(struct creation_options *o, int option, const char *value) 
     case CREATION_NO_PIVOT:
         o->no_pivot = true;
         return true;
-    case CREATION_NO_NEW_KEYRING: /* the session keyring is never replaced */
+    case CREATION_NO_NEW_KEYRING:
+        o->no_new_keyring = true;
         return true;
     default:
         return false;
@@ -176,11 +184,8 @@ static int make_process(const struct creation_options *o, struct creation *c, st
     if ((o->start_later && (r = listen_for_start(&c->dir, &listen_fd, err)) < 0) ||
         (o->console_socket && (r = connect_console(o->console_socket, &console_fd, err)) < 0))
         return r;
-    for (int i = 0; i < o->preserve_fds; i++) {
+    for (int i = 0; i < o->preserve_fds; i++)
         preserved[i] = 3 + i;
-        if (fcntl(3 + i, F_GETFD) < 0)
-            return error_set(err, -EBADF, "--preserve-fds=%d: descriptor %d is not open", o->preserve_fds, 3 + i);
-    }
     p.spec = c->spec;
     p.id = o->id;
     p.bundle = c->state.bundle;
@@ -189,6 +194,7 @@ static int make_process(const struct creation_options *o, struct creation *c, st
     p.extra_fds = preserved;
     p.n_extra_fds = (size_t) o->preserve_fds;
     p.new_session = true;
+    p.keep_keyring = o->no_new_keyring;
     p.no_pivot = o->no_pivot;
     p.start_listen_fd = listen_fd;
     p.state = doc;
@@ -230,7 +236,8 @@ int creation_make(const struct baton *b, const struct creation_options *o, struc
     int r;
 
     *c = (struct creation) CREATION_INIT;
-    if ((r = load_config(o, c, err)) == 0 && (r = state_dir_create(b->root, o->id, &c->dir, err)) == 0 &&
+    if ((r = preserve_fds_check(o->preserve_fds, err)) == 0 && (r = load_config(o, c, err)) == 0 &&
+        (r = state_dir_create(b->root, o->id, &c->dir, err)) == 0 &&
         (r = make_cgroup(b, o->id, c, err)) == 0 && (r = make_process(o, c, err)) == 0)
         r = record(o, c, err);
     if (r < 0) {

@@ -15,7 +15,7 @@
 struct creation_options {
     const char *id, *bundle, *pid_file, *console_socket;
     int preserve_fds;
-    bool no_pivot;
+    bool no_pivot, no_new_keyring;
     bool start_later; /* `create`: leave a socket for `start` */
     bool detached;    /* a terminal then needs console_socket */
 };
@@ -55,6 +55,9 @@ bool creation_option(struct creation_options *o, int option, const char *value);
 /* The number of --preserve-fds; false when it is none or too large. */
 #define PRESERVE_FDS_MAX 1024
 bool parse_preserve_fds(const char *value, int *ret);
+/* -EBADF when one of 3 … 2 + n is not open. To be called before the verb opens anything itself: it would take the
+ * number of one that the caller did not give, and leak into the container. */
+int preserve_fds_check(int n, struct error *err) _must_check_;
 
 int creation_make(const struct baton *b, const struct creation_options *o, struct creation *ret,
                   struct error *err) _must_check_;

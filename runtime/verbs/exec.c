@@ -29,10 +29,13 @@ struct exec_options {
     bool tty, detached, no_new_privs, ignore_paused;
 };
 
+/* What root gets by --cap is not inheritable: files' own inheritable sets would give it to whoever runs them. Other
+ * users keep a capability over execve only as ambient, which has to be inheritable. */
 static void add_capabilities(struct json **process, char *const *caps) {
     static const char *const sets[] = {"bounding", "effective", "permitted", "inheritable", "ambient"};
+    bool root = json_int_or(json_path(*process, "user", "uid"), 0) == 0;
 
-    for (size_t s = 0; caps[0] && s < ARRAY_LEN(sets); s++) {
+    for (size_t s = 0; caps[0] && s < (root ? 3 : ARRAY_LEN(sets)); s++) {
         struct json **set = json_edit(json_edit(process, "capabilities"), sets[s]);
 
         for (size_t i = 0; caps[i]; i++)
@@ -157,7 +160,8 @@ static int run_exec(const struct baton *b, const struct exec_options *o, struct 
     struct exec_params p = EXEC_PARAMS_INIT;
     int r;
 
-    if ((r = container_file_open(b, o->id, &f, err)) < 0 || (r = prepare(o, &f, &spec, &process, err)) < 0 ||
+    if ((r = preserve_fds_check(o->preserve_fds, err)) < 0 || (r = container_file_open(b, o->id, &f, err)) < 0 ||
+        (r = prepare(o, &f, &spec, &process, err)) < 0 ||
         (o->console_socket && (r = connect_console(o->console_socket, &console_fd, err)) < 0))
         return r;
     for (int i = 0; i < o->preserve_fds; i++)

@@ -19,6 +19,9 @@ int file_read(const char *path, size_t max, struct strbuf *out, struct error *er
 int file_read_at(int dirfd, const char *path, size_t max, struct strbuf *out, struct error *err) _must_check_;
 /* One write(2) to an existing file (sysctl, cgroup and proc files). */
 int file_write_at(int dirfd, const char *path, const char *value, struct error *err) _must_check_;
+/* The same for "/proc/" + path: nothing leads out of /proc (magic links are refused) and what was opened must be on
+ * procfs, so that a file put in its place is never taken for it: -EPERM. For settings that protect something. */
+int proc_write(const char *path, const char *value, struct error *err) _must_check_;
 /* Replaces path by a temporary file and rename; with durable, fsync of file and folder come before the return. */
 int file_write_atomic(const char *path, const void *p, size_t n, mode_t mode, bool durable,
                       struct error *err) _must_check_;
