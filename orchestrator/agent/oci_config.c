@@ -302,9 +302,11 @@ static int signal_number(const char *s) {
     for (int i = 1; i < NSIG; i++)
         if (sigabbrev_np(i) && strcmp(sigabbrev_np(i), s) == 0)
             return i;
-    int rt = 0;
-    if (sscanf(s, "RTMIN+%d", &rt) == 1)
-        return SIGRTMIN + rt;
+    if (strncmp(s, "RTMIN+", 6) == 0) {
+        char *end;
+        long rt = strtol(s + 6, &end, 10);
+        return end > s + 6 && rt >= 0 && rt <= SIGRTMAX - SIGRTMIN ? SIGRTMIN + (int) rt : 0;
+    }
     return strcmp(s, "RTMIN") == 0 ? SIGRTMIN : 0;
 }
 
