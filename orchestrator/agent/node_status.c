@@ -25,14 +25,11 @@
 
 static int64_t meminfo(const char *key) {
     _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
-    long long kb = 0;
 
     if (file_read("/proc/meminfo", 65536, &text, NULL) < 0)
         return 0;
     const char *line = strstr(strbuf_str(&text), key);
-    if (line && sscanf(line + strlen(key), ": %lld", &kb) == 1)
-        return kb * 1024;
-    return 0;
+    return line && line[strlen(key)] == ':' ? strtoll(line + strlen(key) + 1, NULL, 10) * 1024 : 0;
 }
 
 static unsigned missing_controllers(void) {
@@ -139,11 +136,10 @@ static void add_condition(struct json **list, const char *type, bool on, const c
 
 static bool pids_are_short(void) {
     _cleanup_free_ char *load = first_line("/proc/loadavg"), *max = first_line("/proc/sys/kernel/pid_max");
-    unsigned running, all;
+    const char *slash = strchr(load, '/'); /* "0.20 0.18 0.12 1/80 11206": running and all threads */
     long limit = strtol(max, NULL, 10);
 
-    return limit > 0 && sscanf(load, "%*f %*f %*f %u/%u", &running, &all) == 2 &&
-           (long) all > limit * PID_PRESSURE_PERCENT / 100;
+    return limit > 0 && slash && strtol(slash + 1, NULL, 10) > limit * PID_PRESSURE_PERCENT / 100;
 }
 
 static struct json *conditions(const struct agent *agent, bool disk_short) {
