@@ -127,13 +127,36 @@ int cgroup_enable_above(const struct cgroup_hierarchy *h, const char *path, unsi
     return r;
 }
 
+/* "4:memory:/", "2:cpu,cpuacct:/" of /proc/self/cgroup: version 1 has taken the controller. */
+static bool is_bound_to_version_1(const char *name) {
+    _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+    char *save = NULL;
+
+    if (file_read("/proc/self/cgroup", SMALL_FILE_BYTES_MAX, &text, NULL) < 0 || !text.len)
+        return false;
+    for (char *line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char *names = strchr(line, ':'), *end = names ? strchr(names + 1, ':') : NULL, *words = NULL;
+
+        if (!end)
+            continue;
+        *end = 0;
+        for (char *word = strtok_r(names + 1, ",", &words); word; word = strtok_r(NULL, ",", &words))
+            if (strcmp(word, strcmp(name, "io") == 0 ? "blkio" : name) == 0)
+                return true;
+    }
+    return false;
+}
+
 static int missing_controller(const struct cgroup *cg, const char *file, struct error *err) {
     _cleanup_free_ char *name = cgroup_controllers_text(cgroup_file_controller(file));
 
     if (!*name)
         return error_set(err, -ENODEV, "cgroup %s: the kernel has no %s", cg->path, file);
-    return error_set(err, -ENODEV, "cgroup %s: %s needs the controller %s, which is not available", cg->path, file,
-                     name);
+    return error_set(err, -ENODEV, "cgroup %s: %s needs the controller %s, which is not available%s", cg->path, file,
+                     name,
+                     is_bound_to_version_1(name) ? ": cgroup version 1 has it on this machine (boot with "
+                                                   "systemd.unified_cgroup_hierarchy=1 to give it to version 2)"
+                                                 : "");
 }
 
 int cgroup_set(const struct cgroup *cg, const char *file, const char *value, struct error *err) {

@@ -12,5 +12,10 @@ unsigned cgroup_file_controller(const char *file);
 int cgroup_read(const struct cgroup *cg, const char *file, struct strbuf *out, struct error *err) _must_check_;
 /* The number of a "key value" line; false when the key is not there. */
 bool cgroup_key_value(const char *text, const char *key, uint64_t *ret);
+/* Calls the function for each file that an OCI resources section writes, in order, with the value as version 2 has it;
+ * the first error ends it. */
+typedef int (*cgroup_setting_fn)(void *userdata, const char *file, const char *value, struct error *err);
+int cgroup_each_setting(const struct json *resources, cgroup_setting_fn fn, void *userdata,
+                        struct error *err) _must_check_;
 
 #endif

@@ -65,9 +65,10 @@ static int find_mount(char **ret, struct error *err) {
         found = xstrdup(point);
     }
     if (!found)
-        return error_set(err, -ENOTSUP,
-                         "no cgroup2 file system is mounted (mount one: mount -t cgroup2 none "
-                         "/sys/fs/cgroup/unified)");
+        return error_set(
+            err, -ENOTSUP,
+            "no cgroup2 file system is mounted: cgroup version 1 alone is not supported (mount one, mount -t "
+            "cgroup2 none /sys/fs/cgroup/unified, or use --cgroup-manager=disabled)");
     *ret = steal(&found);
     return 0;
 }

@@ -230,6 +230,15 @@ static int collect(const struct json *resources, struct settings *s, struct erro
     return add_others(resources, s, err);
 }
 
+int cgroup_each_setting(const struct json *resources, cgroup_setting_fn fn, void *userdata, struct error *err) {
+    _cleanup_(settings_clear) struct settings s = {.n = 0};
+    int r = collect(resources, &s, err);
+
+    for (size_t i = 0; r == 0 && i < s.n; i++)
+        r = fn(userdata, s.list[i].file, s.list[i].value, err);
+    return r;
+}
+
 unsigned cgroup_resources_controllers(const struct json *resources) {
     _cleanup_(settings_clear) struct settings s = {.n = 0};
     unsigned set = 0;

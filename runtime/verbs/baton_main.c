@@ -47,7 +47,9 @@ static void print_help(FILE *to) {
     fprintf(to, "\noptions:\n"
                 "  --root DIR                             state folder (default " STATE_ROOT_DEFAULT ")\n"
                 "  --log FILE, --log-format text|json     also write errors there\n"
-                "  --log-level LEVEL, --debug\n"
+                "  --log-level debug|info|warning|error, --debug\n"
+                "  --cgroup-manager cgroupfs|systemd|disabled\n"
+                "  --systemd-cgroup                       the same as --cgroup-manager systemd\n"
                 "  --cgroup-controllers required|optional limits whose controller is missing: fail, or warn\n"
                 "  --version, --help\n");
 }
@@ -59,6 +61,8 @@ enum {
     OPTION_LOG_LEVEL,
     OPTION_DEBUG,
     OPTION_SYSTEMD,
+    OPTION_MANAGER,
+    OPTION_ROOTLESS,
     OPTION_CONTROLLERS
 };
 
@@ -68,10 +72,36 @@ static const struct option options[] = {{"root", required_argument, NULL, OPTION
                                         {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
                                         {"debug", no_argument, NULL, OPTION_DEBUG},
                                         {"systemd-cgroup", no_argument, NULL, OPTION_SYSTEMD},
+                                        {"cgroup-manager", required_argument, NULL, OPTION_MANAGER},
+                                        {"rootless", required_argument, NULL, OPTION_ROOTLESS},
                                         {"cgroup-controllers", required_argument, NULL, OPTION_CONTROLLERS},
                                         {"version", no_argument, NULL, 'v'},
                                         {"help", no_argument, NULL, 'h'},
                                         {NULL, 0, NULL, 0}};
+
+static int set_manager(struct baton *b, const char *value) {
+    static const char *const names[] = {"cgroupfs", "systemd", "disabled"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(names[i], value) == 0) {
+            b->cgroup_manager = (enum cgroup_manager) i;
+            return -1;
+        }
+    return baton_usage(b, "VERB", "the cgroup manager is cgroupfs, systemd or disabled");
+}
+
+/* debug, info, warning and error are those of runc and crun; baton has nothing to say between errors and warnings. */
+static int set_level(struct baton *b, const char *value) {
+    static const char *const levels[] = {"panic", "fatal", "error", "warn", "warning", "info", "debug", "trace"};
+
+    for (size_t i = 0; i < ARRAY_LEN(levels); i++)
+        if (strcmp(levels[i], value) == 0) {
+            b->debug = i >= ARRAY_LEN(levels) - 2;
+            b->errors_only = i < 3;
+            return -1;
+        }
+    return baton_usage(b, "VERB", "the log level is debug, info, warning or error");
+}
 
 /* Returns -1 to go on, else the exit status. */
 static int set_option(struct baton *b, int c, const char *value) {
@@ -87,13 +117,19 @@ static int set_option(struct baton *b, int c, const char *value) {
         return b->log_json || strcmp(value, "text") == 0 ? -1
                                                          : baton_usage(b, "VERB", "the log format is text or json");
     case OPTION_LOG_LEVEL:
-        b->debug = strcmp(value, "debug") == 0;
-        return -1;
+        return set_level(b, value);
     case OPTION_DEBUG:
         b->debug = true;
         return -1;
     case OPTION_SYSTEMD:
-        return baton_usage(b, "VERB", "--systemd-cgroup is not supported: baton manages cgroups itself (cgroupfs)");
+        b->cgroup_manager = CGROUP_MANAGER_SYSTEMD;
+        return -1;
+    case OPTION_MANAGER:
+        return set_manager(b, value);
+    case OPTION_ROOTLESS:
+        return strcmp(value, "true") == 0 || strcmp(value, "false") == 0 || strcmp(value, "auto") == 0
+                   ? -1
+                   : baton_usage(b, "VERB", "--rootless is true, false or auto");
     case OPTION_CONTROLLERS:
         b->controllers_optional = strcmp(value, "optional") == 0;
         return b->controllers_optional || strcmp(value, "required") == 0

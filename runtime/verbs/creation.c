@@ -13,8 +13,8 @@
 #include "podium/base/fd.h"
 #include "podium/base/limits.h"
 #include "podium/base/path.h"
+#include "runtime/verbs/creation_group.h"
 
-#define EMPTY_TIMEOUT_MSEC 10000
 #define PRESERVE_FDS_MAX   1024
 
 bool parse_preserve_fds(const char *value, int *ret) {
@@ -96,47 +96,6 @@ static int load_config(const struct creation_options *o, struct creation *c, str
     return 0;
 }
 
-/* Limits that cannot be set are an error, or with --cgroup-controllers=optional a warning each. */
-static int apply_limits(const struct baton *b, struct creation *c, struct error *err) {
-    unsigned missing = 0, needed = cgroup_resources_controllers(c->spec->resources);
-    _cleanup_strv_ char **skipped = strv_new();
-    int r = needed ? cgroup_enable_above(&c->hierarchy, c->cgroup.path, needed, &missing, err) : 0;
-
-    if (r == -EBUSY && b->controllers_optional) {
-        baton_warn(b, error_text(err, r));
-        error_clear(err);
-        r = 0;
-    }
-    if (r < 0)
-        return r;
-    r = cgroup_apply(&c->cgroup, c->spec->resources, b->controllers_optional ? &skipped : NULL, err);
-    for (size_t i = 0; skipped[i]; i++)
-        baton_warn(b, skipped[i]);
-    if (r < 0)
-        return r;
-    return cgroup_device_filter(&c->cgroup, json_get(c->spec->resources, "devices"), err);
-}
-
-static char *default_cgroup(const char *id) {
-    return xasprintf("/baton-%s", id);
-}
-
-static int make_cgroup(const struct baton *b, const char *id, struct creation *c, struct error *err) {
-    const char *wanted = c->spec->cgroups_path;
-    int r;
-
-    if (wanted && strchr(wanted, ':'))
-        return error_set(err, -EOPNOTSUPP,
-                         "config: linux.cgroupsPath: \"%s\" is systemd's form, which is not supported", wanted);
-    if ((r = cgroup_hierarchy_open(&c->hierarchy, err)) < 0)
-        return r;
-    _cleanup_free_ char *path = wanted ? path_join("/", wanted) : default_cgroup(id);
-    c->state.cgroup = steal(&path);
-    if ((r = cgroup_create(&c->hierarchy, c->state.cgroup, &c->cgroup, &c->cgroup_created, err)) < 0)
-        return r;
-    return c->spec->resources ? apply_limits(b, c, err) : 0;
-}
-
 static int listen_for_start(const struct state_dir *dir, int *ret, struct error *err) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -201,7 +160,9 @@ static int make_process(const struct creation_options *o, struct creation *c, st
     p.userdata = c;
     if (c->spec->hooks[SPEC_HOOK_PRESTART].n > 0 || c->spec->hooks[SPEC_HOOK_CREATE_RUNTIME].n > 0)
         p.namespaces_ready = run_early_hooks;
-    return container_create(&p, &c->process, err);
+    r = container_create(&p, &c->process, err);
+    creation_group_settle(c);
+    return r;
 }
 
 static int record(const struct creation_options *o, struct creation *c, struct error *err) {
@@ -222,10 +183,7 @@ static int record(const struct creation_options *o, struct creation *c, struct e
 
 static void undo(struct creation *c) {
     container_abort(&c->process);
-    if (c->cgroup_created && cgroup_wait_empty(&c->cgroup, EMPTY_TIMEOUT_MSEC, NULL) == 0) {
-        int r = cgroup_remove(&c->hierarchy, c->state.cgroup, NULL);
-        (void) r; /* the first error is the one to tell */
-    }
+    creation_group_undo(c);
     if (c->dir.fd >= 0) {
         int r = state_dir_remove(&c->dir, NULL);
         (void) r;
@@ -238,7 +196,7 @@ int creation_make(const struct baton *b, const struct creation_options *o, struc
     *c = (struct creation) CREATION_INIT;
     if ((r = preserve_fds_check(o->preserve_fds, err)) == 0 && (r = load_config(o, c, err)) == 0 &&
         (r = state_dir_create(b->root, o->id, &c->dir, err)) == 0 &&
-        (r = make_cgroup(b, o->id, c, err)) == 0 && (r = make_process(o, c, err)) == 0)
+        (r = creation_group_make(b, o->id, c, err)) == 0 && (r = make_process(o, c, err)) == 0)
         r = record(o, c, err);
     if (r < 0) {
         undo(c);
@@ -257,29 +215,10 @@ void creation_finish(struct creation *c) {
     state_dir_finish(&c->dir);
 }
 
-static int destroy_cgroup(const char *path, struct error *err) {
-    _cleanup_(cgroup_hierarchy_finish) struct cgroup_hierarchy h = CGROUP_HIERARCHY_INIT;
-    _cleanup_(cgroup_finish) struct cgroup cg = CGROUP_INIT;
-    int r = cgroup_hierarchy_open(&h, err);
-
-    if (r < 0)
-        return r;
-    r = cgroup_remove(&h, path, err);
-    if (r != -EBUSY)
-        return r;
-    error_clear(err); /* processes outlived the container's first one, or the last is on its way out */
-    if ((r = cgroup_open(&h, path, &cg, err)) < 0 || (r = cgroup_kill(&cg, err)) < 0 ||
-        (r = cgroup_wait_empty(&cg, EMPTY_TIMEOUT_MSEC, err)) < 0)
-        return r == -ENOENT ? 0 : r;
-    return cgroup_remove(&h, path, err);
-}
-
 int creation_destroy(const struct baton *b, struct state_dir *dir, const struct state *state, struct error *err) {
     _cleanup_(spec_freep) struct spec *spec = NULL;
     const struct json *hooks = json_path(state->config, "hooks", "poststop");
-    /* a creation that was cut off has recorded nothing, but may have made its group at the usual place */
-    _cleanup_free_ char *usual = default_cgroup(dir->id);
-    int r = destroy_cgroup(state->cgroup ? state->cgroup : usual, err);
+    int r = creation_group_destroy(dir, state, err);
 
     if (r < 0)
         return r;

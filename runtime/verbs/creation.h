@@ -27,6 +27,7 @@ struct creation {
     struct cgroup_hierarchy hierarchy;
     struct cgroup cgroup;
     bool cgroup_created;
+    pid_t keeper; /* holds a scope of systemd's until the container's process is in it; 0: none */
     struct container_process process;
 };
 #define CREATION_INIT                                                                                                  \

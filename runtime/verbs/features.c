@@ -54,7 +54,7 @@ int verb_features(const struct baton *b, int argc, char **argv) {
     json_set_path(&doc, capabilities, "linux", "capabilities");
     json_set_path(&doc, json_bool(false), "linux", "cgroup", "v1");
     json_set_path(&doc, json_bool(true), "linux", "cgroup", "v2");
-    json_set_path(&doc, json_bool(false), "linux", "cgroup", "systemd");
+    json_set_path(&doc, json_bool(true), "linux", "cgroup", "systemd");
     json_set_path(&doc, json_bool(true), "linux", "seccomp", "enabled");
     json_set_path(&doc, strings(actions), "linux", "seccomp", "actions");
     json_set_path(&doc, strings(operators), "linux", "seccomp", "operators");

@@ -8,14 +8,25 @@
 
 static const char usage[] = "kill [--all] ID [SIGNAL]";
 
+static int kill_one(const struct container_file *f, int sig, struct error *err) {
+    if (f->pidfd < 0)
+        return error_set(err, -ESRCH, "container not running");
+    if (pidfd_send_signal(f->pidfd, sig, NULL, 0) < 0)
+        return errno == ESRCH ? error_set(err, -ESRCH, "container not running")
+                              : error_set_errno(err, -errno, "cannot signal the container");
+    return 0;
+}
+
 /* To every process of its cgroup; works on a stopped container, too. */
 static int kill_all(const struct container_file *f, int sig, struct error *err) {
     _cleanup_(cgroup_finish) struct cgroup cg = CGROUP_INIT;
     _cleanup_free_ pid_t *pids = NULL;
     size_t n = 0;
-    int r = container_file_cgroup(f, &cg, err);
+    int r;
 
-    if (r < 0)
+    if (!f->state.cgroup) /* without a group only its pid namespace holds it together, and that ends with its first */
+        return kill_one(f, sig, err);
+    if ((r = container_file_cgroup(f, &cg, err)) < 0)
         return r;
     if (sig == SIGKILL)
         return cgroup_kill(&cg, err);
@@ -24,15 +35,6 @@ static int kill_all(const struct container_file *f, int sig, struct error *err) 
     for (size_t i = 0; i < n; i++)
         if (kill(pids[i], sig) < 0 && errno != ESRCH)
             return error_set_errno(err, -errno, "cannot signal process %d", (int) pids[i]);
-    return 0;
-}
-
-static int kill_one(const struct container_file *f, int sig, struct error *err) {
-    if (f->pidfd < 0)
-        return error_set(err, -ESRCH, "container not running");
-    if (pidfd_send_signal(f->pidfd, sig, NULL, 0) < 0)
-        return errno == ESRCH ? error_set(err, -ESRCH, "container not running")
-                              : error_set_errno(err, -errno, "cannot signal the container");
     return 0;
 }
 

@@ -47,6 +47,8 @@ int baton_fail(const struct baton *b, const struct error *err, int r) {
 }
 
 void baton_warn(const struct baton *b, const char *text) {
+    if (b->errors_only)
+        return;
     fprintf(stderr, "baton: warning: %s\n", text);
     write_log(b, "warning", text);
 }

@@ -6,6 +6,7 @@
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
 #include "podium/base/limits.h"
+#include "podium/cgroups_scope.h"
 #include "runtime/verbs/container_file.h"
 #include "runtime/verbs/resources.h"
 #include "runtime/verbs/verbs.h"
@@ -86,6 +87,17 @@ static int enable_controllers(const struct baton *b, const struct cgroup *cg, co
     return r;
 }
 
+/* systemd writes the limits it knows whenever it pleases: it has to know the new ones first. */
+static int tell_systemd(const struct state *state, const struct json *resources, struct error *err) {
+    _cleanup_json_ struct json *properties = NULL;
+    int r;
+
+    if (!state->unit)
+        return 0;
+    r = cgroup_scope_properties(resources, NULL, &properties, err);
+    return r < 0 ? r : cgroup_scope_set(state->unit, properties, err);
+}
+
 static int update(const struct baton *b, const char *id, const struct json *change, struct error *err) {
     _cleanup_(container_file_finish) struct container_file f = CONTAINER_FILE_INIT;
     _cleanup_(cgroup_finish) struct cgroup cg = CGROUP_INIT;
@@ -102,14 +114,18 @@ static int update(const struct baton *b, const char *id, const struct json *chan
     old = json_ref(json_path(f.state.config, "linux", "resources"));
     merged = resources_merge(old, change);
     if ((r = resources_to_write(&merged, change, &to_write, err)) < 0 || (r = check_usage(&cg, change, err)) < 0 ||
-        (r = enable_controllers(b, &cg, to_write, err)) < 0)
+        (r = enable_controllers(b, &cg, to_write, err)) < 0 || (r = tell_systemd(&f.state, to_write, err)) < 0)
         return r;
     if ((r = write_limits(b, &cg, to_write, err)) == 0) {
         json_set_path(&f.state.config, json_ref(merged), "linux", "resources");
         r = state_write(&f.dir, &f.state, err);
     }
-    if (r < 0)
+    if (r < 0) {
+        int back = tell_systemd(&f.state, old, NULL);
+
+        (void) back;
         restore(&cg, old);
+    }
     return r;
 }
 

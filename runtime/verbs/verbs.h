@@ -17,12 +17,20 @@
 
 #define BATON_VERSION "0.1.0"
 
+enum cgroup_manager {
+    CGROUP_MANAGER_CGROUPFS, /* baton makes and removes the groups itself */
+    CGROUP_MANAGER_SYSTEMD,  /* a transient scope for each container */
+    CGROUP_MANAGER_DISABLED, /* containers stay in the caller's group, without limits */
+};
+
 /* The options before the verb. */
 struct baton {
     const char *root; /* state folder */
     const char *log;  /* file for errors, NULL: none but stderr */
     bool log_json;    /* runc's JSON lines, which engines read */
     bool debug;
+    bool errors_only; /* no warnings */
+    enum cgroup_manager cgroup_manager;
     bool controllers_optional; /* limits whose cgroup controller is missing: warn instead of failing */
 };
 

@@ -456,7 +456,8 @@ c["linux"]["devices"] = [{"path": "/dev/mine", "type": "c", "major": 10, "minor"
     [[ "$output" != *four* ]]
 }
 
-@test "systemd boots as the first process of a node" {
+# A node as podium makes it, in the view; then the commands of standard input with $B (baton of the outside) and on_node.
+with_node() {
     [ -x /lib/systemd/systemd ] || skip "no systemd here"
     mkdir -p "$T/n/rootfs" "$T/n/fs"
     sed "s|@NODE@/rootfs|$T/n/rootfs|; s|@NODE@|$T/n/fs|; s|@NAME@|$ID|" "$BATS_TEST_DIRNAME/node-config.json" >"$T/n/config.json"
@@ -467,15 +468,61 @@ mkdir -p "$u" "$T/n/fs/work"
 printf '[Unit]\nRequires=basic.target dbus.socket\nAfter=basic.target\nAllowIsolate=yes\n' >"$u/podium-node.target"
 for m in systemd-udevd systemd-sysctl systemd-modules-load systemd-remount-fs systemd-networkd systemd-resolved systemd-logind systemd-timesyncd; do ln -s /dev/null "$u/$m.service"; done
 B="$BATON --root $T/state"
+on_node() { $B exec "$ID" "$@"; }
 $B run -d -b "$T/n" "$ID" </dev/null >/dev/null 2>&1 3>&-
-for i in $(seq 200); do s=$($B exec "$ID" systemctl is-system-running 2>/dev/null); case $s in running|degraded) break;; esac; sleep 0.05; done
+for i in $(seq 200); do s=$(on_node systemctl is-system-running 2>/dev/null); case $s in running|degraded) break;; esac; sleep 0.05; done
 echo "state $s"
-$B exec "$ID" systemd-run --wait -q true && echo unit
-$B delete --force "$ID"
 SH
+    cat - >>"$T/boot"
+    printf '%s\n' '$B delete --force "$ID"' >>"$T/boot"
     T=$T ID=$ID BATON=$BATON run -0 --separate-stderr "$VIEW" sh "$T/boot"
-    [[ "$output" == *"state running"*unit* ]] || [[ "$output" == *"state degraded"*unit* ]]
+    [[ "$output" == *"state running"* ]] || [[ "$output" == *"state degraded"* ]]
     nothing_left
+}
+
+@test "systemd boots as the first process of a node" {
+    with_node <<'SH'
+on_node systemd-run --wait -q true && echo unit
+SH
+    [[ "$output" == *unit* ]]
+}
+
+@test "systemd cgroup manager: a scope with the limits as its properties" {
+    config sh -c 'trap "exit 0" TERM; sleep 1000 & wait'
+    edit 'c["linux"]["cgroupsPath"] = "machine.slice:mine:one"
+c["linux"]["resources"] = {"memory": {"limit": 67108864}, "pids": {"limit": 50}, "cpu": {"quota": 50000, "shares": 1024, "cpus": "0-1,3"}, "unified": {"memory.high": "33554432"}}
+c["annotations"] = {"org.systemd.property.TimeoutStopUSec": "uint64 7000000"}'
+    with_node <<'SH'
+mkdir -p "$T/n/fs/upper/opt/b"
+cp -a "$T/b/." "$T/n/fs/upper/opt/b/"
+cp "$BATON" "$T/n/fs/upper/opt/baton"
+n="on_node /opt/baton --root /run/b --systemd-cgroup --cgroup-controllers=optional"
+$n run -d -b /opt/b one </dev/null >/dev/null 3>&- && echo started
+show() { on_node systemctl show -P "$1" mine-one.scope; }
+echo "props $(show Slice) $(show Delegate) $(show MemoryMax) $(show MemoryHigh) $(show TasksMax) $(show CPUQuotaPerSecUSec) $(show CPUWeight) $(show AllowedCPUs) $(show TimeoutStopUSec)"
+pid=$(on_node /opt/baton --root /run/b state one | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+echo "group $(on_node grep ^0:: "/proc/$pid/cgroup")"
+echo "inside $($n ps one | wc -l)"
+$n update --memory 128m --pids-limit 60 one 2>/dev/null && echo "updated $(show MemoryMax) $(show TasksMax)"
+on_node systemctl daemon-reload
+echo "after $(show ActiveState) $(show MemoryMax)"
+$n run -d -b /opt/b two </dev/null 2>&1 3>&-; echo "second $?"
+$n delete --force one && echo "gone $(show LoadState) $(on_node ls -A /run/b)"
+on_node sed -i 's/machine.slice:mine:one/plain/' /opt/b/config.json
+$n run -d -b /opt/b three </dev/null 2>&1 3>&-; echo "plain $?"
+echo "left $(on_node ls -A /run/b) $(on_node systemctl list-units --all --plain --no-legend 'mine-*' 'baton-*' | wc -l)"
+SH
+    echo "$output"
+    [[ "$output" == *started* ]]
+    [[ "$output" == *'props machine.slice yes 67108864 33554432 50 500ms 39 0-1 3 7s'* ]]
+    [[ "$output" == *'group 0::/machine.slice/mine-one.scope'* ]]
+    [[ "$output" == *'inside 3'* ]]
+    [[ "$output" == *'updated 134217728 60'* ]]
+    [[ "$output" == *'after active 134217728'* ]]
+    [[ "$output" == *'a unit mine-one.scope already'*'second 1'* ]]
+    [[ "$output" == *'gone not-found '* ]]
+    [[ "$output" == *'expected "slice:prefix:name"'*'plain 1'* ]]
+    [[ "$output" == *'left  0'* ]]
 }
 
 @test "update: what the machine has is set and remembered, what it lacks is a clear error" {
@@ -539,5 +586,36 @@ assert set(e["data"]) >= {"cpu", "memory", "pids", "blkio", "hugetlb"}' "$output
     wait_stopped
     run -1 baton events --stats "$ID"
     baton delete "$ID"
+    nothing_left
+}
+
+@test "cgroup manager disabled: containers without a group of their own" {
+    config sh -c 'sleep 100 & sleep 100'
+    edit 'c["linux"]["resources"] = {"pids": {"limit": 50}}'
+    "$VIEW" "$BATON" --root "$T/state" --cgroup-manager disabled run -d -b "$T/b" "$ID" </dev/null >"$T/out" 2>&1 3>&-
+    grep -q 'cgroups are disabled.*not applied' "$T/out"
+    ! "$VIEW" test -e "/sys/fs/cgroup/baton-$ID"
+    [ "$(baton exec "$ID" echo in)" = in ]
+    run -1 baton pause "$ID"
+    [[ "$output" == *"has no cgroup"* ]]
+    run -1 baton update --pids-limit 3 "$ID"
+    [[ "$output" == *"has no cgroup"* ]]
+    baton kill --all "$ID" KILL
+    wait_stopped
+    baton delete "$ID"
+    nothing_left
+    run -1 baton --cgroup-manager nonsense list
+    [[ "$output" == *"cgroupfs, systemd or disabled"* ]]
+}
+
+@test "a machine without cgroup2 is told so, and the disabled manager works there" {
+    config echo hello
+    edit 'c["mounts"] = [m for m in c["mounts"] if m["type"] != "cgroup"]'
+    hide='for m in $(awk "{print \$5}" /proc/self/mountinfo | grep -E "^/sys/fs/cgroup"); do umount -l "$m" || true; done'
+    run -1 unshare --mount --propagation private sh -c "$hide; exec '$BATON' --root '$T/state' run -b '$T/b' '$ID'" </dev/null
+    [[ "$output" == *"no cgroup2"*"--cgroup-manager=disabled"* ]]
+    nothing_left
+    run -0 unshare --mount --propagation private sh -c "$hide; exec '$BATON' --root '$T/state' --cgroup-manager=disabled run -b '$T/b' '$ID'" </dev/null
+    [ "${lines[-1]}" = hello ]
     nothing_left
 }

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The group of a container by each of the cgroup managers: our own folder (cgroupfs), a scope of systemd's, or none
+ * (disabled). How a container's group was made is in its state: later verbs need no option.
+ */
+#ifndef PODIUM_RUNTIME_VERBS_CREATION_GROUP_H
+#define PODIUM_RUNTIME_VERBS_CREATION_GROUP_H
+
+#include "runtime/verbs/creation.h"
+
+/* Makes the group and applies the limits: fills hierarchy, cgroup, cgroup_created and keeper of the creation, cgroup
+ * and unit of its state. After an error creation_group_undo() removes what is there. */
+int creation_group_make(const struct baton *b, const char *id, struct creation *c, struct error *err) _must_check_;
+/* Once the container's process is in the group: the process that kept the scope until then ends. */
+void creation_group_settle(struct creation *c);
+/* Removes a group that creation_group_make() has made, when its process is gone. */
+void creation_group_undo(struct creation *c);
+/* Ends what is left inside and removes the group of an existing container; none is fine. */
+int creation_group_destroy(const struct state_dir *dir, const struct state *state, struct error *err) _must_check_;
+
+#endif
