@@ -48,6 +48,7 @@ struct drain {
     bool delete, dry_run;
     int64_t grace; /* seconds; < 0: the pods' own */
     uint64_t deadline;
+    struct informer *live; /* the node's pods */
     struct leaving *pods;
     size_t n, cap, open;
     bool late, failed;
@@ -96,7 +97,7 @@ static void on_answer(void *userdata, const struct client_result *result) {
         return;
     if (client_ok(result)) {
         l->stage = STAGE_LEAVING;
-    } else if (result->code == 404) {
+    } else if (result->code == 404 || result->code == 409) { /* 409: another one has its name now */
         settle(l, STAGE_GONE);
     } else if (result->code == 429) {
         l->stage = STAGE_BLOCKED;
@@ -151,8 +152,16 @@ static void on_pod(void *userdata, struct json *old, struct json *pod) {
 
 static void on_pods_known(void *userdata) {
     struct drain *d = userdata;
-    for (size_t i = 0; i < d->n; i++)
-        ask(&d->pods[i]);
+    for (size_t i = 0; i < d->n; i++) {
+        struct leaving *l = &d->pods[i];
+        const struct json *live = informer_get(d->live, meta(l->pod, "namespace"), meta(l->pod, "name"));
+        if (!live || strcmp(meta(live, "uid"), meta(l->pod, "uid")) != 0)
+            settle(l, STAGE_GONE);
+        else if (json_path(live, "metadata", "deletionTimestamp"))
+            l->stage = STAGE_LEAVING; /* on its way already */
+        else
+            ask(l);
+    }
 }
 
 static void on_budget(void *userdata, struct json *old, struct json *budget) {
@@ -200,6 +209,7 @@ static int see_them_off(struct drain *d, const char *selector) {
     _cleanup_(informer_freep) struct informer *p = informer_new(d->c->loop, d->c->client, &pods);
     _cleanup_(informer_freep) struct informer *b = d->delete ? NULL : informer_new(d->c->loop, d->c->client, &budgets);
     int r = 0;
+    d->live = p;
     informer_add_handlers(p, &(struct informer_handlers){on_pod, on_pods_known, d});
     if (b)
         informer_add_handlers(b, &(struct informer_handlers){.changed = on_budget, .userdata = d});
