@@ -5,9 +5,11 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "podium/base/fd.h"
 #include "podium/base/strbuf.h"
+#include "podium/base/sys.h"
 
 static bool is_new(const struct spec *spec, const struct namespace_set *set, enum spec_namespace_kind kind) {
     return spec->namespaces[kind].present && !spec->namespaces[kind].path && set->join[kind] < 0;
@@ -146,4 +148,34 @@ int namespaces_map_ids(pid_t pid, const struct spec *spec, struct error *err) {
     int r = write_map(pid, "uid_map", spec->uid_mappings, spec->n_uid_mappings, err);
 
     return r < 0 ? r : write_map(pid, "gid_map", spec->gid_mappings, spec->n_gid_mappings, err);
+}
+
+int namespaces_user_new(const struct spec_id_mapping *uids, size_t n_uids, const struct spec_id_mapping *gids,
+                        size_t n_gids, struct error *err) {
+    struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+    int gate[2], fd = -EBADF, r;
+    char path[64];
+
+    if (pipe2(gate, O_CLOEXEC) < 0)
+        return error_set_errno(err, -errno, "cannot make a pipe");
+    pid_t pid = sys_clone3(&args);
+    if (pid == 0) { /* holds the namespace until we do */
+        char c;
+
+        (void) close(gate[1]);
+        ssize_t n = read(gate[0], &c, 1);
+        _exit(n != 0);
+    }
+    r = pid < 0 ? error_set_errno(err, pid, "cannot make a user namespace")
+                : write_map(pid, "uid_map", uids, n_uids, err);
+    if (r == 0 && (r = write_map(pid, "gid_map", gids, n_gids, err)) == 0) {
+        (void) snprintf(path, sizeof(path), "/proc/%d/ns/user", (int) pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        r = fd < 0 ? error_set_errno(err, -errno, "cannot open the new user namespace") : 0;
+    }
+    (void) close(gate[0]);
+    (void) close(gate[1]);
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    return r < 0 ? r : fd;
 }

@@ -45,6 +45,9 @@ void namespaces_return(int back);
 int namespaces_join(const struct namespace_set *set, struct error *err) _must_check_;
 /* In the child of an exec: all of the process's namespaces but pid. */
 int namespaces_join_process(int pidfd, const struct spec *spec, struct error *err) _must_check_;
+/* In the parent: a user namespace with these maps and nobody in it, for id-mapped mounts. Returns a descriptor. */
+int namespaces_user_new(const struct spec_id_mapping *uids, size_t n_uids, const struct spec_id_mapping *gids,
+                        size_t n_gids, struct error *err) _must_check_;
 /* In the parent: writes uid_map and gid_map of a child in a new user namespace. */
 int namespaces_map_ids(pid_t pid, const struct spec *spec, struct error *err) _must_check_;
 

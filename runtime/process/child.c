@@ -95,7 +95,8 @@ static int open_stdio(int stdio[3], struct error *err) {
     return 0;
 }
 
-static int build_root(const struct container_params *params, const struct json *state, struct error *err) {
+static int build_root(const struct container_params *params, const int *mapped, const struct json *state,
+                      struct error *err) {
     struct rootfs rootfs;
     const struct rootfs_params rp = {
         .spec = params->spec,
@@ -103,6 +104,7 @@ static int build_root(const struct container_params *params, const struct json *
         .overlay = params->overlay ? params->overlay : params->spec->overlay,
         .cgroup_fd = params->cgroup_fd,
         .no_pivot = params->no_pivot,
+        .mapped = mapped,
     };
     int r = rootfs_build(&rp, &rootfs, err);
 
@@ -113,8 +115,8 @@ static int build_root(const struct container_params *params, const struct json *
     return rootfs_enter(&rootfs, err);
 }
 
-static int run_stages(const struct container_params *params, const struct namespace_set *set, struct launch *l,
-                      struct error *err) {
+static int run_stages(const struct container_params *params, const struct namespace_set *set, const int *mapped,
+                      struct launch *l, struct error *err) {
     const struct spec *spec = params->spec;
     struct json *state = NULL;
     int r;
@@ -126,13 +128,13 @@ static int run_stages(const struct container_params *params, const struct namesp
     l->state = state;
     if ((r = write_sysctls(spec, err)) < 0 || (r = name_host(spec, err)) < 0 ||
         (r = credentials_oom_score(spec->process, err)) < 0 || (r = open_stdio(l->stdio, err)) < 0 ||
-        (r = build_root(params, state, err)) < 0)
+        (r = build_root(params, mapped, state, err)) < 0)
         return r;
     return launch_process(l, err);
 }
 
 _Noreturn void stage_container(const struct container_params *params, const struct seccomp_filter *seccomp,
-                               const struct namespace_set *set, int sync_fd) {
+                               const struct namespace_set *set, const int *mapped, int sync_fd) {
     struct error err = ERROR_INIT;
     struct launch l = {
         .process = params->spec->process,
@@ -150,7 +152,7 @@ _Noreturn void stage_container(const struct container_params *params, const stru
         .hooks_of = params->spec,
         .spec = params->spec,
     };
-    int r = run_stages(params, set, &l, &err);
+    int r = run_stages(params, set, mapped, &l, &err);
 
     process_fail(l.sync_fd, r, &err);
 }

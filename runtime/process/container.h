@@ -135,8 +135,9 @@ int container_exec(const struct exec_params *params, struct container_process *r
 
 /*
  * Runs the hooks of one kind, in order, with the OCI state on their stdin; the first that fails (or exceeds its time)
- * ends it. createContainer and startContainer hooks are run by the container's child itself, the others are the
- * caller's business (namespaces_ready is the moment for prestart and createRuntime).
+ * ends it, but after one of poststart or poststop the others are still run, and the first error is returned.
+ * createContainer and startContainer hooks are run by the container's child itself, the others are the caller's
+ * business (namespaces_ready is the moment for prestart and createRuntime).
  */
 int container_run_hooks(const struct spec *spec, enum spec_hook_kind kind, const struct json *state,
                         struct error *err) _must_check_;

@@ -80,7 +80,11 @@ int container_run_hooks(const struct spec *spec, enum spec_hook_kind kind, const
     if (hooks->n == 0)
         return 0;
     _cleanup_free_ char *text = json_to_text(state);
-    for (size_t i = 0; r == 0 && i < hooks->n; i++)
-        r = run_hook(&hooks->hooks[i], text, err);
+    const bool go_on = kind == SPEC_HOOK_POSTSTART || kind == SPEC_HOOK_POSTSTOP;
+    for (size_t i = 0; (r == 0 || go_on) && i < hooks->n; i++) {
+        int now = run_hook(&hooks->hooks[i], text, r == 0 ? err : NULL);
+
+        r = r == 0 ? now : r;
+    }
     return r;
 }

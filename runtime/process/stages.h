@@ -23,8 +23,8 @@ _Noreturn void process_fail(int sync_fd, int r, struct error *err);
 
 /* Whether the child has to stop for the parent once its namespaces exist. */
 bool stage_needs_parent(const struct container_params *params);
-/* The child of container_create(). */
+/* The child of container_create(). mapped: mapped_mounts_take(). */
 _Noreturn void stage_container(const struct container_params *params, const struct seccomp_filter *seccomp,
-                               const struct namespace_set *set, int sync_fd);
+                               const struct namespace_set *set, const int *mapped, int sync_fd);
 
 #endif

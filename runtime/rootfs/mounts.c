@@ -92,8 +92,8 @@ static int open_sub_path(const char *source, const char *path, struct error *err
 }
 
 /* A copy of a part of the host's tree, detached. */
-static int clone_source(const struct rootfs *rootfs, const struct spec_mount *m, bool recursive, bool *ret_folder,
-                        struct error *err) {
+int mount_clone_source(const struct rootfs *rootfs, const struct spec_mount *m, bool recursive, bool *ret_folder,
+                       struct error *err) {
     _cleanup_free_ char *joined =
         m->source && m->source[0] != '/' ? path_join(rootfs->params->bundle, m->source) : NULL;
     const char *source = joined ? joined : m->source;
@@ -158,7 +158,8 @@ static int new_filesystem(struct rootfs *rootfs, const struct spec_mount *m, str
         o->attr_set &= ~(uint64_t) MOUNT_ATTR_RDONLY;
         rootfs->dev_readonly = true;
     }
-    int fd = filesystem_new(m->type, source, o->data, o->n_data, o->attr_set, err);
+    uint64_t attr = o->copy_up ? o->attr_set & ~(uint64_t) MOUNT_ATTR_RDONLY : o->attr_set;
+    int fd = filesystem_new(m->type, source, o->data, o->n_data, attr, err);
     if (fd == -EPERM && strcmp(m->type, "sysfs") == 0) {
         /* a user namespace that does not own its network namespace may not mount sysfs, only show the host's */
         error_clear(err);
@@ -235,9 +236,11 @@ static int add_mount(struct rootfs *rootfs, const struct spec_mount *m, struct m
         return error_set(err, -EINVAL, "has no type");
     if (bind && o->n_data > 0)
         return error_set(err, -EINVAL, "option %s is not known for a bind mount", o->data[0]);
+    if (o->copy_up && (bind || strcmp(m->type, "tmpfs") != 0))
+        return error_set(err, -EINVAL, "option tmpcopyup needs type tmpfs");
     _cleanup_close_ int fd = steal_fd(early);
     if (fd < 0)
-        fd = bind ? clone_source(rootfs, m, o->recursive, &folder, err) : new_filesystem(rootfs, m, o, err);
+        fd = bind ? mount_clone_source(rootfs, m, o->recursive, &folder, err) : new_filesystem(rootfs, m, o, err);
     else
         folder = is_folder(fd);
     if (fd < 0)
@@ -255,6 +258,8 @@ static int add_mount(struct rootfs *rootfs, const struct spec_mount *m, struct m
                                                    : mount_target_open(rootfs->fd, m->destination, folder, err);
     if (target < 0)
         return target;
+    if (o->copy_up && (r = mount_copy_up(target, fd, o, err)) < 0)
+        return r;
     return mount_attach(fd, target, m->destination, err);
 }
 
@@ -268,9 +273,9 @@ int mounts_take_shared(struct rootfs *rootfs, struct error *err) {
         bool folder;
 
         mount_options_parse(spec->mounts[i].options, &o);
-        rootfs->early[i] = -EBADF;
-        if (r == 0 && o.bind && o.propagation == MS_SHARED) {
-            rootfs->early[i] = clone_source(rootfs, &spec->mounts[i], o.recursive, &folder, err);
+        rootfs->early[i] = rootfs->params->mapped ? rootfs->params->mapped[i] : -EBADF;
+        if (r == 0 && rootfs->early[i] < 0 && o.bind && o.propagation == MS_SHARED) {
+            rootfs->early[i] = mount_clone_source(rootfs, &spec->mounts[i], o.recursive, &folder, err);
             if (rootfs->early[i] < 0)
                 r = error_prefix(err, rootfs->early[i], "mount %s", spec->mounts[i].destination);
         }

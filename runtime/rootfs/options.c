@@ -77,6 +77,12 @@ void mount_options_parse(char *const *words, struct mount_options *o) {
             o->bind = true;
         else if (strcmp(word, "rbind") == 0)
             o->bind = o->recursive = true;
+        else if (strcmp(word, "tmpcopyup") == 0)
+            o->copy_up = true;
+        else if (strcmp(word, "idmap") == 0)
+            o->idmap = true;
+        else if (strcmp(word, "ridmap") == 0)
+            o->idmap = o->idmap_recursive = true;
         else if (!*word || strcmp(word, "defaults") == 0)
             continue;
         else if (!parse_attribute(word, o) && !parse_propagation(word, o))

@@ -11,6 +11,8 @@
 
 struct mount_options {
     bool bind, recursive;                  /* "bind", "rbind" */
+    bool copy_up;                          /* "tmpcopyup" */
+    bool idmap, idmap_recursive;           /* "idmap", "ridmap" */
     uint64_t attr_set, attr_clear;         /* MOUNT_ATTR_*, for the mount itself */
     uint64_t attr_set_all, attr_clear_all; /* the same for the whole tree below ("rro", "rnosuid" …) */
     uint64_t propagation;                  /* MS_PRIVATE, …, 0: leave */

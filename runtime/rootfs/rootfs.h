@@ -27,6 +27,7 @@ struct rootfs_params {
     const struct overlay_root *overlay; /* NULL: the folder spec->root_path */
     int cgroup_fd;                      /* shown by mounts of type cgroup when there is no cgroup namespace; -1 */
     bool no_pivot;
+    const int *mapped; /* for each mount: rootfs_mount_take_mapped(), or -EBADF; closed with it. NULL: none at all */
 };
 
 struct rootfs {
@@ -37,6 +38,12 @@ struct rootfs {
     bool dev_readonly; /* /dev is to become read-only once it is filled */
 };
 
+/* Whether ids are to be mapped on a mount. */
+bool rootfs_mount_is_mapped(const struct spec_mount *m);
+/* In the parent, before the container's namespaces: a detached mount with the ids of the user namespace. Returns its
+ * descriptor. */
+int rootfs_mount_take_mapped(const struct rootfs_params *params, const struct spec_mount *m, int userns_fd,
+                             struct error *err) _must_check_;
 int rootfs_build(const struct rootfs_params *params, struct rootfs *ret, struct error *err) _must_check_;
 /* Makes the root read-only if asked for, pivots into it and changes to "/". Closes ret->fd. */
 int rootfs_enter(struct rootfs *rootfs, struct error *err) _must_check_;

@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/types.h>
 
+#include "runtime/rootfs/options.h"
 #include "runtime/rootfs/rootfs.h"
 
 #ifndef AT_RECURSIVE
@@ -22,6 +23,11 @@ int overlay_mount(const struct overlay_root *overlay, const char *path, struct e
 int mounts_take_shared(struct rootfs *rootfs, struct error *err) _must_check_;
 /* mounts.c: the configuration's mounts, in order. */
 int mounts_add(struct rootfs *rootfs, struct error *err) _must_check_;
+/* mounts.c: a detached copy of a bind mount's source. */
+int mount_clone_source(const struct rootfs *rootfs, const struct spec_mount *m, bool recursive, bool *ret_folder,
+                       struct error *err) _must_check_;
+/* copyup.c: fills a detached tmpfs with what is at its place, then makes it read-only if that is to be. */
+int mount_copy_up(int target_fd, int mount_fd, const struct mount_options *o, struct error *err) _must_check_;
 /* Opens the place for a mount, made if it does not exist (a folder, or an empty file). Returns an O_PATH descriptor. */
 int mount_target_open(int rootfd, const char *path, bool folder, struct error *err) _must_check_;
 /* Attaches a detached mount; path is for the error text. */

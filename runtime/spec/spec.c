@@ -9,7 +9,6 @@
 #include "runtime/spec/linux.h"
 
 static const char *const refused[] = {"solaris", "windows", "vm", "zos", "freebsd", NULL};
-static const char *const refused_in_mounts[] = {"uidMappings", "gidMappings", NULL};
 
 static int parse_version(const struct json *config, struct spec *spec, struct error *err) {
     int r = field_string(config, "", "ociVersion", &spec->oci_version, err);
@@ -41,8 +40,7 @@ static int parse_mount(const struct json *o, const char *where, struct spec_moun
 
     if (!json_is_object(o))
         return field_error(err, where, "", "must be an object");
-    if ((r = field_refuse(o, where, refused_in_mounts, err)) < 0 ||
-        (r = field_string(o, where, "destination", &m->destination, err)) < 0 ||
+    if ((r = field_string(o, where, "destination", &m->destination, err)) < 0 ||
         (r = field_string(o, where, "type", &m->type, err)) < 0 ||
         (r = field_string(o, where, "source", &m->source, err)) < 0 ||
         (r = field_string(o, where, "subPath", &m->sub_path, err)) < 0 ||

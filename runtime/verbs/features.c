@@ -7,18 +7,23 @@
 
 static const char *const hooks[] = {
     "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop", NULL};
-static const char *const mount_options[] = {"atime",        "bind",        "defaults",       "dev",
-                                            "diratime",     "exec",        "noatime",        "nodev",
-                                            "nodiratime",   "noexec",      "norelatime",     "nostrictatime",
-                                            "nosuid",       "nosymfollow", "private",        "ratime",
-                                            "rbind",        "rdev",        "rdiratime",      "relatime",
-                                            "rexec",        "rnoatime",    "rnodev",         "rnodiratime",
-                                            "rnoexec",      "rnorelatime", "rnostrictatime", "rnosuid",
-                                            "rnosymfollow", "ro",          "rprivate",       "rrelatime",
-                                            "rro",          "rrw",         "rslave",         "rstrictatime",
-                                            "rsuid",        "rsymfollow",  "runbindable",    "rw",
-                                            "slave",        "strictatime", "suid",           "symfollow",
-                                            "unbindable",   NULL};
+static const char *const mount_options[] = {"atime",     "bind",         "defaults",
+                                            "dev",       "diratime",     "exec",
+                                            "noatime",   "nodev",        "nodiratime",
+                                            "noexec",    "norelatime",   "nostrictatime",
+                                            "nosuid",    "nosymfollow",  "private",
+                                            "ratime",    "rbind",        "rdev",
+                                            "rdiratime", "relatime",     "rexec",
+                                            "rnoatime",  "rnodev",       "rnodiratime",
+                                            "rnoexec",   "rnorelatime",  "rnostrictatime",
+                                            "rnosuid",   "rnosymfollow", "ro",
+                                            "rprivate",  "rrelatime",    "rro",
+                                            "rrw",       "rslave",       "rstrictatime",
+                                            "rsuid",     "rsymfollow",   "runbindable",
+                                            "rw",        "slave",        "strictatime",
+                                            "suid",      "symfollow",    "unbindable",
+                                            "idmap",     "ridmap",       "tmpcopyup",
+                                            "shared",    "rshared",      NULL};
 static const char *const actions[] = {"SCMP_ACT_ALLOW",        "SCMP_ACT_ERRNO",       "SCMP_ACT_KILL",
                                       "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG",
                                       "SCMP_ACT_TRACE",        "SCMP_ACT_TRAP",        NULL};
@@ -62,7 +67,7 @@ int verb_features(const struct baton *b, int argc, char **argv) {
     json_set_path(&doc, json_bool(false), "linux", "apparmor", "enabled");
     json_set_path(&doc, json_bool(false), "linux", "selinux", "enabled");
     json_set_path(&doc, json_bool(false), "linux", "intelRdt", "enabled");
-    json_set_path(&doc, json_bool(false), "linux", "mountExtensions", "idmap", "enabled");
+    json_set_path(&doc, json_bool(true), "linux", "mountExtensions", "idmap", "enabled");
     json_set_path(&doc, json_string(BATON_VERSION), "annotations", "org.podium.baton.version");
     baton_print(doc);
     return 0;

@@ -159,3 +159,116 @@ kept" ]
         nothing_left
     done
 }
+
+@test "tmpcopyup: a tmpfs begins with what the image has there" {
+    mkdir -p "$T/b/rootfs/var/lib/deep/er"
+    echo text >"$T/b/rootfs/var/lib/deep/er/file"
+    echo x >"$T/b/rootfs/var/lib/tool"
+    chmod 4711 "$T/b/rootfs/var/lib/tool"
+    chown 7:8 "$T/b/rootfs/var/lib/tool" "$T/b/rootfs/var/lib/deep"
+    chmod 4711 "$T/b/rootfs/var/lib/tool"
+    touch -d 2001-02-03T04:05:06Z "$T/b/rootfs/var/lib/tool"
+    ln -s /etc/passwd "$T/b/rootfs/var/lib/deep/link"
+    mkfifo "$T/b/rootfs/var/lib/pipe"
+    chmod 1750 "$T/b/rootfs/var/lib"
+    config sh -c 'cd /var/lib; cat deep/er/file; stat -c "%a %u:%g %Y" tool; stat -c %u:%g deep; readlink deep/link; [ -p pipe ] && stat -c %a .; rm -f tool; echo new >new && echo written'
+    ln -s busybox "$T/b/rootfs/bin/rm"
+    edit 'c["mounts"].append({"destination": "/var/lib", "type": "tmpfs", "source": "tmpfs", "options": ["tmpcopyup"]})'
+    run_container 0
+    [ "$output" = "text
+4711 7:8 $(date -d 2001-02-03T04:05:06Z +%s)
+7:8
+/etc/passwd
+1750
+written" ]
+    [ -e "$T/b/rootfs/var/lib/tool" ] # the image is as it was
+    [ ! -e "$T/b/rootfs/var/lib/new" ]
+    edit 'c["mounts"][-1]["options"] = ["tmpcopyup", "ro", "mode=700"]'
+    run_container 1
+    [[ "$output" == *"text"*"/etc/passwd
+700" ]]
+    [[ "$stderr" == *ead-only* ]]
+    edit 'c["mounts"][-1] = {"destination": "/var/lib", "type": "bind", "source": "/tmp", "options": ["bind", "tmpcopyup"]}'
+    run_container 1
+    [[ "$stderr" == *"tmpcopyup needs type tmpfs"* ]]
+    nothing_left
+}
+
+@test "id-mapped mounts with mappings of their own" {
+    mkdir "$T/src"
+    touch "$T/src/file"
+    chown 1000:2000 "$T/src/file"
+    config sh -c 'stat -c %u:%g /data/file; touch /data/new; stat -c %u:%g /plain/file'
+    edit 'm = {"uidMappings": [{"containerID": 1000, "hostID": 5, "size": 1}, {"containerID": 0, "hostID": 0, "size": 5}],
+"gidMappings": [{"containerID": 2000, "hostID": 6, "size": 1}, {"containerID": 0, "hostID": 0, "size": 5}]}
+c["mounts"].append({"destination": "/data", "type": "bind", "source": a[0], "options": ["bind"], **m})
+c["mounts"].append({"destination": "/plain", "type": "bind", "source": a[0], "options": ["bind"]})' "$T/src"
+    run_container 0
+    [ "$output" = "5:6
+1000:2000" ]
+    [ "$(stat -c %u "$T/src/new")" = 0 ]
+    edit 'c["mounts"][-1]["options"] = ["bind", "idmap"]'
+    run_container 1
+    [[ "$stderr" == *"mount /plain: option idmap needs uidMappings"* ]]
+    edit 'c["mounts"][-1] = {"destination": "/t", "type": "tmpfs", "uidMappings": c["mounts"][-2]["uidMappings"], "gidMappings": c["mounts"][-2]["gidMappings"]}'
+    run_container 1
+    [[ "$stderr" == *"mount /t: ids can be mapped on bind mounts only"* ]]
+    edit 'del c["mounts"][-1]["gidMappings"]'
+    run_container 1
+    [[ "$stderr" == *"uidMappings: need gidMappings"* ]]
+    nothing_left
+}
+
+@test "id-mapped mounts of a user namespace, by idmap and ridmap" {
+    config sh -c 'stat -c %u:%g /data/file /all/file /plain/file; touch /data/new'
+    U=$(mktemp -d) # the mapped root needs a way in, which the usual temporary folder does not give
+    chmod 755 "$U"
+    cp -a "$T/b/rootfs" "$U/rootfs"
+    chown -R 100000:100000 "$U/rootfs"
+    mkdir "$U/src"
+    touch "$U/src/file"
+    chown 3:4 "$U/src/file"
+    edit 'l = c["linux"]; l["namespaces"].append({"type": "user"})
+l["uidMappings"] = l["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 1000}]
+c["root"] = {"path": a[0] + "/rootfs"}
+for d, o in (("/data", ["bind", "idmap"]), ("/all", ["rbind", "ridmap"]), ("/plain", ["bind"])):
+    c["mounts"].append({"destination": d, "type": "bind", "source": a[0] + "/src", "options": o})' "$U"
+    run_container 0
+    [ "$output" = "3:4
+3:4
+65534:65534" ]
+    [ "$(stat -c %u:%g "$U/src/new")" = 0:0 ]
+    nothing_left
+}
+
+@test "hooks: all kinds, in their namespaces and order, with the state; those after the end go on" {
+    config sh -c 'echo program >>/log; exit 0'
+    printf '#!/bin/sh\nread -r s\ns=${s##*\\"status\\":\\"}\necho "$1 ${s%%%%\\"*} $(readlink /proc/self/ns/mnt) $([ -e /inside ] && echo in)" >>"$2"\n' >"$T/hook"
+    chmod +x "$T/hook"
+    cp "$T/hook" "$T/b/rootfs/hook"
+    touch "$T/b/rootfs/inside"
+    edit 'h = a[0] + "/hook"; l = a[0] + "/b/rootfs/log"
+c["root"]["readonly"] = False
+c["hooks"] = {k: [{"path": h, "args": ["h", k, l], "env": ["PATH=/bin:/usr/bin"]}] for k in ("prestart", "createRuntime", "createContainer", "poststart", "poststop")}
+c["hooks"]["startContainer"] = [{"path": "/hook", "args": ["h", "startContainer", "/log"], "env": ["PATH=/bin"]}]
+c["hooks"]["poststop"].insert(0, {"path": "/bin/false"})
+c["hooks"]["poststart"].insert(0, {"path": "/bin/sleep", "args": ["sleep", "60"], "timeout": 1})' "$T"
+    run_container 0
+    # the program may write before the poststart hooks are over, or after
+    [ "$(grep -v -e program -e poststart "$T/b/rootfs/log" | cut -d' ' -f1 | tr '\n' ' ')" = "prestart createRuntime createContainer startContainer poststop " ]
+    grep -q '^poststart running' "$T/b/rootfs/log"
+    grep -q '^poststop stopped' "$T/b/rootfs/log"
+    [ "$(grep -c '^[a-zC]* creating' "$T/b/rootfs/log")" -ge 3 ]
+    [[ "$(grep ^startContainer "$T/b/rootfs/log")" == *" in" ]]
+    [[ "$(grep ^createContainer "$T/b/rootfs/log")" != *" in" ]]
+    mnt() { grep "^$1 " "$T/b/rootfs/log" | cut -d' ' -f3; }
+    [ "$(mnt createContainer)" = "$(mnt startContainer)" ]
+    [ "$(mnt createContainer)" != "$(mnt createRuntime)" ]
+    [ "$(mnt prestart)" = "$(mnt poststop)" ]
+    [[ "$stderr" == *"hook /bin/sleep did not end within 1 s"* ]]
+    [[ "$stderr" == *"hook /bin/false failed"* ]]
+    edit 'c["hooks"] = {"createContainer": [{"path": "/bin/sleep", "args": ["sleep", "60"], "timeout": 1}]}'
+    run_container 1
+    [[ "$stderr" == *"hook /bin/sleep did not end within 1 s"* ]]
+    nothing_left
+}

@@ -60,12 +60,25 @@ static void test_the_rest_is_for_the_file_system(void **state) {
     assert_string_equal(o.data[2], "newinstance");
 }
 
+static void test_what_is_ours_does_not_reach_the_file_system(void **state) {
+    (void) state;
+    static const char *const words[] = {"tmpcopyup", "ridmap", "mode=1", NULL};
+    static const char *const one[] = {"idmap", NULL};
+    _cleanup_(mount_options_finish) struct mount_options o = parse(words), p = parse(one);
+
+    assert_true(o.copy_up && o.idmap && o.idmap_recursive);
+    assert_int_equal(o.n_data, 1);
+    assert_true(p.idmap && !p.idmap_recursive && !p.copy_up);
+    assert_int_equal(p.n_data, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attributes),
         cmocka_unit_test(test_the_last_word_wins),
         cmocka_unit_test(test_recursive_and_propagation),
         cmocka_unit_test(test_the_rest_is_for_the_file_system),
+        cmocka_unit_test(test_what_is_ours_does_not_reach_the_file_system),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

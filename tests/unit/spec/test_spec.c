@@ -166,6 +166,9 @@ static void test_mounts_and_hooks(void **state) {
     assert_int_equal(spec->hooks[SPEC_HOOK_POSTSTOP].hooks[0].timeout, 3);
     refused(HEAD "\"mounts\":[{\"type\":\"tmpfs\"}]}", -EINVAL, "mounts[0].destination");
     refused(HEAD "\"mounts\":[3]}", -EINVAL, "mounts[0]");
+    refused(HEAD "\"mounts\":[{\"destination\":\"/x\",\"uidMappings\":[{\"size\":1}]}]}", -EINVAL, "gidMappings");
+    refused(HEAD "\"mounts\":[{\"destination\":\"/x\",\"gidMappings\":[{}]}]}", -EINVAL,
+            "mounts[0].gidMappings[0].size");
     refused(HEAD "\"hooks\":{\"prestart\":[{\"path\":\"rel\"}]}}", -EINVAL, "hooks.prestart[0].path");
     refused(HEAD "\"hooks\":{\"prestart\":[{\"path\":\"/x\",\"timeout\":0}]}}", -EINVAL, "timeout");
 }
