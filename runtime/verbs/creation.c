@@ -15,7 +15,7 @@
 #include "podium/base/path.h"
 #include "runtime/verbs/creation_group.h"
 
-#define PRESERVE_FDS_MAX   1024
+#define PRESERVE_FDS_MAX 1024
 
 bool parse_preserve_fds(const char *value, int *ret) {
     char *end;
@@ -50,6 +50,8 @@ bool creation_option(struct creation_options *o, int option, const char *value) 
         return true;
     case CREATION_NO_NEW_KEYRING:
         o->no_new_keyring = true;
+        return true;
+    case CREATION_NO_SUBREAPER: /* we never become one */
         return true;
     default:
         return false;
@@ -195,8 +197,8 @@ int creation_make(const struct baton *b, const struct creation_options *o, struc
 
     *c = (struct creation) CREATION_INIT;
     if ((r = preserve_fds_check(o->preserve_fds, err)) == 0 && (r = load_config(o, c, err)) == 0 &&
-        (r = state_dir_create(b->root, o->id, &c->dir, err)) == 0 &&
-        (r = creation_group_make(b, o->id, c, err)) == 0 && (r = make_process(o, c, err)) == 0)
+        (r = state_dir_create(b->root, o->id, &c->dir, err)) == 0 && (r = creation_group_make(b, o->id, c, err)) == 0 &&
+        (r = make_process(o, c, err)) == 0)
         r = record(o, c, err);
     if (r < 0) {
         undo(c);

@@ -43,14 +43,16 @@ enum {
     CREATION_CONSOLE_SOCKET,
     CREATION_PRESERVE_FDS,
     CREATION_NO_PIVOT,
-    CREATION_NO_NEW_KEYRING
+    CREATION_NO_NEW_KEYRING,
+    CREATION_NO_SUBREAPER
 };
 #define CREATION_LONG_OPTIONS                                                                                          \
     {"bundle", required_argument, NULL, 'b'}, {"pid-file", required_argument, NULL, CREATION_PID_FILE},                \
         {"console-socket", required_argument, NULL, CREATION_CONSOLE_SOCKET},                                          \
         {"preserve-fds", required_argument, NULL, CREATION_PRESERVE_FDS},                                              \
-        {"no-pivot", no_argument, NULL, CREATION_NO_PIVOT}, {                                                          \
-        "no-new-keyring", no_argument, NULL, CREATION_NO_NEW_KEYRING                                                   \
+        {"no-pivot", no_argument, NULL, CREATION_NO_PIVOT},                                                            \
+        {"no-new-keyring", no_argument, NULL, CREATION_NO_NEW_KEYRING}, {                                              \
+        "no-subreaper", no_argument, NULL, CREATION_NO_SUBREAPER                                                       \
     }
 bool creation_option(struct creation_options *o, int option, const char *value);
 /* The number of --preserve-fds; false when it is none or too large. */

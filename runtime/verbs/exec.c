@@ -9,6 +9,7 @@
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
 #include "podium/base/limits.h"
+#include "podium/base/path.h"
 #include "runtime/process/container.h"
 #include "runtime/verbs/container_file.h"
 #include "runtime/verbs/creation.h"
@@ -22,7 +23,7 @@ static const char usage[] =
     "[--console-socket PATH] [--preserve-fds N] ID COMMAND [ARG …]";
 
 struct exec_options {
-    const char *id, *process_file, *cwd, *user, *pid_file, *console_socket;
+    const char *id, *process_file, *cwd, *cgroup, *apparmor, *label, *user, *pid_file, *console_socket;
     char **args;
     char **env, **caps, **gids;
     int preserve_fds;
@@ -87,6 +88,10 @@ static int build_process(const struct exec_options *o, const struct json *config
         return r;
     for (char **g = o->gids; *g; g++)
         json_append(json_edit(json_edit(&process, "user"), "additionalGids"), json_int(strtol(*g, NULL, 10)));
+    if (o->apparmor)
+        json_set(&process, "apparmorProfile", json_string(o->apparmor));
+    if (o->label)
+        json_set(&process, "selinuxLabel", json_string(o->label));
     if (o->no_new_privs)
         json_set(&process, "noNewPrivileges", json_bool(true));
     add_capabilities(&process, o->caps);
@@ -106,21 +111,25 @@ static int connect_console(const char *path, int *ret, struct error *err) {
     return 0;
 }
 
-/* The container's group, or, when that has been divided (a service manager inside), the one its first process is in. */
-static int execute(struct exec_params *p, const struct container_file *f, struct container_process *ret,
-                   struct error *err) {
+/* The container's group or the wanted one below it; when the former has been divided (a service manager inside), the
+ * one that the container's first process is in. */
+static int execute(struct exec_params *p, const struct container_file *f, const char *below,
+                   struct container_process *ret, struct error *err) {
     _cleanup_(cgroup_hierarchy_finish) struct cgroup_hierarchy h = CGROUP_HIERARCHY_INIT;
     _cleanup_(cgroup_finish) struct cgroup cg = CGROUP_INIT, inner = CGROUP_INIT;
     _cleanup_free_ char *path = NULL;
     int r;
 
+    if (!f->state.cgroup && below)
+        return error_set(err, -EINVAL, "--cgroup: container %s has no cgroup", f->dir.id);
     if (!f->state.cgroup)
         return container_exec(p, ret, err);
-    if ((r = cgroup_hierarchy_open(&h, err)) < 0 || (r = cgroup_open(&h, f->state.cgroup, &cg, err)) < 0)
+    _cleanup_free_ char *wanted = below ? path_join(f->state.cgroup, below) : xstrdup(f->state.cgroup);
+    if ((r = cgroup_hierarchy_open(&h, err)) < 0 || (r = cgroup_open(&h, wanted, &cg, err)) < 0)
         return r;
     p->cgroup_fd = cg.fd;
     r = container_exec(p, ret, err);
-    if (r != -EBUSY)
+    if (r != -EBUSY || below)
         return r;
     error_clear(err);
     if ((r = cgroup_path_of(&h, f->state.pid, &path, err)) < 0 || (r = cgroup_open(&h, path, &inner, err)) < 0)
@@ -175,7 +184,7 @@ static int run_exec(const struct baton *b, const struct exec_options *o, struct 
     p.new_session = true;
     if (!o->detached)
         foreground_block_signals();
-    if ((r = execute(&p, &f, &child, err)) < 0)
+    if ((r = execute(&p, &f, o->cgroup, &child, err)) < 0)
         return r;
     if (o->pid_file && (r = write_pid(o->pid_file, child.pid, err)) < 0) {
         container_abort(&child);
@@ -191,7 +200,10 @@ enum {
     OPTION_CONSOLE_SOCKET,
     OPTION_PRESERVE_FDS,
     OPTION_NO_NEW_PRIVS,
-    OPTION_IGNORE_PAUSED
+    OPTION_IGNORE_PAUSED,
+    OPTION_CGROUP,
+    OPTION_APPARMOR,
+    OPTION_LABEL
 };
 
 static bool set_option(struct exec_options *o, int c, char *value) {
@@ -228,6 +240,15 @@ static bool set_option(struct exec_options *o, int c, char *value) {
         return true;
     case OPTION_PRESERVE_FDS:
         return parse_preserve_fds(value, &o->preserve_fds);
+    case OPTION_CGROUP:
+        o->cgroup = value;
+        return true;
+    case OPTION_APPARMOR:
+        o->apparmor = value;
+        return true;
+    case OPTION_LABEL:
+        o->label = value;
+        return true;
     case OPTION_NO_NEW_PRIVS:
         o->no_new_privs = true;
         return true;
@@ -252,6 +273,9 @@ int verb_exec(const struct baton *b, int argc, char **argv) {
                                             {"console-socket", required_argument, NULL, OPTION_CONSOLE_SOCKET},
                                             {"preserve-fds", required_argument, NULL, OPTION_PRESERVE_FDS},
                                             {"no-new-privs", no_argument, NULL, OPTION_NO_NEW_PRIVS},
+                                            {"cgroup", required_argument, NULL, OPTION_CGROUP},
+                                            {"apparmor", required_argument, NULL, OPTION_APPARMOR},
+                                            {"process-label", required_argument, NULL, OPTION_LABEL},
                                             {"ignore-paused", no_argument, NULL, OPTION_IGNORE_PAUSED},
                                             {NULL, 0, NULL, 0}};
     _cleanup_(error_clear) struct error err = ERROR_INIT;

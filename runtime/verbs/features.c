@@ -32,6 +32,9 @@ static const char *const operators[] = {"SCMP_CMP_EQ", "SCMP_CMP_GE",        "SC
 static const char *const flags[] = {"SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
                                     "SECCOMP_FILTER_FLAG_TSYNC", NULL};
 
+/* Those that change what the runtime does on the host; a prefix ends in a dot. */
+static const char *const unsafe_annotations[] = {"org.podium.overlay.", "org.systemd.property.", NULL};
+
 static struct json *strings(const char *const *items) {
     struct json *list = json_array();
 
@@ -60,15 +63,19 @@ int verb_features(const struct baton *b, int argc, char **argv) {
     json_set_path(&doc, json_bool(false), "linux", "cgroup", "v1");
     json_set_path(&doc, json_bool(true), "linux", "cgroup", "v2");
     json_set_path(&doc, json_bool(true), "linux", "cgroup", "systemd");
+    json_set_path(&doc, json_bool(false), "linux", "cgroup", "systemdUser");
+    json_set_path(&doc, json_bool(true), "linux", "cgroup", "rdma");
     json_set_path(&doc, json_bool(true), "linux", "seccomp", "enabled");
     json_set_path(&doc, strings(actions), "linux", "seccomp", "actions");
     json_set_path(&doc, strings(operators), "linux", "seccomp", "operators");
+    json_set_path(&doc, strings(flags), "linux", "seccomp", "knownFlags");
     json_set_path(&doc, strings(flags), "linux", "seccomp", "supportedFlags");
     json_set_path(&doc, json_bool(false), "linux", "apparmor", "enabled");
     json_set_path(&doc, json_bool(false), "linux", "selinux", "enabled");
     json_set_path(&doc, json_bool(false), "linux", "intelRdt", "enabled");
     json_set_path(&doc, json_bool(true), "linux", "mountExtensions", "idmap", "enabled");
     json_set_path(&doc, json_string(BATON_VERSION), "annotations", "org.podium.baton.version");
+    json_set(&doc, "potentiallyUnsafeConfigAnnotations", strings(unsafe_annotations));
     baton_print(doc);
     return 0;
 }

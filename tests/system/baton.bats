@@ -427,8 +427,17 @@ c["linux"]["devices"] = [{"path": "/dev/mine", "type": "c", "major": 10, "minor"
     edit 'c["linux"]["cgroupsPath"] = "system.slice:baton:x"'
     run_container 1
     [[ "$stderr" == *cgroupsPath* ]]
-    run -1 baton --systemd-cgroup run -b "$T/b" "$ID"
-    [[ "$output" == *"--systemd-cgroup is not supported"* ]]
+    [[ "$stderr" == *--systemd-cgroup* ]]
+    config sleep 100
+    baton run -d --no-subreaper --no-new-keyring -b "$T/b" "$ID" </dev/null >/dev/null 2>&1 3>&-
+    run -255 baton exec --apparmor x "$ID" true
+    [[ "$output" == *"process.apparmorProfile is not supported"* ]]
+    run -255 baton exec --process-label x "$ID" true
+    [[ "$output" == *"process.selinuxLabel is not supported"* ]]
+    run -1 baton --log-level nonsense list
+    [[ "$output" == *"log level"* ]]
+    baton --log-level warn list -q | grep -q "$ID"
+    baton delete --force "$ID"
     nothing_left
 }
 
@@ -618,4 +627,28 @@ assert set(e["data"]) >= {"cpu", "memory", "pids", "blkio", "hugetlb"}' "$output
     run -0 unshare --mount --propagation private sh -c "$hide; exec '$BATON' --root '$T/state' --cgroup-manager=disabled run -b '$T/b' '$ID'" </dev/null
     [ "${lines[-1]}" = hello ]
     nothing_left
+}
+
+@test "exec --cgroup runs in a group below the container's" {
+    config sleep 100
+    baton run -d -b "$T/b" "$ID" </dev/null >/dev/null 2>&1 3>&-
+    "$VIEW" mkdir "/sys/fs/cgroup/baton-$ID/part"
+    run -0 baton exec --cgroup part "$ID" grep ^0:: /proc/self/cgroup
+    [ "$output" = 0::/part ]
+    run -255 baton exec --cgroup ../other "$ID" true
+    [[ "$output" == *'".." is refused'* ]]
+    run -255 baton exec --cgroup none "$ID" true
+    [[ "$output" == *none* ]]
+    baton delete --force "$ID"
+    nothing_left
+}
+
+@test "features is a document that says what is there" {
+    baton features >"$T/features"
+    python3 -c 'import json,sys
+f = json.load(open(sys.argv[1]))
+assert f["ociVersionMin"] == "1.0.0" and f["ociVersionMax"].startswith("1.2")
+assert f["linux"]["cgroup"] == {"v1": False, "v2": True, "systemd": True, "systemdUser": False, "rdma": True}
+assert "mount" in f["linux"]["namespaces"] and "CAP_SYS_ADMIN" in f["linux"]["capabilities"]
+assert "org.systemd.property." in f["potentiallyUnsafeConfigAnnotations"]' "$T/features"
 }
