@@ -99,7 +99,7 @@ static int enter_new_time(const struct spec_time_offsets *t, struct error *err) 
     if (t) {
         (void) snprintf(text, sizeof(text), "monotonic %lld %u\nboottime %lld %u\n", (long long) t->monotonic_sec,
                         t->monotonic_nsec, (long long) t->boottime_sec, t->boottime_nsec);
-        int r = file_write_at(AT_FDCWD, "/proc/self/timens_offsets", text, err);
+        int r = proc_write("self/timens_offsets", text, err);
         if (r < 0)
             return error_prefix(err, r, "config: linux.timeOffsets");
     }

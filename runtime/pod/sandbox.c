@@ -57,7 +57,7 @@ static int set_sysctls(const struct pod_config *config, struct error *err) {
             for (char *p = path + strlen("/proc/sys/"); *p; p++)
                 if (*p == '.')
                     *p = '/';
-        int r = file_write_at(AT_FDCWD, path, config->sysctls[i].value, err);
+        int r = proc_write(path + strlen("/proc/"), config->sysctls[i].value, err);
         if (r < 0)
             return error_prefix(err, r, "sysctl %s", config->sysctls[i].name);
     }
