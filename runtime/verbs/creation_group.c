@@ -147,8 +147,14 @@ int creation_group_destroy(const struct state_dir *dir, const struct state *stat
     if (state->cgroup && (r = remove_folder(state->cgroup, err)) < 0)
         return r;
     /* an emptied scope ends by itself, but a new container of this name must not meet it on its way out */
-    if (state->unit)
-        return cgroup_scope_stop(state->unit, err);
+    if (state->unit) {
+        r = cgroup_scope_stop(state->unit, err);
+        if (r == -ENOTSUP) { /* systemd cannot be asked: the group is gone, and that ends the scope */
+            error_clear(err);
+            r = 0;
+        }
+        return r;
+    }
     if (state->cgroup || state->config)
         return 0;
     r = remove_folder(usual, err);

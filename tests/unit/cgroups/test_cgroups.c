@@ -110,6 +110,27 @@ static void test_the_extremes_of_shares(void **state) {
     holds(f, "cpu.max", "max 100000");
 }
 
+static void test_idle_and_burst(void **state) {
+    struct fake *f = *state;
+
+    put(f, "cpu.idle", "");
+    put(f, "cpu.weight", "");
+    put(f, "cpu.max.burst", "");
+    assert_int_equal(apply(f, "{\"cpu\":{\"idle\":1,\"shares\":1024,\"burst\":0}}", NULL, NULL), 0);
+    holds(f, "cpu.idle", "1");
+    holds(f, "cpu.weight", ""); /* the kernel refuses the weight of an idle group */
+    holds(f, "cpu.max.burst", "0");
+    put(f, "cpu.idle", "");
+    assert_int_equal(apply(f, "{\"cpu\":{\"idle\":0,\"shares\":1024}}", NULL, NULL), 0);
+    holds(f, "cpu.idle", "0");
+    holds(f, "cpu.weight", "39");
+    assert_int_equal(apply(f, "{\"cpu\":{\"shares\":\"1024\"}}", NULL, NULL), -EINVAL);
+    /* what is so without the file anyway needs none */
+    assert_int_equal(unlinkat(f->cg.fd, "cpu.idle", 0), 0);
+    assert_int_equal(apply(f, "{\"cpu\":{\"idle\":0}}", NULL, NULL), 0);
+    assert_int_equal(apply(f, "{\"cpu\":{\"idle\":1}}", NULL, NULL), -ENODEV);
+}
+
 static void test_missing_controllers(void **state) {
     struct fake *f = *state;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
@@ -240,6 +261,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_FAKE(test_limits_are_converted),
         WITH_FAKE(test_the_extremes_of_shares),
+        WITH_FAKE(test_idle_and_burst),
         WITH_FAKE(test_missing_controllers),
         WITH_FAKE(test_bad_resources),
         WITH_FAKE(test_statistics),
