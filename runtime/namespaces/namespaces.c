@@ -29,7 +29,8 @@ static int open_one(const struct spec *spec, const int *held, struct namespace_s
         return error_set_errno(err, -errno, "cannot open the %s namespace %s", spec_namespace_name(kind),
                                path ? path : "given");
     if (kind == SPEC_NS_USER)
-        return error_set(err, -EOPNOTSUPP, "joining a user namespace is not supported");
+        return error_set(err, -EOPNOTSUPP,
+                         "config: linux.namespaces: joining a user namespace by path is not supported");
     return 0;
 }
 

@@ -263,6 +263,19 @@ static int add_mount(struct rootfs *rootfs, const struct spec_mount *m, struct m
     return mount_attach(fd, target, m->destination, err);
 }
 
+/* Then it may be an earlier mount, which is not there yet. */
+static bool source_is_in_root(const struct rootfs *rootfs, const struct spec_mount *m) {
+    const struct rootfs_params *p = rootfs->params;
+
+    if (!p->spec->root_path) /* refused later */
+        return false;
+    _cleanup_free_ char *root = path_join(p->spec->root_path[0] == '/' ? "/" : p->bundle, p->spec->root_path);
+    _cleanup_free_ char *source =
+        path_join(m->source && m->source[0] == '/' ? "/" : p->bundle, m->source ? m->source : "");
+
+    return is_below(source, root);
+}
+
 int mounts_take_shared(struct rootfs *rootfs, struct error *err) {
     const struct spec *spec = rootfs->params->spec;
     int r = 0;
@@ -274,10 +287,16 @@ int mounts_take_shared(struct rootfs *rootfs, struct error *err) {
 
         mount_options_parse(spec->mounts[i].options, &o);
         rootfs->early[i] = rootfs->params->mapped ? rootfs->params->mapped[i] : -EBADF;
-        if (r == 0 && rootfs->early[i] < 0 && o.bind && o.propagation == MS_SHARED) {
+        if (r < 0 || rootfs->early[i] >= 0 || !o.bind)
+            continue;
+        if (o.propagation == MS_SHARED) {
             rootfs->early[i] = mount_clone_source(rootfs, &spec->mounts[i], o.recursive, &folder, err);
             if (rootfs->early[i] < 0)
                 r = error_prefix(err, rootfs->early[i], "mount %s", spec->mounts[i].destination);
+        } else if (!o.propagation && spec->rootfs_propagation == SPEC_PROPAGATION_SHARED &&
+                   !source_is_in_root(rootfs, &spec->mounts[i])) {
+            /* as the host has it; what fails now may be there once an earlier mount is */
+            rootfs->early[i] = mount_clone_source(rootfs, &spec->mounts[i], o.recursive, &folder, NULL);
         }
     }
     return r;

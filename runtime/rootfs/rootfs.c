@@ -24,8 +24,6 @@ static const unsigned long propagation_flags[] = {
 static int isolate_mounts(const struct spec *spec, struct error *err) {
     bool slave = spec->rootfs_propagation == SPEC_PROPAGATION_SLAVE;
 
-    if (spec->rootfs_propagation == SPEC_PROPAGATION_SHARED)
-        return error_set(err, -EOPNOTSUPP, "config: linux.rootfsPropagation: shared is not supported");
     if (mount(NULL, "/", NULL, MS_REC | (slave ? MS_SLAVE : MS_PRIVATE), NULL) < 0)
         return error_set_errno(err, -errno, "cannot make the mounts private");
     return 0;

@@ -18,8 +18,8 @@
 /* overlay.c: mounts an overlay at path (made by the caller) in the current namespace. */
 int overlay_mount(const struct overlay_root *overlay, const char *path, struct error *err) _must_check_;
 
-/* mounts.c: the sources of bind mounts that ask for shared propagation, before the namespace is cut off from the
- * host's: afterwards nothing mounted in the container could reach the host any more. */
+/* mounts.c: the sources of bind mounts that ask for shared propagation (all, if the root does), before the namespace is
+ * cut off from the host's: afterwards nothing mounted in the container could reach the host any more. */
 int mounts_take_shared(struct rootfs *rootfs, struct error *err) _must_check_;
 /* mounts.c: the configuration's mounts, in order. */
 int mounts_add(struct rootfs *rootfs, struct error *err) _must_check_;

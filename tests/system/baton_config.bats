@@ -138,6 +138,11 @@ c["root"]["readonly"] = False'
     [ "$output" = "text
 text
 kept" ]
+    edit 'c["linux"]["rootfsPropagation"] = "rshared"'
+    run_container 1
+    [ "$output" = "text
+text
+kept" ]
     nothing_left
 }
 
@@ -270,5 +275,51 @@ c["hooks"]["poststart"].insert(0, {"path": "/bin/sleep", "args": ["sleep", "60"]
     edit 'c["hooks"] = {"createContainer": [{"path": "/bin/sleep", "args": ["sleep", "60"], "timeout": 1}]}'
     run_container 1
     [[ "$stderr" == *"hook /bin/sleep did not end within 1 s"* ]]
+    nothing_left
+}
+
+@test "rootfsPropagation: all forms" {
+    for form in private rprivate slave rslave shared rshared unbindable runbindable; do
+        config sh -c 'grep " / / \| / " /proc/self/mountinfo | head -n 1 | sed "s/ - .*//"'
+        edit 'c["linux"]["rootfsPropagation"] = a[0]' "$form"
+        run_container 0
+        case $form in
+        *unbindable) [[ "$output" == *unbindable* ]] ;;
+        *shared) [[ "$output" == *shared:* ]] ;;
+        *private) [[ "$output" != *shared:* && "$output" != *master:* && "$output" != *unbindable* ]] ;;
+        *slave) [[ "$output" != *shared:* && "$output" != *unbindable* ]] ;;
+        esac
+        nothing_left
+    done
+    edit 'c["linux"]["rootfsPropagation"] = "sideways"'
+    run_container 1
+    [[ "$stderr" == *linux.rootfsPropagation* ]]
+}
+
+@test "a shared root lets mounts on volumes out to the host, a private one does not" {
+    mkdir "$T/vol"
+    for form in rshared rprivate; do
+        config sh -c 'mkdir -p /data/sub && mount -t tmpfs inner /data/sub && touch /data/sub/file; mkdir -p /own && mount -t tmpfs inner /own && touch /own/file'
+        edit 'c["linux"]["rootfsPropagation"] = a[0]; c["root"]["readonly"] = False
+for s in ("bounding", "effective", "permitted"): c["process"]["capabilities"][s] = ["CAP_SYS_ADMIN"]
+c["mounts"].append({"destination": "/data", "type": "bind", "source": a[1], "options": ["rbind"]})' "$form" "$T/vol"
+        "$VIEW" sh -c "mount -t tmpfs t '$T/vol' && mount --make-shared '$T/vol' && '$BATON' --root '$T/state' run -b '$T/b' '$ID' </dev/null && { ls '$T/vol/sub'; ls '$T/b/rootfs/own'; }" >"$T/out"
+        if [ $form = rshared ]; then [ "$(cat "$T/out")" = file ]; else [ -z "$(cat "$T/out")" ]; fi
+        nothing_left
+    done
+}
+
+@test "what needs a partner outside is refused by name: seccomp's listener, a user namespace by path" {
+    config true
+    edit 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}'
+    run_container 1
+    [[ "$stderr" == *"SCMP_ACT_NOTIFY is not supported"* ]]
+    edit 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/x"}'
+    run_container 1
+    [[ "$stderr" == *"linux.seccomp.listenerPath is not supported"* ]]
+    config true
+    edit 'c["linux"]["namespaces"].append({"type": "user", "path": "/proc/self/ns/user"})'
+    run_container 1
+    [[ "$stderr" == *"joining a user namespace by path is not supported"* ]]
     nothing_left
 }
