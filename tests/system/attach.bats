@@ -127,7 +127,8 @@ Y
     client=$!
     wait_until 10 test -s "$T/busy.out"
     kill -STOP $client
-    last() { kube logs busy --tail=1 | cut -d' ' -f2; }
+    # the log goes on while it is read: what comes may be more than one line
+    last() { kube logs busy --tail=1 | tail -n 1 | cut -d' ' -f2; }
     sleep 2
     before=$(last)
     further() { [ "$(last)" -gt $((before + 1000)) ]; }

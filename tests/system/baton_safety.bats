@@ -383,12 +383,6 @@ CapEff:	0000000002000000" ]
     done
 }
 
-@test "mounts are not shared with the host's root" {
-    config true
-    edit 'c["linux"]["rootfsPropagation"] = "shared"'
-    refused "rootfsPropagation"
-}
-
 @test "settings of the host are not changed" {
     before=$(cat /proc/sys/kernel/core_pattern /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax)
     drop='c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] not in ("network", "ipc")]'
