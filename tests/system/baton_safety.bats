@@ -385,22 +385,24 @@ CapEff:	0000000002000000" ]
 
 @test "settings of the host are not changed" {
     before=$(cat /proc/sys/kernel/core_pattern /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax)
+    # each is set to what it is: should the refusal ever be missing, the host is as before all the same
+    now() { cat "/proc/sys/${1//./\/}"; }
     drop='c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] not in ("network", "ipc")]'
     for key in kernel.core_pattern vm.swappiness kernel/core_pattern fs.file-max; do
         config true
-        edit 'c["linux"]["sysctl"] = {a[0]: "1"}' "$key"
+        edit 'c["linux"]["sysctl"] = {a[0]: a[1]}' "$key" "$(now "$key")"
         refused "it belongs to no namespace"
     done
     for key in net.ipv4.ip_forward kernel.msgmax fs.mqueue.msg_max; do
         config true
-        edit "$drop"'; c["linux"]["sysctl"] = {a[0]: "1"}' "$key"
+        edit "$drop"'; c["linux"]["sysctl"] = {a[0]: a[1]}' "$key" "$(now "$key")"
         refused "namespace of its own"
     done
     config true
-    edit "$drop"'; c["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1"}; c["linux"]["namespaces"].append({"type": "network", "path": "/proc/self/ns/net"})'
+    edit "$drop"'; c["linux"]["sysctl"] = {"net.ipv4.ip_forward": a[0]}; c["linux"]["namespaces"].append({"type": "network", "path": "/proc/self/ns/net"})' "$(now net.ipv4.ip_forward)"
     refused "namespace of its own"
     config true
-    edit 'c["linux"]["sysctl"] = {"net/../kernel/core_pattern": "x"}'
+    edit 'c["linux"]["sysctl"] = {"net/../kernel/core_pattern": a[0]}' "$(now kernel.core_pattern)"
     refused "is not usable"
     [ "$(cat /proc/sys/kernel/core_pattern /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax)" = "$before" ]
     config cat /proc/sys/kernel/msgmax
