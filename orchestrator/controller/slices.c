@@ -267,3 +267,11 @@ void slices_decide(const struct slice_set *set, const struct json *groups, struc
         put(set, &all.all[i], ret);
     drafts_finish(&all);
 }
+
+void slice_service_key(const struct json *slice, const char *manager, char ***keys) {
+    const struct json *labels = json_path(slice, "metadata", "labels");
+    const char *service = json_str(json_get(labels, LABEL_SERVICE_NAME));
+
+    if (service && strcmp(json_str_or(json_get(labels, LABEL_SLICE_MANAGED_BY), ""), manager) == 0)
+        strv_push(keys, xasprintf("%s/%s", meta_namespace(slice), service));
+}

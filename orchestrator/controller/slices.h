@@ -35,4 +35,7 @@ void slice_group_add(struct json **groups, const char *address_type, const struc
 void slices_decide(const struct slice_set *set, const struct json *groups, struct json *const *existing, size_t n,
                    struct slice_plan *ret);
 
+/* The service a slice belongs to, "NAMESPACE/NAME", added to keys when `manager` is its managed-by label. */
+void slice_service_key(const struct json *slice, const char *manager, char ***keys);
+
 #endif

@@ -168,3 +168,16 @@ void slices_write(struct task *t, struct slice_writes *w, const struct slice_pla
     if (t->pending == 0)
         w->done(t, 0);
 }
+
+void write_tracker_slice_changed(struct write_tracker *w, struct task_queue *q, const char *manager,
+                                 const struct json *old, const struct json *slice) {
+    _cleanup_strv_ char **keys = strv_new();
+
+    if (old)
+        slice_service_key(old, manager, &keys);
+    if (slice)
+        slice_service_key(slice, manager, &keys);
+    for (char **key = keys; *key; key++)
+        if (write_tracker_saw(w, *key, old, slice))
+            workqueue_add(q->queue, *key);
+}

@@ -25,6 +25,10 @@ void write_tracker_rest(struct write_tracker *w, const char *key, uint64_t usec)
 /* From the informer's handler. True when the key should be worked on: the change is not (only) what was written. */
 bool write_tracker_saw(struct write_tracker *w, const char *key, const struct json *old, const struct json *object);
 
+/* The same for a slice managed by `manager`, with the keys of its services: those to be worked on are queued. */
+void write_tracker_slice_changed(struct write_tracker *w, struct task_queue *q, const char *manager,
+                                 const struct json *old, const struct json *slice);
+
 /* A plan being written. Part of the task's own state; zero it, then set what is above the line. */
 struct slice_writes {
     struct write_tracker *tracker;

@@ -3,6 +3,7 @@
 # The sections of config.json that engines use less often, on real containers with a busybox root. BATON names the program.
 
 bats_require_minimum_version 1.5.0
+load bundle
 
 setup() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -27,25 +28,6 @@ teardown() {
     [ -n "${T:-}" ] || return 0
     baton delete --force "$ID" >/dev/null 2>&1 || true
     [ -z "${U:-}" ] || rm -rf "$U"
-}
-
-baton() { "$VIEW" "$BATON" --root "$T/state" "$@"; }
-
-# config ARG ...: a config.json that runs the command; edit changes it afterwards
-config() {
-    rm -f "$T/b/config.json"
-    "$BATON" spec -b "$T/b"
-    edit 'c["process"]["terminal"] = False; c["process"]["args"] = a' "$@"
-}
-
-edit() {
-    python3 - "$T/b/config.json" "$@" <<'PY'
-import json, sys
-path, code, a = sys.argv[1], sys.argv[2], sys.argv[3:]
-c = json.load(open(path))
-exec(code)
-json.dump(c, open(path, "w"))
-PY
 }
 
 run_container() { run -"${1}" --separate-stderr "$VIEW" "$BATON" --root "$T/state" run -b "$T/b" "$ID" </dev/null; }

@@ -3,6 +3,7 @@
 # What has let processes out of containers in other runtimes, tried on containers of our own. BATON names the program.
 
 bats_require_minimum_version 1.5.0
+load bundle
 
 setup_file() {
     [ "$(id -u)" = 0 ] || skip "needs root"
@@ -30,25 +31,6 @@ teardown() {
     [ -n "${T:-}" ] || return 0
     [ -z "${SWAPPER:-}" ] || kill "$SWAPPER" 2>/dev/null || true
     for i in "$ID" "$ID-2"; do baton delete --force "$i" >/dev/null 2>&1 || true; done
-}
-
-baton() { "$VIEW" "$BATON" --root "$T/state" "$@"; }
-
-# config ARG ...: a config.json that runs the command; edit changes it afterwards
-config() {
-    rm -f "$T/b/config.json"
-    "$BATON" spec -b "$T/b"
-    edit 'c["process"]["terminal"] = False; c["process"]["args"] = a' "$@"
-}
-
-edit() {
-    python3 - "$T/b/config.json" "$@" <<'PY'
-import json, sys
-path, code, a = sys.argv[1], sys.argv[2], sys.argv[3:]
-c = json.load(open(path))
-exec(code)
-json.dump(c, open(path, "w"))
-PY
 }
 
 run_container() { run -"${1}" --separate-stderr "$VIEW" "$BATON" --root "$T/state" run -b "$T/b" "${@:2}" "$ID" </dev/null; }

@@ -36,10 +36,7 @@ struct sync {
 };
 
 static void service_of_slice(const struct json *slice, char ***keys) {
-    const struct json *labels = json_path(slice, "metadata", "labels");
-    const char *service = json_str(json_get(labels, LABEL_SERVICE_NAME));
-    if (service && strcmp(json_str_or(json_get(labels, LABEL_SLICE_MANAGED_BY), ""), ENDPOINTSLICE_MANAGER) == 0)
-        strv_push(keys, xasprintf("%s/%s", meta_namespace(slice), service));
+    slice_service_key(slice, ENDPOINTSLICE_MANAGER, keys);
 }
 
 static const struct json *find_node(void *userdata, const char *name) {
@@ -147,14 +144,7 @@ static void on_node(void *userdata, struct json *old, struct json *node) {
 
 static void on_slice(void *userdata, struct json *old, struct json *slice) {
     struct controller *c = userdata;
-    _cleanup_strv_ char **keys = strv_new();
-    if (old)
-        service_of_slice(old, &keys);
-    if (slice)
-        service_of_slice(slice, &keys);
-    for (char **key = keys; *key; key++)
-        if (write_tracker_saw(c->tracker, *key, old, slice))
-            workqueue_add(c->tasks.queue, *key);
+    write_tracker_slice_changed(c->tracker, &c->tasks, ENDPOINTSLICE_MANAGER, old, slice);
 }
 
 /* --- life --- */
