@@ -160,8 +160,9 @@ a_pod() { p get pods -l app=web -o jsonpath='{.items[0].metadata.name}'; }
 
 @test "exec -it has a terminal" {
     command -v script >/dev/null || skip "no script(1)"
-    # an open standard input: at its end script(1) would type for us
-    mkfifo "$T/typing"; a shell that forks for its command must not leave it in the background (--foreground)
+    # an open standard input: at its end script(1) would type for us. --foreground: script runs the command by $SHELL, and
+    # where that forks for it (dash does), timeout's own process group would be stopped for touching the terminal.
+    mkfifo "$T/typing"
     run bash -c "exec 7<>$T/typing; exec script -qec \"timeout --foreground 20 $PODIUM exec -it $(a_pod) -- sh -c '[ -t 0 ] && [ -t 1 ] && echo a terminal; exit 4'\" /dev/null <&7"
     [[ "$output" == *"a terminal"* ]]
     [ "$status" -eq 4 ]
