@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/vfs.h>
 
 #include "podium/base/alloc.h"
@@ -74,7 +76,7 @@ int file_write_at(int dirfd, const char *path, const char *value, struct error *
     return fd < 0 ? error_set_errno(err, -errno, "cannot open %s", path) : write_once(fd, path, value, err);
 }
 
-int proc_write(const char *path, const char *value, struct error *err) {
+int proc_open(const char *path, struct error *err) {
     struct open_how how = {.flags = O_WRONLY | O_CLOEXEC | O_NOCTTY,
                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     _cleanup_close_ int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -85,7 +87,13 @@ int proc_write(const char *path, const char *value, struct error *err) {
         return error_set_errno(err, fd, "cannot open /proc/%s", path);
     if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
         return error_set(err, -EPERM, "/proc/%s is not on a proc file system: refused", path);
-    return write_once(fd, path, value, err);
+    return steal_fd(&fd);
+}
+
+int proc_write(const char *path, const char *value, struct error *err) {
+    _cleanup_close_ int fd = proc_open(path, err);
+
+    return fd < 0 ? fd : write_once(fd, path, value, err);
 }
 
 static int sync_parent(const char *path) {
@@ -210,4 +218,23 @@ ssize_t fd_recv_message(int sock, void *p, size_t n, int *fds, size_t *n_fds) {
     if (n_fds)
         *n_fds = got;
     return k;
+}
+
+int unix_connect(const char *path, struct error *err) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    _cleanup_close_ int place = -EBADF, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return error_set_errno(err, -errno, "cannot make a socket");
+    if (strlen(path) < sizeof(address.sun_path)) {
+        memcpy(address.sun_path, path, strlen(path));
+    } else {
+        place = open(path, O_PATH | O_CLOEXEC);
+        if (place < 0)
+            return error_set_errno(err, -errno, "cannot open the socket %s", path);
+        (void) snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", place);
+    }
+    if (connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
+        return error_set_errno(err, -errno, "cannot connect to the socket %s", path);
+    return steal_fd(&fd);
 }

@@ -8,6 +8,8 @@
  *   CONSOLE (+ the pty's master) ▶ (only with a terminal and no console socket)
  *   READY ──────────────────────▶
  *              ◀───────────────── GO (container_start)
+ *   LISTENER (a descriptor's number) ▶ sends the descriptor away (only with a seccomp filter that notifies: listener.h)
+ *              ◀───────────────── GO
  *   end of stream: execve worked; or FAILED with errno and text, at any point
  */
 #ifndef PODIUM_RUNTIME_PROCESS_CHANNEL_H
@@ -17,7 +19,15 @@
 
 #include "podium/base/error.h"
 
-enum channel_kind { CHANNEL_END, CHANNEL_NAMESPACES, CHANNEL_CONSOLE, CHANNEL_READY, CHANNEL_FAILED, CHANNEL_GO };
+enum channel_kind {
+    CHANNEL_END,
+    CHANNEL_NAMESPACES,
+    CHANNEL_CONSOLE,
+    CHANNEL_READY,
+    CHANNEL_FAILED,
+    CHANNEL_GO,
+    CHANNEL_LISTENER
+};
 
 #define CHANNEL_TEXT_MAX 3072
 

@@ -15,6 +15,7 @@
 #include "podium/base/sys.h"
 #include "runtime/namespaces/namespaces.h"
 #include "runtime/process/channel.h"
+#include "runtime/process/listener.h"
 #include "runtime/process/mapped.h"
 #include "runtime/process/stages.h"
 #include "runtime/seccomp/seccomp.h"
@@ -23,6 +24,7 @@ void container_process_finish(struct container_process *p) {
     closep(&p->pidfd);
     closep(&p->sync_fd);
     closep(&p->console_fd);
+    json_unref(steal(&p->listener));
     p->pidfd = p->sync_fd = p->console_fd = -1;
 }
 
@@ -108,7 +110,7 @@ int process_await(struct container_process *p, int wanted, struct error *err) {
     struct channel_message m;
 
     for (;;) {
-        int kind = channel_receive(p->sync_fd, &m, &p->console_fd);
+        int kind = listener_receive(p->sync_fd, &m, &p->console_fd, p->pidfd, p->listener);
 
         if (kind == wanted)
             return 0;
@@ -179,6 +181,7 @@ int container_create(const struct container_params *params, struct container_pro
     }
     if ((r = clone_container(params, seccomp, ret, err)) < 0)
         return r;
+    ret->listener = listener_describe(params->spec->seccomp, ret->pid, params->state);
     if (stage_needs_parent(params) && (r = serve_namespaces(params, ret, err)) < 0)
         return r;
     if ((r = process_await(ret, CHANNEL_READY, err)) < 0)
@@ -199,7 +202,7 @@ int container_start(struct container_process *p, struct error *err) {
     r = channel_send(p->sync_fd, CHANNEL_GO, 0, NULL, -1);
     if (r < 0 && r != -EPIPE)
         return error_set_errno(err, r, "cannot start the container");
-    r = channel_receive(p->sync_fd, &m, NULL);
+    r = listener_receive(p->sync_fd, &m, NULL, p->pidfd, p->listener);
     if (r != CHANNEL_END)
         return child_failed(p, r, &m, err);
     closep(&p->sync_fd);
@@ -207,15 +210,19 @@ int container_start(struct container_process *p, struct error *err) {
     return 0;
 }
 
-int container_start_connect(int connected_fd, struct error *err) {
+int container_start_connect(int connected_fd, int pidfd, const struct json *listener, struct error *err) {
     struct channel_message m;
-    int r = channel_receive(connected_fd, &m, NULL);
+    int r = listener_receive(connected_fd, &m, NULL, pidfd, listener);
 
     if (r == CHANNEL_END)
         return 0;
     if (r == CHANNEL_FAILED)
         return error_set(err, m.code < 0 ? m.code : -EPROTO, "%s", m.text);
     return error_set(err, r < 0 ? r : -EPROTO, "unexpected answer from the container's process");
+}
+
+struct json *container_listener(const struct json *seccomp, pid_t pid, const struct json *state) {
+    return listener_describe(seccomp, pid, state);
 }
 
 int container_wait(struct container_process *p, struct container_status *ret, struct error *err) {
@@ -240,7 +247,12 @@ int container_status_code(const struct container_status *status) {
 }
 
 int container_seccomp_compile(const struct json *section, struct seccomp_filter **ret, struct error *err) {
-    return seccomp_compile(section, ret, err);
+    int r = seccomp_compile(section, ret, err);
+
+    if (r < 0 || !seccomp_filter_notifies(*ret))
+        return r;
+    seccomp_filter_free(steal(ret));
+    return error_set(err, -EOPNOTSUPP, "a seccomp profile with SCMP_ACT_NOTIFY cannot be shared between containers");
 }
 
 void container_seccomp_free(struct seccomp_filter *filter) {

@@ -78,14 +78,15 @@ struct container_params {
     }
 
 struct container_process {
-    pid_t pid;      /* in the caller's pid namespace; 0: none */
-    int pidfd;      /* readable when the process has ended */
-    int sync_fd;    /* to the child while it waits for start; -1 afterwards */
-    int console_fd; /* the pty's master, or -1 */
+    pid_t pid;             /* in the caller's pid namespace; 0: none */
+    int pidfd;             /* readable when the process has ended */
+    int sync_fd;           /* to the child while it waits for start; -1 afterwards */
+    int console_fd;        /* the pty's master, or -1 */
+    struct json *listener; /* whom to tell of a seccomp filter that notifies; NULL: nobody */
 };
 
 #define CONTAINER_PROCESS_INIT                                                                                         \
-    { 0, -1, -1, -1 }
+    { 0, -1, -1, -1, NULL }
 
 /* Creates the container, ready to start. With start_listen_fd sync_fd is -1 on return. */
 int container_create(const struct container_params *params, struct container_process *ret,
@@ -93,8 +94,10 @@ int container_create(const struct container_params *params, struct container_pro
 /* Lets it execve and waits until it did; the error of a failed execve comes back (the process has ended then, and has
  * been reaped). */
 int container_start(struct container_process *process, struct error *err) _must_check_;
-/* The same through a connection to the listening socket of `create`; takes no ownership of fd. */
-int container_start_connect(int connected_fd, struct error *err) _must_check_;
+/* The same through a connection to the listening socket of `create`; takes no ownership of the descriptors. listener is
+ * what container_listener() makes of the container's seccomp section, NULL without one. */
+int container_start_connect(int connected_fd, int pidfd, const struct json *listener, struct error *err) _must_check_;
+struct json *container_listener(const struct json *seccomp, pid_t pid, const struct json *state);
 /* Kills (SIGKILL) and reaps; for a created container that shall not start, or to clean up. NULL-safe, idempotent. */
 void container_abort(struct container_process *process);
 /* Closes the descriptors; does not kill. Usable with _cleanup_. */
@@ -121,6 +124,7 @@ struct exec_params {
     size_t n_extra_fds;
     bool new_session;
     const struct seccomp_filter *seccomp; /* as above */
+    const struct json *state;             /* the container's OCI state, for the listener of a filter; may be NULL */
 };
 
 #define EXEC_PARAMS_INIT                                                                                               \
@@ -143,7 +147,8 @@ int container_run_hooks(const struct spec *spec, enum spec_hook_kind kind, const
                         struct error *err) _must_check_;
 
 /* Compiles an OCI seccomp section into a filter for containers of this architecture; the supervisor does it once for
- * all containers with the same section. Free with container_seccomp_free(). */
+ * all containers with the same section. One that notifies a listener is refused (-EOPNOTSUPP): it belongs to a single
+ * container. Free with container_seccomp_free(). */
 int container_seccomp_compile(const struct json *section, struct seccomp_filter **ret, struct error *err) _must_check_;
 void container_seccomp_free(struct seccomp_filter *filter);
 DEFINE_CLEANUP(struct seccomp_filter *, container_seccomp_free)

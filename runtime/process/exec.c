@@ -7,6 +7,7 @@
 #include "runtime/process/channel.h"
 #include "runtime/process/credentials.h"
 #include "runtime/process/launch.h"
+#include "runtime/process/listener.h"
 #include "runtime/process/stages.h"
 #include "runtime/process/tuning.h"
 #include "runtime/seccomp/seccomp.h"
@@ -73,7 +74,10 @@ int container_exec(const struct exec_params *params, struct container_process *r
         tuning_exec_end(params->process, &before);
     }
     namespaces_return(back);
-    if (r < 0 || (r = process_await(ret, CHANNEL_END, err)) < 0)
+    if (r < 0)
+        return r;
+    ret->listener = listener_describe(params->spec->seccomp, ret->pid, params->state);
+    if ((r = process_await(ret, CHANNEL_END, err)) < 0)
         return r;
     closep(&ret->sync_fd);
     ret->sync_fd = -1;

@@ -18,6 +18,7 @@
 #include "runtime/process/command.h"
 #include "runtime/process/container.h"
 #include "runtime/process/credentials.h"
+#include "runtime/process/listener.h"
 #include "runtime/process/terminal.h"
 #include "runtime/process/tuning.h"
 #include "runtime/seccomp/seccomp.h"
@@ -111,6 +112,12 @@ static int place_descriptors(struct launch *l, struct error *err) {
     return 0;
 }
 
+static int load_filter(const struct launch *l, struct error *err) {
+    int listener = -EBADF, r = seccomp_load_filter(l->seccomp, &listener, err);
+
+    return r < 0 || listener < 0 ? r : listener_announce(l->sync_fd, listener, err);
+}
+
 static int drop_rights(const struct launch *l, struct error *err) {
     const struct spec_process *p = l->process;
     int r, folder;
@@ -123,7 +130,7 @@ static int drop_rights(const struct launch *l, struct error *err) {
         return folder;
     if ((r = tuning_apply(l->spec, p, err)) < 0)
         return r;
-    if (l->seccomp && !p->no_new_privileges && (r = seccomp_load_filter(l->seccomp, err)) < 0)
+    if (l->seccomp && !p->no_new_privileges && (r = load_filter(l, err)) < 0)
         return r;
     if ((r = credentials_become(p, err)) < 0)
         return r;
@@ -185,7 +192,7 @@ int launch_process(struct launch *l, struct error *err) {
     if (l->hooks_of && (r = container_run_hooks(l->hooks_of, SPEC_HOOK_START_CONTAINER, l->state, err)) < 0)
         return r;
     reset_signals();
-    if (l->seccomp && l->process->no_new_privileges && (r = seccomp_load_filter(l->seccomp, err)) < 0)
+    if (l->seccomp && l->process->no_new_privileges && (r = load_filter(l, err)) < 0)
         return r;
     (void) execve(path, l->process->args, env);
     r = -errno;

@@ -15,6 +15,7 @@
 
 struct seccomp_filter {
     unsigned flags; /* SECCOMP_FILTER_FLAG_* */
+    bool notifies;  /* some call is for a listener to answer */
     unsigned short n;
     struct sock_filter *code;
 };
@@ -38,6 +39,7 @@ static int parse_action(const struct json *o, const char *key, const char *errno
         {"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS},
         {"SCMP_ACT_TRAP", SCMP_ACT_TRAP},
         {"SCMP_ACT_LOG", SCMP_ACT_LOG},
+        {"SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY},
     };
     const char *name = json_str_or(json_get(o, key), "");
     int64_t code = json_int_or(json_get(o, errno_key), EPERM);
@@ -57,8 +59,6 @@ static int parse_action(const struct json *o, const char *key, const char *errno
         *ret = SCMP_ACT_TRACE((uint32_t) code);
         return 0;
     }
-    if (strcmp(name, "SCMP_ACT_NOTIFY") == 0)
-        return error_set(err, -EOPNOTSUPP, "config: linux.seccomp: SCMP_ACT_NOTIFY is not supported");
     return error_set(err, -EINVAL, "config: linux.seccomp: %s \"%s\" is no known action", key, name);
 }
 
@@ -126,7 +126,17 @@ static int add_call(scmp_filter_ctx ctx, const char *name, uint32_t action, cons
     return r < 0 ? error_set_errno(err, r, "config: linux.seccomp: rule for %s", name) : 0;
 }
 
-static int add_rule(scmp_filter_ctx ctx, const struct json *rule, uint32_t default_action, struct error *err) {
+/* While the listener does not hold its end yet, the process says so by write(2), which nobody would answer: runc
+ * refuses the same. */
+static int check_notify(const struct json *names, struct error *err) {
+    for (size_t i = 0; i < json_len(names); i++)
+        if (strcmp(json_str_or(json_at(names, i), ""), "write") == 0)
+            return error_set(err, -EINVAL, "config: linux.seccomp: SCMP_ACT_NOTIFY cannot be used for write");
+    return 0;
+}
+
+static int add_rule(scmp_filter_ctx ctx, const struct json *rule, uint32_t default_action, bool *notifies,
+                    struct error *err) {
     const struct json *names = json_get(rule, "names");
     struct scmp_arg_cmp args[6];
     uint32_t action;
@@ -141,6 +151,11 @@ static int add_rule(scmp_filter_ctx ctx, const struct json *rule, uint32_t defau
         return error_set(err, -EINVAL, "config: linux.seccomp.syscalls: names must be an array and not empty");
     if (action == default_action)
         return 0; /* libseccomp refuses what changes nothing */
+    if (action == SCMP_ACT_NOTIFY) {
+        if ((r = check_notify(names, err)) < 0)
+            return r;
+        *notifies = true;
+    }
     for (size_t i = 0; r == 0 && i < json_len(names); i++)
         r = add_call(ctx, json_str_or(json_at(names, i), ""), action, args, n, any, err);
     return r;
@@ -176,6 +191,8 @@ static int parse_flags(const struct json *list, unsigned *ret, struct error *err
             *ret |= SECCOMP_FILTER_FLAG_LOG;
         else if (strcmp(name, "SECCOMP_FILTER_FLAG_SPEC_ALLOW") == 0)
             *ret |= SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+        else if (strcmp(name, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV") == 0)
+            *ret |= SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
         else if (strcmp(name, "SECCOMP_FILTER_FLAG_TSYNC") != 0) /* one thread: nothing to synchronize */
             return error_set(err, -EOPNOTSUPP, "config: linux.seccomp.flags: %s is not supported", name);
     }
@@ -198,6 +215,20 @@ static int export(scmp_filter_ctx ctx, struct seccomp_filter *f, struct error *e
     return 0;
 }
 
+static int check_listener(const struct json *section, struct seccomp_filter *f, struct error *err) {
+    bool has_path = json_str_len(json_get(section, "listenerPath")) > 0;
+
+    if (!has_path && json_str_len(json_get(section, "listenerMetadata")) > 0)
+        return error_set(err, -EINVAL, "config: linux.seccomp.listenerMetadata needs listenerPath");
+    if (!has_path && f->notifies)
+        return error_set(err, -EINVAL, "config: linux.seccomp: SCMP_ACT_NOTIFY needs listenerPath");
+    if (f->notifies)
+        f->flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    else /* the kernel refuses it without a listener, where it means nothing */
+        f->flags &= ~(unsigned) SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    return 0;
+}
+
 int seccomp_compile(const struct json *section, struct seccomp_filter **ret, struct error *err) {
     _cleanup_(seccomp_filter_freep) struct seccomp_filter *f = xnew0(struct seccomp_filter);
     const struct json *rules = json_get(section, "syscalls");
@@ -207,8 +238,8 @@ int seccomp_compile(const struct json *section, struct seccomp_filter **ret, str
     if ((r = parse_action(section, "defaultAction", "defaultErrnoRet", &default_action, err)) < 0 ||
         (r = parse_flags(json_get(section, "flags"), &f->flags, err)) < 0)
         return r;
-    if (json_str_len(json_get(section, "listenerPath")) > 0)
-        return error_set(err, -EOPNOTSUPP, "config: linux.seccomp.listenerPath is not supported");
+    if (default_action == SCMP_ACT_NOTIFY)
+        return error_set(err, -EINVAL, "config: linux.seccomp: SCMP_ACT_NOTIFY cannot be the default action");
     scmp_filter_ctx ctx = seccomp_init(default_action);
     if (!ctx)
         return error_set(err, -ENOMEM, "cannot make a seccomp filter");
@@ -216,7 +247,9 @@ int seccomp_compile(const struct json *section, struct seccomp_filter **ret, str
     (void) seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     r = add_architectures(ctx, json_get(section, "architectures"), err);
     for (size_t i = 0; r == 0 && i < json_len(rules); i++)
-        r = add_rule(ctx, json_at(rules, i), default_action, err);
+        r = add_rule(ctx, json_at(rules, i), default_action, &f->notifies, err);
+    if (r == 0)
+        r = check_listener(section, f, err);
     if (r == 0)
         r = export(ctx, f, err);
     seccomp_release(ctx);
@@ -226,10 +259,17 @@ int seccomp_compile(const struct json *section, struct seccomp_filter **ret, str
     return 0;
 }
 
-int seccomp_load_filter(const struct seccomp_filter *f, struct error *err) {
-    struct sock_fprog program = {.len = f->n, .filter = f->code};
+bool seccomp_filter_notifies(const struct seccomp_filter *f) {
+    return f->notifies;
+}
 
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, f->flags, &program) < 0)
+int seccomp_load_filter(const struct seccomp_filter *f, int *ret_listener, struct error *err) {
+    struct sock_fprog program = {.len = f->n, .filter = f->code};
+    long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, f->flags, &program);
+
+    if (fd < 0)
         return error_set_errno(err, -errno, "cannot load the seccomp filter");
+    if (f->notifies)
+        *ret_listener = (int) fd;
     return 0;
 }

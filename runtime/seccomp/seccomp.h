@@ -5,9 +5,9 @@
  * Compiling is the dear part (milliseconds), so it happens in the parent, once for all containers with the same
  * section; loading is one system call. Architectures: the native one plus those the section lists and libseccomp knows.
  *
- * Actions: ALLOW ERRNO KILL KILL_THREAD KILL_PROCESS TRAP LOG TRACE. NOTIFY needs a listener and is refused
- * (-EOPNOTSUPP). System calls unknown to libseccomp are passed over, as every engine's profile names calls of other
- * kernels. Flags: LOG SPEC_ALLOW TSYNC.
+ * Actions: all of the specification's. NOTIFY needs listenerPath, and is not for the default action and for write,
+ * which would wait for each other (-EINVAL). System calls unknown to libseccomp are passed over, as every engine's
+ * profile names calls of other kernels. Flags: LOG SPEC_ALLOW TSYNC WAIT_KILLABLE_RECV.
  *
  * Errors: -EINVAL naming the member; -EOPNOTSUPP. Threads: any.
  * Source: config-linux.md, "Seccomp"; seccomp(2).
@@ -15,6 +15,7 @@
 #ifndef PODIUM_RUNTIME_SECCOMP_H
 #define PODIUM_RUNTIME_SECCOMP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "podium/base/error.h"
@@ -23,8 +24,11 @@
 struct seccomp_filter;
 
 int seccomp_compile(const struct json *section, struct seccomp_filter **ret, struct error *err) _must_check_;
-/* Loads it into the calling thread; it needs no_new_privs or CAP_SYS_ADMIN. */
-int seccomp_load_filter(const struct seccomp_filter *filter, struct error *err) _must_check_;
+/* Whether it sends calls to a listener. */
+bool seccomp_filter_notifies(const struct seccomp_filter *filter);
+/* Loads it into the calling thread; it needs no_new_privs or CAP_SYS_ADMIN. *ret_listener (only written, and not NULL,
+ * when the filter notifies) is the listener's end, close-on-exec. */
+int seccomp_load_filter(const struct seccomp_filter *filter, int *ret_listener, struct error *err) _must_check_;
 void seccomp_filter_free(struct seccomp_filter *filter);
 DEFINE_CLEANUP(struct seccomp_filter *, seccomp_filter_free)
 

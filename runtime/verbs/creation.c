@@ -110,19 +110,6 @@ static int listen_for_start(const struct state_dir *dir, int *ret, struct error 
     return 0;
 }
 
-static int connect_console(const char *path, int *ret, struct error *err) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (strlen(path) >= sizeof(address.sun_path))
-        return error_set(err, -ENAMETOOLONG, "the console socket's path %s is too long", path);
-    memcpy(address.sun_path, path, strlen(path));
-    if (fd < 0 || connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
-        return error_set_errno(err, -errno, "cannot connect to the console socket %s", path);
-    *ret = steal_fd(&fd);
-    return 0;
-}
-
 /* prestart and createRuntime hooks, when the namespaces exist. */
 static int run_early_hooks(void *userdata, pid_t pid, struct error *err) {
     struct creation *c = userdata;
@@ -143,7 +130,7 @@ static int make_process(const struct creation_options *o, struct creation *c, st
     int r;
 
     if ((o->start_later && (r = listen_for_start(&c->dir, &listen_fd, err)) < 0) ||
-        (o->console_socket && (r = connect_console(o->console_socket, &console_fd, err)) < 0))
+        (o->console_socket && (r = console_fd = unix_connect(o->console_socket, err)) < 0))
         return r;
     for (int i = 0; i < o->preserve_fds; i++)
         preserved[i] = 3 + i;

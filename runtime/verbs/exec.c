@@ -3,8 +3,6 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
@@ -98,19 +96,6 @@ static int build_process(const struct exec_options *o, const struct json *config
     return spec_process_parse(process, ret, err);
 }
 
-static int connect_console(const char *path, int *ret, struct error *err) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (strlen(path) >= sizeof(address.sun_path))
-        return error_set(err, -ENAMETOOLONG, "the console socket's path %s is too long", path);
-    memcpy(address.sun_path, path, strlen(path));
-    if (fd < 0 || connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
-        return error_set_errno(err, -errno, "cannot connect to the console socket %s", path);
-    *ret = steal_fd(&fd);
-    return 0;
-}
-
 /* The container's group or the wanted one below it; when the former has been divided (a service manager inside), the
  * one that the container's first process is in. */
 static int execute(struct exec_params *p, const struct container_file *f, const char *below,
@@ -171,7 +156,7 @@ static int run_exec(const struct baton *b, const struct exec_options *o, struct 
 
     if ((r = preserve_fds_check(o->preserve_fds, err)) < 0 || (r = container_file_open(b, o->id, &f, err)) < 0 ||
         (r = prepare(o, &f, &spec, &process, err)) < 0 ||
-        (o->console_socket && (r = connect_console(o->console_socket, &console_fd, err)) < 0))
+        (o->console_socket && (r = console_fd = unix_connect(o->console_socket, err)) < 0))
         return r;
     for (int i = 0; i < o->preserve_fds; i++)
         preserved[i] = 3 + i;
@@ -182,6 +167,8 @@ static int run_exec(const struct baton *b, const struct exec_options *o, struct 
     p.extra_fds = preserved;
     p.n_extra_fds = (size_t) o->preserve_fds;
     p.new_session = true;
+    _cleanup_json_ struct json *state = state_document(&f.dir, &f.state, f.status);
+    p.state = state;
     if (!o->detached)
         foreground_block_signals();
     if ((r = execute(&p, &f, o->cgroup, &child, err)) < 0)

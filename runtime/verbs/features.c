@@ -24,13 +24,13 @@ static const char *const mount_options[] = {"atime",     "bind",         "defaul
                                             "suid",      "symfollow",    "unbindable",
                                             "idmap",     "ridmap",       "tmpcopyup",
                                             "shared",    "rshared",      NULL};
-static const char *const actions[] = {"SCMP_ACT_ALLOW",        "SCMP_ACT_ERRNO",       "SCMP_ACT_KILL",
-                                      "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG",
-                                      "SCMP_ACT_TRACE",        "SCMP_ACT_TRAP",        NULL};
+static const char *const actions[] = {
+    "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO",  "SCMP_ACT_KILL",  "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
+    "SCMP_ACT_LOG",   "SCMP_ACT_NOTIFY", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP",         NULL};
 static const char *const operators[] = {"SCMP_CMP_EQ", "SCMP_CMP_GE",        "SCMP_CMP_GT", "SCMP_CMP_LE",
                                         "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE", NULL};
 static const char *const flags[] = {"SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-                                    "SECCOMP_FILTER_FLAG_TSYNC", NULL};
+                                    "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", NULL};
 
 /* Those that change what the runtime does on the host; a prefix ends in a dot. */
 static const char *const unsafe_annotations[] = {"org.podium.overlay.", "org.systemd.property.", NULL};

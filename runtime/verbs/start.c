@@ -20,7 +20,10 @@ static int start(const struct baton *b, struct container_file *f, struct error *
     /* before the answer: from the connection on it is no longer waiting */
     if (unlinkat(f->dir.fd, STATE_START_SOCKET, 0) < 0)
         return error_set_errno(err, -errno, "cannot remove the start socket");
-    if ((r = container_start_connect(fd, err)) < 0)
+    _cleanup_json_ struct json *now = state_document(&f->dir, &f->state, STATE_CREATED);
+    _cleanup_json_ struct json *listener =
+        container_listener(json_path(f->state.config, "linux", "seccomp"), f->state.pid, now);
+    if ((r = container_start_connect(fd, f->pidfd, listener, err)) < 0)
         return r;
     if (json_len(json_path(f->state.config, "hooks", "poststart")) == 0)
         return 0;

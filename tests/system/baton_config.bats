@@ -291,14 +291,7 @@ c["mounts"].append({"destination": "/data", "type": "bind", "source": a[1], "opt
     done
 }
 
-@test "what needs a partner outside is refused by name: seccomp's listener, a user namespace by path" {
-    config true
-    edit 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}'
-    run_container 1
-    [[ "$stderr" == *"SCMP_ACT_NOTIFY is not supported"* ]]
-    edit 'c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/x"}'
-    run_container 1
-    [[ "$stderr" == *"linux.seccomp.listenerPath is not supported"* ]]
+@test "a user namespace by path is refused" {
     config true
     edit 'c["linux"]["namespaces"].append({"type": "user", "path": "/proc/self/ns/user"})'
     run_container 1

@@ -22,6 +22,8 @@ int file_write_at(int dirfd, const char *path, const char *value, struct error *
 /* The same for "/proc/" + path: nothing leads out of /proc (magic links are refused) and what was opened must be on
  * procfs, so that a file put in its place is never taken for it: -EPERM. For settings that protect something. */
 int proc_write(const char *path, const char *value, struct error *err) _must_check_;
+/* Such a file, open for writing later, when /proc may be another one. Returns a descriptor. */
+int proc_open(const char *path, struct error *err) _must_check_;
 /* Replaces path by a temporary file and rename; with durable, fsync of file and folder come before the return. */
 int file_write_atomic(const char *path, const void *p, size_t n, mode_t mode, bool durable,
                       struct error *err) _must_check_;
@@ -31,5 +33,7 @@ int fd_set_cloexec(int fd, bool on);
  * Return the number of bytes, 0 on end of stream, or -errno (-EMSGSIZE: message or fds truncated; fds closed). */
 ssize_t fd_send_message(int sock, const void *p, size_t n, const int *fds, size_t n_fds);
 ssize_t fd_recv_message(int sock, void *p, size_t n, int *fds, size_t *n_fds);
+/* Connects to a unix stream socket; the path may be longer than an address can be. Returns a descriptor. */
+int unix_connect(const char *path, struct error *err) _must_check_;
 
 #endif

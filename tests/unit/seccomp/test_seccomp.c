@@ -45,7 +45,7 @@ static int under(const struct seccomp_filter *f, int (*run)(void)) {
     pid_t pid = fork();
 
     if (pid == 0) {
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seccomp_load_filter(f, NULL) < 0)
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seccomp_load_filter(f, NULL, NULL) < 0)
             _exit(200);
         _exit(run());
     }
@@ -102,12 +102,49 @@ static void test_actions(void **state) {
     assert_int_equal(under(killing, call_getppid), -SIGSYS);
 }
 
+/* A listener is made when a call needs one, and only then; without one the flag that is about it is left out. */
+static void test_listener(void **state) {
+    (void) state;
+    _cleanup_(seccomp_filter_freep) struct seccomp_filter *silent =
+        compile("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/x\",\"flags\":["
+                "\"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\"]}");
+    assert_false(seccomp_filter_notifies(silent));
+    assert_int_equal(under(silent, call_getppid), 0);
+    _cleanup_(seccomp_filter_freep) struct seccomp_filter *loud =
+        compile("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/x\",\"flags\":["
+                "\"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\"],\"syscalls\":[{\"names\":[\"getppid\"],\"action\":"
+                "\"SCMP_ACT_NOTIFY\"}]}");
+    assert_true(seccomp_filter_notifies(loud));
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        int fd = -1;
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seccomp_load_filter(loud, &fd, NULL) < 0 || fd < 0)
+            _exit(200);
+        (void) close(fd); /* nobody listens any more: the kernel answers ENOSYS */
+        _exit(call_getppid());
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), ENOSYS);
+}
+
 static void test_bad_sections(void **state) {
     (void) state;
     assert_int_equal(compile_code("{}"), -EINVAL);
     assert_int_equal(compile_code("{\"defaultAction\":\"SCMP_ACT_WHATEVER\"}"), -EINVAL);
-    assert_int_equal(compile_code("{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}"), -EOPNOTSUPP);
-    assert_int_equal(compile_code("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/x\"}"), -EOPNOTSUPP);
+    assert_int_equal(compile_code("{\"defaultAction\":\"SCMP_ACT_NOTIFY\",\"listenerPath\":\"/x\"}"), -EINVAL);
+    assert_int_equal(compile_code("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerMetadata\":\"x\"}"), -EINVAL);
+    assert_int_equal(compile_code("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"mkdir\"],"
+                                  "\"action\":\"SCMP_ACT_NOTIFY\"}]}"),
+                     -EINVAL);
+    assert_int_equal(compile_code("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/x\",\"syscalls\":["
+                                  "{\"names\":[\"read\",\"write\"],\"action\":\"SCMP_ACT_NOTIFY\"}]}"),
+                     -EINVAL);
+    assert_int_equal(
+        compile_code("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"SECCOMP_FILTER_FLAG_WHATEVER\"]}"),
+        -EOPNOTSUPP);
     assert_int_equal(compile_code("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_PDP11\"]}"),
                      -EINVAL);
     assert_int_equal(
@@ -158,6 +195,7 @@ static void test_default_profile_with_capabilities(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_actions),
+        cmocka_unit_test(test_listener),
         cmocka_unit_test(test_bad_sections),
         cmocka_unit_test(test_default_profile),
         cmocka_unit_test(test_default_profile_with_capabilities),
