@@ -28,7 +28,7 @@ struct json {
         bool b;
         int64_t i;
         double d;
-        size_t len; /* string: bytes in text[] */
+        size_t len; /* string, sealed object: bytes in text[] */
         struct {
             uint32_t n, cap;
             struct json **items;
@@ -117,6 +117,13 @@ struct json *json_string_len(const char *s, size_t n) {
     return v;
 }
 
+struct json *json_sealed(const char *s, size_t n) {
+    struct json *v = json_string_len(s, n);
+
+    v->type = JSON_SEALED;
+    return v;
+}
+
 struct json *json_string(const char *s) {
     return s ? json_string_len(s, strlen(s)) : json_null();
 }
@@ -145,7 +152,7 @@ enum json_type json_type(const struct json *v) {
 }
 
 const char *json_type_name(const struct json *v) {
-    static const char *const names[] = {"null", "bool", "number", "number", "string", "array", "object"};
+    static const char *const names[] = {"null", "bool", "number", "number", "string", "array", "object", "object"};
 
     return names[json_type(v)];
 }
@@ -269,6 +276,30 @@ struct json *json_path_(const struct json *v, ...) {
     return (struct json *) v;
 }
 
+/* --- sealed objects --- */
+
+const char *json_sealed_text(const struct json *v, size_t *ret_len) {
+    if (!v || v->type != JSON_SEALED)
+        return NULL;
+    if (ret_len)
+        *ret_len = v->u.len;
+    return v->text;
+}
+
+struct json *json_opened(const struct json *v) {
+    struct json *tree = NULL;
+
+    if (!v || v->type != JSON_SEALED)
+        return json_ref(v);
+    return json_parse(v->text, v->u.len, NULL, &tree, NULL) < 0 ? json_object() : tree;
+}
+
+static bool equal_opened(const struct json *a, const struct json *b) {
+    _cleanup_json_ struct json *x = json_opened(a), *y = json_opened(b);
+
+    return json_equal(x, y);
+}
+
 static bool equal_objects(const struct json *a, const struct json *b) {
     if (a->u.object.n != b->u.object.n)
         return false;
@@ -290,6 +321,8 @@ bool json_equal(const struct json *a, const struct json *b) {
     if (json_type(a) != json_type(b)) {
         bool numbers = a && b && (a->type == JSON_INT || a->type == JSON_DOUBLE) &&
                        (b->type == JSON_INT || b->type == JSON_DOUBLE);
+        if (json_type(a) == JSON_SEALED || json_type(b) == JSON_SEALED)
+            return (json_is_object(a) || json_is_object(b)) && equal_opened(a, b);
         return numbers && json_double_or(a, 0) == json_double_or(b, 0);
     }
     switch (json_type(a)) {
@@ -312,6 +345,8 @@ bool json_equal(const struct json *a, const struct json *b) {
         return true;
     case JSON_OBJECT:
         return equal_objects(a, b);
+    case JSON_SEALED:
+        return key_is(a, b->text, b->u.len) || equal_opened(a, b);
     }
     return false;
 }
@@ -339,8 +374,9 @@ bool json_within(const struct json *v, size_t nodes_max, unsigned depth_max) {
 static struct json *copy_shallow(const struct json *v) {
     struct json *c;
 
-    if (v->type == JSON_STRING) {
+    if (v->type == JSON_STRING || v->type == JSON_SEALED) {
         c = json_string_len(v->text, v->u.len);
+        c->type = v->type;
     } else {
         c = new_value((enum json_type) v->type, 0);
         c->u = v->u;

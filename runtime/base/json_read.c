@@ -21,6 +21,8 @@ struct reader {
     size_t counted; /* bytes whose newlines are in `line` */
     size_t line_start;
     unsigned line;
+    unsigned sealed_depth; /* inside an object that becomes sealed: containers open in it */
+    size_t sealed_from;
     bool too_deep, out_of_range;
 };
 
@@ -75,11 +77,38 @@ static int scalar(struct reader *r, struct json *take, size_t length) {
     return put(r, take);
 }
 
+/* --- sealed objects: nothing is built, only their end is looked for --- */
+
+static bool is_sealed(const struct reader *r) {
+    return r->sealed_depth > 0;
+}
+
+static int sealed_deeper(struct reader *r) {
+    r->too_deep = r->depth + ++r->sealed_depth > r->depth_max;
+    return !r->too_deep;
+}
+
+static bool seals(const struct reader *r) {
+    const struct json *key = r->depth > 0 ? r->keys[r->depth - 1] : NULL;
+
+    return r->options && r->options->seal && key && strcmp(json_str(key), r->options->seal) == 0;
+}
+
+static int seal(struct reader *r) {
+    size_t end = yajl_get_bytes_consumed(r->yajl);
+
+    return put(r, json_sealed((const char *) r->text + r->sealed_from, end - r->sealed_from));
+}
+
 static int on_null(void *ctx) {
+    if (is_sealed(ctx))
+        return 1;
     return scalar(ctx, json_null(), 4);
 }
 
 static int on_boolean(void *ctx, int value) {
+    if (is_sealed(ctx))
+        return 1;
     return scalar(ctx, json_bool(value), value ? 4 : 5);
 }
 
@@ -88,6 +117,8 @@ static int on_number(void *ctx, const char *s, size_t n) {
     _cleanup_free_ char *large = n < sizeof(small) ? NULL : xstrndup(s, n);
     char *text = large ? large : memcpy(small, s, n), *end;
 
+    if (is_sealed(ctx))
+        return 1;
     text[n] = 0;
     if (!memchr(text, '.', n) && !memchr(text, 'e', n) && !memchr(text, 'E', n)) {
         errno = 0;
@@ -104,6 +135,8 @@ static int on_number(void *ctx, const char *s, size_t n) {
 }
 
 static int on_string(void *ctx, const unsigned char *s, size_t n) {
+    if (is_sealed(ctx))
+        return 1;
     return scalar(ctx, json_string_len((const char *) s, n), n + 2);
 }
 
@@ -120,16 +153,28 @@ static int open_container(struct reader *r, struct json *take) {
 }
 
 static int on_start_map(void *ctx) {
+    struct reader *r = ctx;
+
+    if (is_sealed(r))
+        return sealed_deeper(r);
+    if (seals(r)) {
+        r->sealed_from = yajl_get_bytes_consumed(r->yajl) - 1;
+        return sealed_deeper(r);
+    }
     return open_container(ctx, json_object());
 }
 
 static int on_start_array(void *ctx) {
+    if (is_sealed(ctx))
+        return sealed_deeper(ctx);
     return open_container(ctx, json_array());
 }
 
 static int on_map_key(void *ctx, const unsigned char *s, size_t n) {
     struct reader *r = ctx;
 
+    if (is_sealed(r))
+        return 1;
     r->keys[r->depth - 1] = json_string_len((const char *) s, n);
     return 1;
 }
@@ -137,6 +182,8 @@ static int on_map_key(void *ctx, const unsigned char *s, size_t n) {
 static int on_end(void *ctx) {
     struct reader *r = ctx;
 
+    if (is_sealed(r))
+        return --r->sealed_depth > 0 ? 1 : seal(r);
     return put(r, r->stack[--r->depth]);
 }
 

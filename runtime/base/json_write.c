@@ -78,6 +78,18 @@ static void write_members(const struct json *v, bool object, unsigned flags, uns
     strbuf_addc(out, object ? '}' : ']');
 }
 
+static void write_sealed(const struct json *v, unsigned flags, unsigned depth, struct strbuf *out) {
+    size_t n;
+    const char *text = json_sealed_text(v, &n);
+
+    if (flags & JSON_WRITE_PRETTY) {
+        _cleanup_json_ struct json *tree = json_opened(v);
+        write_value(tree, flags, depth, out);
+    } else {
+        strbuf_add(out, text, n);
+    }
+}
+
 static void write_value(const struct json *v, unsigned flags, unsigned depth, struct strbuf *out) {
     switch (json_type(v)) {
     case JSON_NULL:
@@ -100,6 +112,9 @@ static void write_value(const struct json *v, unsigned flags, unsigned depth, st
         return;
     case JSON_OBJECT:
         write_members(v, true, flags, depth, out);
+        return;
+    case JSON_SEALED:
+        write_sealed(v, flags, depth, out);
         return;
     }
 }

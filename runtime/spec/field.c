@@ -159,6 +159,7 @@ static bool is_empty(const struct json *v) {
         return json_len(v) == 0;
     case JSON_INT:
     case JSON_DOUBLE:
+    case JSON_SEALED:
         return false;
     }
     return false;

@@ -168,6 +168,42 @@ static void measuring_stops_exponential_sharing(void **state) {
     assert_true(json_within(w, 1, 1));
 }
 
+static void sealed_objects_are_carried_as_text(void **state) {
+    static const char text[] =
+        "{\"a\":{\"seal\":{\"x\":[1,{\"y\":\"}\\\"\"}],\"z\":null}},\"seal\":[{\"seal\":{}}],\"b\":2}";
+    struct json_parse_options o = {.seal = "seal"};
+    _cleanup_json_ struct json *v = NULL, *plain = parse(text);
+    assert_int_equal(json_parse(text, strlen(text), &o, &v, NULL), 0);
+    const struct json *sealed = json_path(v, "a", "seal");
+    size_t n = 0;
+
+    assert_int_equal(json_type(sealed), JSON_SEALED);
+    assert_string_equal(json_sealed_text(sealed, &n), "{\"x\":[1,{\"y\":\"}\\\"\"}],\"z\":null}");
+    assert_int_equal(n, strlen(json_sealed_text(sealed, NULL)));
+    assert_null(json_get(sealed, "x"));
+    assert_int_equal(json_len(sealed), 0);
+    assert_int_equal(json_int_or(json_get(v, "b"), 0), 2);
+    _cleanup_free_ char *again = json_to_text(v);
+    assert_string_equal(again, text);
+    assert_true(json_equal(v, plain));
+    assert_true(json_equal(plain, v));
+    assert_false(json_equal(sealed, json_get(v, "b")));
+    _cleanup_json_ struct json *open = json_opened(sealed);
+    assert_true(json_is_object(open));
+    assert_true(json_equal(open, sealed));
+    json_set(&open, "z", json_int(1));
+    assert_false(json_equal(open, sealed));
+    /* members of that name that are no objects stay what they are */
+    assert_true(json_is_array(json_get(v, "seal")));
+    assert_int_equal(json_type(json_get(json_at(json_get(v, "seal"), 0), "seal")), JSON_SEALED);
+    _cleanup_strbuf_ struct strbuf deep = STRBUF_INIT;
+    strbuf_adds(&deep, "{\"seal\":{\"k\":");
+    for (unsigned i = 0; i < JSON_DEPTH_MAX; i++)
+        strbuf_addc(&deep, '[');
+    struct json *none = NULL;
+    assert_int_equal(json_parse(deep.data, deep.len, &o, &none, NULL), -ELOOP);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
@@ -180,6 +216,7 @@ int main(void) {
         cmocka_unit_test(equality_ignores_order_and_number_form),
         cmocka_unit_test(positions_point_at_values),
         cmocka_unit_test(measuring_stops_exponential_sharing),
+        cmocka_unit_test(sealed_objects_are_carried_as_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
