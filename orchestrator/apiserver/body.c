@@ -66,7 +66,7 @@ static int parse_bytes(struct api_request *req, const char *type, char ***notes,
     return -ENOTSUP;
 }
 
-static bool unsupported_media(struct api_request *req) {
+bool body_unsupported(struct api_request *req) {
     (void) api_fail(req, 415, "UnsupportedMediaType",
                     "the body of the request was in an unknown format - accepted media types include: "
                     "application/json, application/yaml, application/vnd.kubernetes.protobuf");
@@ -143,7 +143,7 @@ bool body_decode(struct api_request *req, const char *api_version, const char *k
         _cleanup_free_ char *type = media_type(req->content_type);
         int r = parse_bytes(req, type, &notes, &doc, &err);
         if (r == -ENOTSUP)
-            return unsupported_media(req);
+            return body_unsupported(req);
         if (r < 0) {
             (void) api_bad_request(req, "the object provided is unrecognized (must be of type %s): %s", kind,
                                    error_text(&err, r));

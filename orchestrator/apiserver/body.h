@@ -12,6 +12,8 @@ bool body_decode(struct api_request *req, const char *api_version, const char *k
 bool body_parse(struct api_request *req, bool yaml_allowed);
 /* Prunes and canonicalises a document made by a patch. False: answered. */
 bool body_check_patched(struct api_request *req, const char *api_version, const char *kind, struct json **doc);
+/* Answers 415, naming what is understood; false. */
+bool body_unsupported(struct api_request *req);
 /* "application/json" of "Application/JSON; charset=utf-8"; lower case, never NULL. The caller frees. */
 char *media_type(const char *header);
 

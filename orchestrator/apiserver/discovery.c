@@ -6,6 +6,7 @@
 
 #include "orchestrator/apiserver/http/negotiate.h"
 #include "orchestrator/apiserver/status.h"
+#include "orchestrator/object/protobuf.h"
 #include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
 
@@ -92,17 +93,33 @@ static void aggregate(struct json **items, const struct resource *r) {
     json_append(json_edit(version, "resources"), aggregated_resource(r));
 }
 
-static enum api_progress reply_etagged(struct api_request *req, const char *content_type, struct json *doc) {
+/* Content types of the document: they name what it is, or it would be taken for the legacy one. */
+static const char *aggregated_type(const struct accepted *a) {
+    static const char *const types[2][2] = {
+        {"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+         "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"},
+        {"application/vnd.kubernetes.protobuf;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+         "application/vnd.kubernetes.protobuf;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"}};
+    return types[a->media == ACCEPT_PROTOBUF][strcmp(a->discovery_version, "v2beta1") == 0];
+}
+
+static enum api_progress reply_etagged(struct api_request *req, const struct accepted *a, struct json *take) {
     char hash[PKI_SHA256_HEX_SIZE];
-    char *text = json_to_text(doc);
-    json_unref(doc);
-    pki_sha256_hex(text, strlen(text), hash);
-    (void) api_reply_text(req, 200, content_type, text);
+    _cleanup_json_ struct json *doc = take;
+    _cleanup_strbuf_ struct strbuf b = STRBUF_INIT, message = STRBUF_INIT;
+    const char *version = json_str(json_get(doc, "apiVersion"));
+    if (a->media != ACCEPT_PROTOBUF)
+        json_write(doc, 0, &b);
+    else if (protobuf_encode_message("apidiscovery.k8s.io/v2", "APIGroupDiscoveryList", doc, &message, NULL) == 0)
+        protobuf_envelope(version, "APIGroupDiscoveryList", message.data, message.len, &b);
+    pki_sha256_hex(strbuf_str(&b), b.len, hash);
+    (void) api_reply_bytes(req, 200, aggregated_type(a), &b);
     req->out.etag = xasprintf("\"%s\"", hash);
     return API_DONE;
 }
 
-static enum api_progress aggregated(struct api_request *req, const char *version, bool core) {
+static enum api_progress aggregated(struct api_request *req, const struct accepted *a, bool core) {
+    const char *version = a->discovery_version;
     size_t n;
     const struct resource *all = resources_all(&n);
     struct json *o = json_object();
@@ -114,19 +131,11 @@ static enum api_progress aggregated(struct api_request *req, const char *version
     for (size_t i = 0; i < n; i++)
         if (!*all[i].group == core)
             aggregate(items, &all[i]);
-    return reply_etagged(req,
-                         strcmp(version, "v2") == 0
-                             ? "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-                             : "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
-                         o);
+    return reply_etagged(req, a, o);
 }
 
-static bool wants_aggregated(struct api_request *req, const char **ret_version) {
-    struct accepted a;
-    if (!accept_parse(req->accept, false, &a) || !a.discovery_v2)
-        return false;
-    *ret_version = a.discovery_version;
-    return true;
+static bool wants_aggregated(struct api_request *req, struct accepted *ret) {
+    return accept_parse(req->accept, OFFER_DISCOVERY, ret) && ret->as == AS_DISCOVERY && ret->media != ACCEPT_YAML;
 }
 
 /* --- legacy --- */
@@ -140,9 +149,9 @@ static struct json *server_addresses(void) {
 }
 
 enum api_progress discovery_core(struct api_request *req) {
-    const char *version;
-    if (wants_aggregated(req, &version))
-        return aggregated(req, version, true);
+    struct accepted a;
+    if (wants_aggregated(req, &a))
+        return aggregated(req, &a, true);
     struct json *o = json_object(), *versions = json_array();
     json_set(&o, "kind", json_string("APIVersions"));
     json_append(&versions, json_string("v1"));
@@ -185,9 +194,9 @@ static struct json *group_json(const char *group) {
 }
 
 enum api_progress discovery_groups(struct api_request *req) {
-    const char *version;
-    if (wants_aggregated(req, &version))
-        return aggregated(req, version, false);
+    struct accepted a;
+    if (wants_aggregated(req, &a))
+        return aggregated(req, &a, false);
     size_t n;
     const struct resource *all = resources_all(&n);
     struct json *o = json_object();

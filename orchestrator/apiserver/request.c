@@ -141,14 +141,21 @@ enum api_progress api_reply_item(struct api_request *req, unsigned code, struct 
     return API_DONE;
 }
 
-enum api_progress api_reply_text(struct api_request *req, unsigned code, const char *content_type, char *take) {
+enum api_progress api_reply_bytes(struct api_request *req, unsigned code, const char *content_type,
+                                  struct strbuf *take) {
     response_reset(&req->out);
     req->out.kind = API_OUT_TEXT;
     req->out.code = code;
     req->out.content_type = content_type;
-    size_t n = strlen(take);
-    req->out.text = (struct strbuf){.data = take, .len = n, .cap = n + 1};
+    req->out.text = *take;
+    *take = (struct strbuf) STRBUF_INIT;
     return API_DONE;
+}
+
+enum api_progress api_reply_text(struct api_request *req, unsigned code, const char *content_type, char *take) {
+    size_t n = strlen(take);
+    struct strbuf b = {.data = take, .len = n, .cap = n + 1};
+    return api_reply_bytes(req, code, content_type, &b);
 }
 
 enum api_progress api_request_start(struct api_request *req) {

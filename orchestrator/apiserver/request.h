@@ -148,5 +148,8 @@ void api_warn(struct api_request *req, const char *fmt, ...) _printf_(2, 3);
 enum api_progress api_reply_object(struct api_request *req, unsigned code, struct json *take);
 enum api_progress api_reply_item(struct api_request *req, unsigned code, struct store_item *item);
 enum api_progress api_reply_text(struct api_request *req, unsigned code, const char *content_type, char *take);
+/* Takes the bytes, which need be no text. */
+enum api_progress api_reply_bytes(struct api_request *req, unsigned code, const char *content_type,
+                                  struct strbuf *take);
 
 #endif

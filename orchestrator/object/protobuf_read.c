@@ -411,6 +411,9 @@ static int read_entry(struct reader *r, const struct field_info *f, struct span 
 }
 
 static int read_field(struct reader *r, const struct field_info *f, const struct item *item, struct json **object) {
+    if (proto_is_wrapped_list(f))
+        return item->wire == WIRE_BYTES ? read_items(r, f, item->bytes, json_edit(object, field_name(f)))
+                                        : malformed(r, field_name(f));
     switch (f->container) {
     case FIELD_PLAIN:
         return read_plain(r, f, item, object);

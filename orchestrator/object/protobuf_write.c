@@ -210,7 +210,19 @@ static void write_map(const struct field_info *f, unsigned number, const struct 
     }
 }
 
+/* Upstream's Verbs: the list is a message of its own, so that it can be there and empty. */
+static void write_wrapped_list(unsigned number, const struct json *v, struct strbuf *out) {
+    size_t start = begin_nested(out, number);
+    write_strings(v, 1, out);
+    end_nested(out, start);
+}
+
 static void write_field(const struct field_info *f, unsigned number, const struct json *v, struct strbuf *out) {
+    if (proto_is_wrapped_list(f)) {
+        if (!json_is_null(v))
+            write_wrapped_list(number, v, out);
+        return;
+    }
     switch (f->container) {
     case FIELD_PLAIN:
         if (json_is_null(v) && (f->pointer || f->type == FIELD_BYTES))
@@ -242,22 +254,108 @@ static void write_message(const struct proto_entry *entries, size_t n, const str
     }
 }
 
-int protobuf_encode(const struct json *doc, struct strbuf *out, struct error *err) {
-    const char *api_version = json_str_or(json_get(doc, "apiVersion"), ""),
-               *kind = json_str_or(json_get(doc, "kind"), "");
-    const struct type_info *t = type_of_kind(api_version, kind);
-    if (!t || !t->n_proto)
-        return error_set(err, -EPROTONOSUPPORT, "no protobuf form for kind \"%s\" in version \"%s\"", kind,
-                         api_version);
+/* --- envelopes --- */
+
+static void write_type(const char *api_version, const char *kind, struct strbuf *out) {
     strbuf_add(out, "k8s\0", 4);
     size_t start = begin_nested(out, 1);
     put_bytes(out, 1, api_version, strlen(api_version));
     put_bytes(out, 2, kind, strlen(kind));
     end_nested(out, start);
-    start = begin_nested(out, 2);
-    write_message(t->proto, t->n_proto, doc, out);
-    end_nested(out, start);
+}
+
+static void write_tail(struct strbuf *out) {
     put_bytes(out, 3, "", 0); /* contentEncoding, contentType: Go writes them although they are empty */
     put_bytes(out, 4, "", 0);
+}
+
+static const struct type_info *type_with_form(const char *api_version, const char *kind) {
+    const struct type_info *t = type_of_kind(api_version, kind);
+    return t && t->n_proto ? t : NULL;
+}
+
+static int no_form(const char *api_version, const char *kind, struct error *err) {
+    return error_set(err, -EPROTONOSUPPORT, "no protobuf form for kind \"%s\" in version \"%s\"", kind, api_version);
+}
+
+static int check_room(const struct strbuf *out, struct error *err) {
     return out->overflow ? error_set(err, -E2BIG, "the encoded object is too large") : 0;
+}
+
+int protobuf_encode(const struct json *doc, struct strbuf *out, struct error *err) {
+    const char *api_version = json_str_or(json_get(doc, "apiVersion"), ""),
+               *kind = json_str_or(json_get(doc, "kind"), "");
+    const struct type_info *t = type_with_form(api_version, kind);
+    if (!t)
+        return no_form(api_version, kind, err);
+    write_type(api_version, kind, out);
+    size_t start = begin_nested(out, 2);
+    write_message(t->proto, t->n_proto, doc, out);
+    end_nested(out, start);
+    write_tail(out);
+    return check_room(out, err);
+}
+
+bool protobuf_has_form(const char *api_version, const char *kind) {
+    return type_with_form(api_version, kind) != NULL;
+}
+
+int protobuf_encode_message(const char *api_version, const char *kind, const struct json *doc, struct strbuf *out,
+                            struct error *err) {
+    const struct type_info *t = type_with_form(api_version, kind);
+    if (!t)
+        return no_form(api_version, kind, err);
+    write_message(t->proto, t->n_proto, doc, out);
+    return check_room(out, err);
+}
+
+void protobuf_envelope(const char *api_version, const char *kind, const void *message, size_t n, struct strbuf *out) {
+    write_type(api_version, kind, out);
+    put_bytes(out, 2, message, n);
+    write_tail(out);
+}
+
+void protobuf_frame_event(const char *type, const char *api_version, const char *kind, const void *message, size_t n,
+                          struct strbuf *out) {
+    size_t at = out->len;
+    strbuf_add(out, "\0\0\0\0", 4);
+    put_bytes(out, 1, type, strlen(type));
+    size_t object = begin_nested(out, 2), raw = begin_nested(out, 1);
+    protobuf_envelope(api_version, kind, message, n, out);
+    end_nested(out, raw);
+    end_nested(out, object);
+    size_t length = out->len - at - 4;
+    for (unsigned i = 0; i < 4 && !out->overflow; i++)
+        out->data[at + i] = (char) (length >> (24 - 8 * i));
+}
+
+/* --- lists --- */
+
+void protobuf_list_begin(struct protobuf_list *l, const char *api_version, const char *kind,
+                         const struct json *metadata, struct strbuf *out) {
+    const struct type_info *t = type_by_name("meta.v1.ListMeta");
+    write_type(api_version, kind, out);
+    *l = (struct protobuf_list){out, begin_nested(out, 2)};
+    size_t start = begin_nested(out, 1);
+    write_message(t->proto, t->n_proto, metadata, out);
+    end_nested(out, start);
+}
+
+void protobuf_list_message(struct protobuf_list *l, const void *message, size_t n) {
+    put_bytes(l->out, 2, message, n);
+}
+
+void protobuf_list_document(struct protobuf_list *l, const char *api_version, const char *kind,
+                            const struct json *doc) {
+    const struct type_info *t = type_with_form(api_version, kind);
+    if (!t)
+        return;
+    size_t start = begin_nested(l->out, 2);
+    write_message(t->proto, t->n_proto, doc, l->out);
+    end_nested(l->out, start);
+}
+
+void protobuf_list_end(struct protobuf_list *l) {
+    end_nested(l->out, l->start);
+    write_tail(l->out);
 }

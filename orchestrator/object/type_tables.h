@@ -6,8 +6,11 @@
 #ifndef PODIUM_OBJECT_TYPE_TABLES_H
 #define PODIUM_OBJECT_TYPE_TABLES_H
 
+#include <string.h>
+
 #include "orchestrator/object/resources.h"
 #include "orchestrator/object/schema.h"
+#include "type_ids.h"
 
 /* One field of a protobuf message. Structs that Go embeds are messages of their own on the wire while their fields lie
  * flat in the JSON: then `nested` describes the embedded message and there is no field. */
@@ -41,5 +44,12 @@ extern const struct fieldselector_row fieldselector_table[];
 extern const size_t fieldselector_table_len;
 extern const struct printcolumn_row printcolumn_table[];
 extern const size_t printcolumn_table_len;
+
+/* APIResource.verbs is the only list outside of maps that is, on the wire, a message around its items. */
+static inline bool proto_is_wrapped_list(const struct field_info *f) {
+    const struct type_info *t = &type_table[TYPE_meta_v1_APIResource];
+    return f->container == FIELD_ARRAY && f >= t->fields && f < t->fields + t->n_fields &&
+           strcmp(field_name(f), "verbs") == 0;
+}
 
 #endif

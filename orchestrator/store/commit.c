@@ -134,7 +134,7 @@ static void sweep(struct committer *c, uint64_t now) {
     while (hashmap_next(s->resources, &it))
         window_sweep(&((struct resource_state *) it.value)->window, now, &c->garbage);
     pthread_rwlock_unlock(&s->state);
-    bool much = c->garbage.n_items + c->garbage.n_docs >= TRIM_THINGS_MIN;
+    bool much = c->garbage.n_items + c->garbage.n_docs + c->garbage.n_texts >= TRIM_THINGS_MIN;
     garbage_empty(&c->garbage);
     if (much)
         (void) malloc_trim(0); /* small blocks from all over: nothing is given back by itself */

@@ -32,18 +32,28 @@ static void garbage_add_doc(struct garbage *g, struct json *take) {
     g->docs[g->n_docs++] = take;
 }
 
+static void garbage_add_text(struct garbage *g, struct item_text *take) {
+    if (!take)
+        return;
+    xgrow(&g->texts, g->n_texts, &g->cap_texts);
+    g->texts[g->n_texts++] = take;
+}
+
 void garbage_empty(struct garbage *g) {
     for (size_t i = 0; i < g->n_items; i++)
         store_item_unref(g->items[i]);
     for (size_t i = 0; i < g->n_docs; i++)
         json_unref(g->docs[i]);
-    g->n_items = g->n_docs = 0;
+    for (size_t i = 0; i < g->n_texts; i++)
+        free(g->texts[i]);
+    g->n_items = g->n_docs = g->n_texts = 0;
 }
 
 void garbage_finish(struct garbage *g) {
     garbage_empty(g);
     free(g->items);
     free(g->docs);
+    free(g->texts);
 }
 
 static struct window_event *slot(const struct window *w, uint64_t seq) {
@@ -98,12 +108,17 @@ static bool is_over_full(const struct window *w, size_t len, uint64_t now) {
     return n >= w->max_events || w->bytes + len > WINDOW_BYTES_MAX || is_aged(w, now);
 }
 
+static void drop_made(struct store_item *i, struct garbage *g) {
+    garbage_add_doc(g, item_take_doc(i));
+    garbage_add_text(g, item_take_packed(i));
+}
+
 static void drop_docs(const struct window *w, uint64_t seq, struct garbage *g) {
     const struct store_event *stale = window_at(w, seq);
 
-    garbage_add_doc(g, item_take_doc(stale->item));
+    drop_made(stale->item, g);
     if (stale->old)
-        garbage_add_doc(g, item_take_doc(stale->old));
+        drop_made(stale->old, g);
 }
 
 void window_push(struct window *w, const struct store_event *e, uint64_t now, struct garbage *g) {

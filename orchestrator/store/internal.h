@@ -33,7 +33,7 @@ struct store_item {
     unsigned held; /* how many of refs belong to event windows and to the index; under the state lock */
     uint64_t revision;
     _Atomic(struct json *) doc;
-    _Atomic(struct item_text *) text;
+    _Atomic(struct item_text *) text, packed; /* packed: NULL until somebody wants it */
     size_t name_at;
     char ns[]; /* "ns\0name\0" */
 };
@@ -53,6 +53,8 @@ struct store_item *item_from_text(const char *text, size_t len, uint64_t revisio
  * asked for; NULL when it is in use, or when somebody else has the document anyway. Under the state write lock; the
  * caller unrefs. */
 struct json *item_take_doc(struct store_item *i);
+/* Likewise what store_item_packed() has made; the caller frees. */
+struct item_text *item_take_packed(struct store_item *i);
 size_t item_text_len(const struct store_item *i); /* 0 when not encoded yet */
 
 /* --- index.c: items ordered by (ns, name); holds one reference each --- */
@@ -96,6 +98,8 @@ struct garbage {
     size_t n_items, cap_items;
     struct json **docs;
     size_t n_docs, cap_docs;
+    struct item_text **texts;
+    size_t n_texts, cap_texts;
 };
 void garbage_add_item(struct garbage *g, struct store_item *take); /* NULL is fine */
 void garbage_empty(struct garbage *g);

@@ -16,6 +16,7 @@ static struct store_item *item_new(uint64_t revision, const char *ns, const char
     i->revision = revision;
     atomic_init(&i->doc, NULL);
     atomic_init(&i->text, NULL);
+    atomic_init(&i->packed, NULL);
     i->name_at = ns_size;
     memcpy(i->ns, ns, ns_size);
     memcpy(i->ns + ns_size, name, name_size);
@@ -33,6 +34,7 @@ void store_item_unref(struct store_item *i) {
         return;
     json_unref(atomic_load_explicit(&i->doc, memory_order_relaxed));
     free(atomic_load_explicit(&i->text, memory_order_relaxed));
+    free(atomic_load_explicit(&i->packed, memory_order_relaxed));
     free(i);
 }
 
@@ -63,22 +65,43 @@ const struct json *store_item_doc(struct store_item *i) {
     return doc;
 }
 
+/* The text in the slot afterwards: this one, or that of whoever was faster. */
+static struct item_text *publish(_Atomic(struct item_text *) *slot, const struct strbuf *b) {
+    struct item_text *mine = xmalloc(sizeof(*mine) + b->len + 1), *there = NULL;
+
+    mine->len = b->len;
+    memcpy(mine->data, strbuf_str(b), b->len);
+    mine->data[b->len] = 0;
+    if (atomic_compare_exchange_strong(slot, &there, mine))
+        return mine;
+    free(mine);
+    return there;
+}
+
 const char *store_item_text(struct store_item *i, size_t *ret_len) {
     struct item_text *t = atomic_load_explicit(&i->text, memory_order_acquire);
 
     if (!t) {
         _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
         json_write(atomic_load_explicit(&i->doc, memory_order_acquire), 0, &b);
-        struct item_text *mine = xmalloc(sizeof(*mine) + b.len + 1);
-        mine->len = b.len;
-        memcpy(mine->data, strbuf_str(&b), b.len + 1);
-        if (atomic_compare_exchange_strong(&i->text, &t, mine))
-            t = mine;
-        else
-            free(mine);
+        t = publish(&i->text, &b);
     }
     if (ret_len)
         *ret_len = t->len;
+    return t->data;
+}
+
+const char *store_item_packed(struct store_item *i, store_encode_fn encode, void *userdata, size_t *ret_len) {
+    struct item_text *t = atomic_load_explicit(&i->packed, memory_order_acquire);
+
+    if (!t) {
+        _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+        const struct json *doc = encode ? store_item_doc(i) : NULL;
+        if (!doc || encode(userdata, doc, &b) < 0)
+            return NULL;
+        t = publish(&i->packed, &b);
+    }
+    *ret_len = t->len;
     return t->data;
 }
 
@@ -98,6 +121,12 @@ struct json *item_take_doc(struct store_item *i) {
     if (!doc || json_is_shared(doc))
         return NULL;
     return atomic_exchange(&i->doc, NULL);
+}
+
+struct item_text *item_take_packed(struct store_item *i) {
+    if (atomic_load_explicit(&i->refs, memory_order_acquire) != i->held)
+        return NULL;
+    return atomic_exchange(&i->packed, NULL);
 }
 
 /* --- drafts --- */

@@ -38,6 +38,7 @@
 
 #include "podium/base/error.h"
 #include "podium/base/json.h"
+#include "podium/base/strbuf.h"
 
 struct store;
 
@@ -53,6 +54,11 @@ const char *store_item_name(const struct store_item *i);
 const struct json *store_item_doc(struct store_item *i);
 /* Its compact JSON text, encoded at most once and shared; borrowed. */
 const char *store_item_text(struct store_item *i, size_t *ret_len);
+/* A second encoding of it (protobuf), likewise made at most once and shared among all watchers; borrowed. Who makes it
+ * is the caller's business, but it must be the same for every caller. It goes with the documents nobody reads. encode
+ * NULL: only if it is there already; else, or when encode fails, NULL. */
+typedef int (*store_encode_fn)(void *userdata, const struct json *doc, struct strbuf *out);
+const char *store_item_packed(struct store_item *i, store_encode_fn encode, void *userdata, size_t *ret_len);
 
 enum store_op { STORE_CREATE, STORE_UPDATE, STORE_DELETE };
 

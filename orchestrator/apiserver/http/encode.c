@@ -92,20 +92,81 @@ struct json *list_document(const struct api_request *req) {
     return l;
 }
 
-static struct json *partial_list(const struct api_request *req) {
-    struct json *l = list_frame(req, "PartialObjectMetadataList", "meta.k8s.io/v1");
+struct json *partial_document(const struct json *doc, const struct accepted *a) {
+    struct json *partial = partial_metadata(doc);
+    if (a->v1beta1)
+        json_set(&partial, "apiVersion", json_string(accepted_meta_version(a)));
+    return partial;
+}
+
+static struct json *partial_list(const struct api_request *req, const struct accepted *a) {
+    struct json *l = list_frame(req, "PartialObjectMetadataList", accepted_meta_version(a));
     json_set(&l, "items", json_array());
     struct json **items = json_edit(&l, "items");
     for (size_t i = 0; i < req->out.n_items; i++) {
         _cleanup_json_ struct json *doc = version_shown(req->resource, req->out.items[i]);
-        json_append(items, partial_metadata(doc));
+        json_append(items, partial_document(doc, a));
     }
     return l;
 }
 
+/* --- protobuf --- */
+
+int encode_packed(void *userdata, const struct json *doc, struct strbuf *out) {
+    const struct resource *r = userdata;
+    return protobuf_encode_message(resource_api_version(r), r->kind, doc, out, NULL);
+}
+
+/* Objects go into the list as watches have packed them, or are encoded on the spot: a list is no reason to keep a
+ * second form of everything in memory. */
+static void pack_list_item(const struct resource *r, struct store_item *item, struct protobuf_list *l) {
+    size_t n;
+    const char *packed = r->storage_version ? store_item_packed(item, NULL, NULL, &n) : NULL;
+    if (packed) {
+        protobuf_list_message(l, packed, n);
+        return;
+    }
+    _cleanup_json_ struct json *doc = version_shown(r, item);
+    protobuf_list_document(l, resource_api_version(r), r->kind, doc);
+}
+
+static void pack_list(const struct api_request *req, const struct accepted *a, struct strbuf *out) {
+    const struct resource *r = req->resource;
+    _cleanup_json_ struct json *m = list_metadata(&req->out);
+    struct protobuf_list l;
+    bool partial = a->as == AS_PARTIAL_LIST;
+    protobuf_list_begin(&l, partial ? accepted_meta_version(a) : resource_api_version(r),
+                        partial        ? "PartialObjectMetadataList"
+                        : r->list_kind ? r->list_kind
+                                       : "List",
+                        m, out);
+    for (size_t i = 0; i < req->out.n_items; i++) {
+        if (!partial) {
+            pack_list_item(r, req->out.items[i], &l);
+            continue;
+        }
+        _cleanup_json_ struct json *doc = version_shown(r, req->out.items[i]);
+        protobuf_list_document(&l, "meta.k8s.io/v1", "PartialObjectMetadata", doc);
+    }
+    protobuf_list_end(&l);
+}
+
+bool pack_document(const struct json *doc, const struct accepted *a, struct strbuf *out) {
+    _cleanup_strbuf_ struct strbuf message = STRBUF_INIT;
+    const char *api_version = json_str_or(json_get(doc, "apiVersion"), "v1"), /* /api/v1 says none */
+        *kind = json_str_or(json_get(doc, "kind"), "");
+    bool partial = a->as == AS_PARTIAL;
+    if (protobuf_encode_message(partial ? "meta.k8s.io/v1" : api_version, partial ? "PartialObjectMetadata" : kind, doc,
+                                &message, NULL) < 0)
+        return false;
+    protobuf_envelope(partial ? accepted_meta_version(a) : api_version, partial ? "PartialObjectMetadata" : kind,
+                      message.data, message.len, out);
+    return true;
+}
+
 /* --- tables --- */
 
-static enum table_include table_include(const struct api_request *req) {
+enum table_include table_include(const struct api_request *req) {
     const char *v = api_param(req, "includeObject");
     if (v && strcmp(v, "Object") == 0)
         return TABLE_INCLUDE_OBJECT;
@@ -118,7 +179,7 @@ struct json *table_document(const struct api_request *req, const struct accepted
     const struct api_response *out = &req->out;
     enum table_include include = table_include(req);
     uint64_t now = now_realtime_usec();
-    struct json *t = list_frame(req, "Table", a->table_v1beta1 ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1");
+    struct json *t = list_frame(req, "Table", accepted_meta_version(a));
     json_set(&t, "columnDefinitions", table_columns(req->resource));
     json_set(&t, "rows", json_array());
     struct json **rows = json_edit(&t, "rows");
@@ -154,7 +215,7 @@ static void write_document(const struct json *doc, const struct accepted *a, str
         yaml_write(doc, &ret->text);
         return;
     }
-    if (a->media == ACCEPT_PROTOBUF && protobuf_encode(doc, &ret->text, NULL) == 0) {
+    if (a->media == ACCEPT_PROTOBUF && pack_document(doc, a, &ret->text)) {
         ret->content_type = "application/vnd.kubernetes.protobuf";
         return;
     }
@@ -169,17 +230,72 @@ static struct json *answer_document(struct api_request *req, const struct accept
     if (a->as == AS_TABLE)
         return table_document(req, a);
     if (out->kind == API_OUT_LIST)
-        return a->as == AS_PARTIAL_LIST || a->as == AS_PARTIAL ? partial_list(req) : list_document(req);
+        return a->as == AS_PARTIAL_LIST ? partial_list(req, a) : list_document(req);
     const struct json *doc = out->item ? store_item_doc(out->item) : out->object;
-    if (a->as == AS_PARTIAL || a->as == AS_PARTIAL_LIST)
-        return partial_metadata(doc);
+    if (a->as == AS_PARTIAL && a->media != ACCEPT_PROTOBUF)
+        return partial_document(doc, a);
     return json_ref(doc);
 }
 
-static void not_acceptable(struct api_request *req) {
-    (void) api_fail(req, 406, "NotAcceptable",
-                    "only the following media types are accepted: application/json, application/yaml, "
-                    "application/vnd.kubernetes.protobuf");
+static void not_acceptable(struct api_request *req, const char *why) {
+    (void) api_fail(req, 406, "NotAcceptable", "%s", why);
+}
+
+/* What is asked of a view beyond its name. False: the answer has become a refusal. */
+static bool view_is_possible(struct api_request *req, const struct accepted *a) {
+    bool list = req->out.kind == API_OUT_LIST;
+    if (a->as == AS_PARTIAL && list)
+        not_acceptable(req, "you requested PartialObjectMetadata, but the requested object is a list");
+    else if (a->as == AS_PARTIAL_LIST && !list)
+        not_acceptable(req, "you requested PartialObjectMetadataList, but the requested object is not a list");
+    else
+        return a->as != AS_TABLE || table_options_valid(req);
+    return false;
+}
+
+bool table_options_valid(struct api_request *req) {
+    static const char *const known[] = {"", "Metadata", "Object", "None"};
+    const char *v = api_param(req, "includeObject");
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (!v || strcmp(v, known[i]) == 0)
+            return true;
+    _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
+    _cleanup_json_ struct json *value = json_string(v);
+    field_errors_add(&errors, "FieldValueInvalid", "includeObject", value,
+                     "must be 'Metadata', 'Object', 'None', or empty");
+    (void) api_invalid(req, "TableOptions", "meta.k8s.io", "", &errors);
+    return false;
+}
+
+/* The common cases, in which what is stored goes out as it is, or is encoded straight from it. */
+static bool encode_directly(struct api_request *req, const struct accepted *a, struct encoded *ret) {
+    struct api_response *out = &req->out;
+    size_t n;
+    if (a->media == ACCEPT_PROTOBUF && out->kind == API_OUT_LIST) {
+        pack_list(req, a, &ret->text);
+        ret->content_type = "application/vnd.kubernetes.protobuf";
+        return true;
+    }
+    if (a->as != AS_ITSELF)
+        return false;
+    if (a->media == ACCEPT_PROTOBUF && out->item) {
+        const char *packed = store_item_packed(out->item, NULL, NULL, &n);
+        if (!packed)
+            return false;
+        protobuf_envelope(resource_api_version(req->resource), req->resource->kind, packed, n, &ret->text);
+        ret->content_type = "application/vnd.kubernetes.protobuf";
+        return true;
+    }
+    if (a->media != ACCEPT_JSON || a->pretty)
+        return false;
+    ret->content_type = "application/json";
+    if (out->item) /* not a byte is encoded */
+        ret->item = store_item_ref(out->item);
+    else if (out->kind == API_OUT_LIST)
+        write_list(req, &ret->text);
+    else
+        return false;
+    return true;
 }
 
 void encode_response(struct api_request *req, struct encoded *ret) {
@@ -191,24 +307,16 @@ void encode_response(struct api_request *req, struct encoded *ret) {
         req->out.text = (struct strbuf) STRBUF_INIT;
         return;
     }
-    if (!accept_parse(req->accept, can_be_table(req), &a)) {
-        if (req->out.code < 300)
-            not_acceptable(req);
-        ret->code = req->out.code;
+    bool fits = accept_parse(req->accept, can_be_table(req) ? OFFER_VIEWS : 0, &a);
+    if (!fits && req->out.code < 300)
+        not_acceptable(req, "only the following media types are accepted: application/json, application/yaml, "
+                            "application/vnd.kubernetes.protobuf");
+    if (!fits || !view_is_possible(req, &a))
         a = (struct accepted){0};
-    }
+    ret->code = req->out.code;
     a.pretty = api_param_bool(req, "pretty");
-    if (a.media == ACCEPT_JSON && a.as == AS_ITSELF && !a.pretty) {
-        ret->content_type = "application/json";
-        if (req->out.item) { /* the common case: not a byte is encoded */
-            ret->item = store_item_ref(req->out.item);
-            return;
-        }
-        if (req->out.kind == API_OUT_LIST) {
-            write_list(req, &ret->text);
-            return;
-        }
-    }
+    if (encode_directly(req, &a, ret))
+        return;
     _cleanup_json_ struct json *doc = answer_document(req, &a);
     write_document(doc, &a, ret);
 }

@@ -5,6 +5,7 @@
 
 #include "orchestrator/apiserver/http/negotiate.h"
 #include "orchestrator/apiserver/request.h"
+#include "orchestrator/object/table.h"
 
 /* The body of an answer: either text (owned), or bytes of an item that is kept alive. */
 struct encoded {
@@ -22,7 +23,16 @@ struct json *list_document(const struct api_request *req);
 /* Appends an item's text without its apiVersion and kind, as items of lists are written. */
 void encode_list_item(struct store_item *item, const struct resource *r, struct strbuf *out);
 
-/* Tables, for lists and for watch events. */
+/* --- what watches make of their events, too --- */
+
 struct json *table_document(const struct api_request *req, const struct accepted *a);
+/* What rows hold of their objects. An invalid includeObject counts as none given; table_options_valid() answers it. */
+enum table_include table_include(const struct api_request *req);
+bool table_options_valid(struct api_request *req);
+struct json *partial_document(const struct json *doc, const struct accepted *a);
+/* store_encode_fn of store_item_packed(); userdata: the resource, which must be the storage version. */
+int encode_packed(void *userdata, const struct json *doc, struct strbuf *out);
+/* A document in its protobuf envelope, as itself or (AS_PARTIAL) as metadata. False: it has no such form. */
+bool pack_document(const struct json *doc, const struct accepted *a, struct strbuf *out);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "orchestrator/apiserver/http/encode.h"
+#include "orchestrator/apiserver/http/gzip.h"
 #include "orchestrator/apiserver/http/internal.h"
 #include "orchestrator/apiserver/http/stream_answer.h"
 #include "orchestrator/apiserver/status.h"
@@ -91,6 +92,24 @@ static struct MHD_Response *response_of(struct encoded *e) {
     return MHD_create_response_from_buffer_with_free_callback_cls(n, text, free_text, text);
 }
 
+/* Large answers are compressed for who asks for it. True: e->text is gzip now. */
+static bool compress(struct MHD_Connection *c, struct encoded *e) {
+    size_t n = e->text.len;
+    const char *text = e->item ? store_item_text(e->item, &n) : e->text.data;
+    struct strbuf small = STRBUF_INIT;
+    if (n <= GZIP_BYTES_MIN ||
+        !accept_gzip(MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING)))
+        return false;
+    if (!gzip_add(text, n, &small)) {
+        strbuf_finish(&small);
+        return false;
+    }
+    strbuf_finish(&e->text);
+    store_item_unref(steal(&e->item));
+    e->text = small;
+    return true;
+}
+
 /* Go's quoting for the header (RFC 7234 warn-text): quotes and backslashes escaped, no line ends. */
 static void add_warning(struct MHD_Response *r, const char *text) {
     _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
@@ -149,12 +168,13 @@ static enum MHD_Result backup_queue(struct MHD_Connection *c, struct api_request
     return ok;
 }
 
-/* Events go out as JSON only. */
 static bool watch_form_accepted(struct api_request *req) {
     struct accepted a;
-    if (accept_parse(req->accept, true, &a) && a.media != ACCEPT_PROTOBUF)
-        return true;
-    (void) api_fail(req, 406, "NotAcceptable", "only the following media types are accepted: application/json");
+    if (accept_parse(req->accept, OFFER_VIEWS | OFFER_STREAM, &a) && a.as != AS_PARTIAL_LIST)
+        return a.as != AS_TABLE || table_options_valid(req);
+    (void) api_fail(req, 406, "NotAcceptable",
+                    "only the following media types are accepted: application/json;stream=watch, "
+                    "application/vnd.kubernetes.protobuf;stream=watch");
     return false;
 }
 
@@ -173,10 +193,15 @@ static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c) {
         strbuf_reset(&e.text);
     }
     unsigned code = e.code;
+    bool compressed = compress(c, &e);
     struct MHD_Response *r = response_of(&e);
     if (!r)
         return MHD_NO;
     add_headers(r, req, &e);
+    if (compressed) {
+        (void) MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+        (void) MHD_add_response_header(r, MHD_HTTP_HEADER_VARY, "Accept-Encoding");
+    }
     enum MHD_Result ok = MHD_queue_response(c, code, r);
     MHD_destroy_response(r);
     return ok;

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A watch as a chunked answer: one JSON object and a newline per event. The object's text is the one the store item
- * carries, encoded once for all watchers; only tables and metadata views are made per watcher.
+ * A watch as a chunked answer: one JSON object and a newline per event, or one protobuf frame. What is sent of an
+ * object is what the store item carries, encoded once for all watchers; only tables and metadata views are made per
+ * watcher.
  */
 #include <string.h>
 
 #include "orchestrator/apiserver/http/encode.h"
 #include "orchestrator/apiserver/http/internal.h"
 #include "orchestrator/apiserver/verbs/watch.h"
+#include "orchestrator/object/protobuf.h"
 #include "orchestrator/object/table.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
@@ -47,7 +49,7 @@ static struct json *event_table(struct watch_stream *s, const char *type, const 
     bool bookmark = strcmp(type, "BOOKMARK") == 0;
     struct json *t = json_object(), *m = json_object();
     json_set(&t, "kind", json_string("Table"));
-    json_set(&t, "apiVersion", json_string(s->form.table_v1beta1 ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1"));
+    json_set(&t, "apiVersion", json_string(accepted_meta_version(&s->form)));
     json_set(&m, "resourceVersion", json_ref(json_path(doc, "metadata", "resourceVersion")));
     json_set(&t, "metadata", m);
     json_set(&t, "columnDefinitions", s->columns_sent ? json_null() : table_columns(r));
@@ -60,8 +62,41 @@ static struct json *event_table(struct watch_stream *s, const char *type, const 
     return t;
 }
 
+/* The initial state is packed for this watcher alone: kept for all, it would double what every object takes. */
+static void frame_item(struct watch_stream *s, const struct watch_event *e) {
+    const struct resource *r = api_watch_resource(s->watch);
+    _cleanup_strbuf_ struct strbuf own = STRBUF_INIT;
+    size_t n;
+    const char *packed = store_item_packed(e->item, e->shared ? encode_packed : NULL, (void *) r, &n);
+    if (!packed && encode_packed((void *) r, store_item_doc(e->item), &own) == 0) {
+        packed = strbuf_str(&own);
+        n = own.len;
+    }
+    if (packed)
+        protobuf_frame_event(e->type, resource_api_version(r), r->kind, packed, n, &s->buffer);
+}
+
+static void frame_event(struct watch_stream *s, const struct watch_event *e) {
+    _cleanup_strbuf_ struct strbuf message = STRBUF_INIT;
+    bool partial = s->form.as == AS_PARTIAL && strcmp(e->type, "ERROR") != 0;
+    if (e->item && !partial) {
+        frame_item(s, e);
+        return;
+    }
+    const struct json *doc = e->item ? store_item_doc(e->item) : e->object;
+    const char *api_version = partial ? "meta.k8s.io/v1" : json_str_or(json_get(doc, "apiVersion"), ""),
+               *kind = partial ? "PartialObjectMetadata" : json_str_or(json_get(doc, "kind"), "");
+    if (protobuf_encode_message(api_version, kind, doc, &message, NULL) == 0)
+        protobuf_frame_event(e->type, partial ? accepted_meta_version(&s->form) : api_version, kind, message.data,
+                             message.len, &s->buffer);
+}
+
 static void write_event(struct watch_stream *s, const struct watch_event *e) {
     struct strbuf *b = &s->buffer;
+    if (s->form.media == ACCEPT_PROTOBUF) {
+        frame_event(s, e);
+        return;
+    }
     bool error = strcmp(e->type, "ERROR") == 0;
     strbuf_addf(b, "{\"type\":\"%s\",\"object\":", e->type);
     if (s->form.as == AS_ITSELF || error) {
@@ -75,7 +110,7 @@ static void write_event(struct watch_stream *s, const struct watch_event *e) {
     } else {
         const struct json *doc = e->item ? store_item_doc(e->item) : e->object;
         _cleanup_json_ struct json *view =
-            s->form.as == AS_TABLE ? event_table(s, e->type, doc) : partial_metadata(doc);
+            s->form.as == AS_TABLE ? event_table(s, e->type, doc) : partial_document(doc, &s->form);
         json_write(view, 0, b);
     }
     strbuf_adds(b, "}\n");
@@ -136,21 +171,14 @@ static void free_stream(void *cls) {
     free(s);
 }
 
-static enum table_include include_of(const struct api_request *req) {
-    const char *v = api_param(req, "includeObject");
-    if (v && strcmp(v, "Object") == 0)
-        return TABLE_INCLUDE_OBJECT;
-    return v && strcmp(v, "None") == 0 ? TABLE_INCLUDE_NONE : TABLE_INCLUDE_METADATA;
-}
-
 enum MHD_Result watch_stream_queue(struct http_server *h, struct MHD_Connection *c, struct api_request *req) {
     struct watch_stream *s = xnew0(struct watch_stream);
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
     s->server = h;
     s->watch = steal(&req->out.watch);
     s->gate.connection = c;
-    s->include = include_of(req);
-    if (!accept_parse(req->accept, true, &s->form)) /* the caller has checked */
+    s->include = table_include(req);
+    if (!accept_parse(req->accept, OFFER_VIEWS | OFFER_STREAM, &s->form)) /* the caller has checked */
         s->form = (struct accepted){0};
     api_watch_set_wake(s->watch, changes_came, s);
     s->keeping = (struct keeper_entry){.wake = keeper_came, .due = api_watch_due(s->watch)};
@@ -160,7 +188,9 @@ enum MHD_Result watch_stream_queue(struct http_server *h, struct MHD_Connection 
         free_stream(s);
         return MHD_NO;
     }
-    (void) MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    (void) MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE,
+                                   s->form.media == ACCEPT_PROTOBUF ? "application/vnd.kubernetes.protobuf;stream=watch"
+                                                                    : "application/json");
     (void) MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache, private");
     enum MHD_Result ok = MHD_queue_response(c, 200, r);
     MHD_destroy_response(r);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/apiserver/verbs/deletion.h"
 #include "orchestrator/apiserver/verbs/verbs.h"
@@ -14,10 +16,33 @@ static enum mutate_action delete_one(struct api_request *req, const struct json 
     return deletion_decide(req, req->scratch, old, doc);
 }
 
+/* Resources whose registry upstream gives the object back; all others answer with a Status. */
+static bool returns_object(const struct resource *r) {
+    static const char *const keys[] = {
+        "pods",
+        "podtemplates",
+        "services",
+        "serviceaccounts",
+        "persistentvolumes",
+        "persistentvolumeclaims",
+        "resourcequotas",
+        "csidrivers.storage.k8s.io",
+        "csinodes.storage.k8s.io",
+        "storageclasses.storage.k8s.io",
+        "volumeattachments.storage.k8s.io",
+        "resourceclaims.resource.k8s.io",
+        "resourceclaimtemplates.resource.k8s.io",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (strcmp(keys[i], r->key) == 0)
+            return true;
+    return false;
+}
+
 static enum api_progress deleted(struct api_request *req, struct store_item *item, enum mutate_action action) {
     const struct delete_options *o = req->scratch;
     unsigned code = o->orphan_false && action != MUTATE_DELETE ? 202 : 200;
-    if (action == MUTATE_DELETE) {
+    if (action == MUTATE_DELETE && !returns_object(req->resource)) {
         const char *uid = json_str(json_path(api_written_doc(req, item), "metadata", "uid"));
         _cleanup_free_ char *copy = uid ? xstrdup(uid) : NULL;
         return api_success(req, code, req->name, copy);

@@ -6,6 +6,7 @@
 #include "orchestrator/apiserver/admission/admission.h"
 #include "orchestrator/apiserver/body.h"
 #include "orchestrator/apiserver/status.h"
+#include "orchestrator/manifest/yaml.h"
 #include "orchestrator/object/protobuf.h"
 #include "orchestrator/object/timestamp.h"
 #include "podium/base/alloc.h"
@@ -42,6 +43,30 @@ static bool propagation_from(struct api_request *req, const char *s, enum propag
     return false;
 }
 
+/* Two ways to say the same, and both were used. */
+static bool said_twice(struct api_request *req, const char *policy) {
+    _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
+    _cleanup_json_ struct json *value = json_string(policy);
+    field_errors_add(&errors, "FieldValueInvalid", "propagationPolicy", value,
+                     "orphanDependents and deletionPropagation cannot be both set");
+    (void) api_invalid(req, "DeleteOptions", "", "", &errors);
+    return false;
+}
+
+static bool dry_run_from(struct api_request *req, const struct json *list) {
+    for (size_t i = 0; i < json_len(list); i++) {
+        if (strcmp(json_str_or(json_at(list, i), ""), "All") == 0)
+            continue;
+        _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
+        field_errors_add(&errors, "FieldValueNotSupported", "dryRun", list, "supported values: \"All\"");
+        (void) api_invalid(req, "DeleteOptions", "", "", &errors);
+        return false;
+    }
+    if (json_len(list) > 0)
+        req->dry_run = true;
+    return true;
+}
+
 static void orphan_dependents(struct delete_options *o, bool orphan) {
     o->propagation = orphan ? PROPAGATE_ORPHAN : PROPAGATE_BACKGROUND;
     o->orphan_false = !orphan;
@@ -53,7 +78,6 @@ bool delete_options_from(struct api_request *req, const struct json *doc, struct
     const char *policy = json_str(json_get(doc, "propagationPolicy"));
     const char *uid = json_str(json_path(doc, "preconditions", "uid"));
     const char *revision = json_str(json_path(doc, "preconditions", "resourceVersion"));
-    const struct json *dry_run = json_get(doc, "dryRun");
     if (!json_is_null(grace)) {
         ret->grace = json_int_or(grace, 0);
         if (ret->grace < 0)
@@ -61,13 +85,13 @@ bool delete_options_from(struct api_request *req, const struct json *doc, struct
     }
     if (!json_is_null(orphan))
         orphan_dependents(ret, json_bool_or(orphan, false));
+    if (policy && *policy && !json_is_null(orphan))
+        return said_twice(req, policy);
     if (policy && *policy && !propagation_from(req, policy, &ret->propagation))
         return false;
     ret->uid = uid ? xstrdup(uid) : NULL;
     ret->revision = revision ? strtoull(revision, NULL, 10) : 0;
-    if (json_len(dry_run) > 0)
-        req->dry_run = true;
-    return true;
+    return dry_run_from(req, json_get(doc, "dryRun"));
 }
 
 static bool options_from_query(struct api_request *req, struct delete_options *ret) {
@@ -83,6 +107,8 @@ static bool options_from_query(struct api_request *req, struct delete_options *r
         if (ret->grace < 0)
             ret->grace = 1;
     }
+    if (policy && *policy && api_param(req, "orphanDependents"))
+        return said_twice(req, policy);
     if (api_param(req, "orphanDependents"))
         orphan_dependents(ret, api_param_bool(req, "orphanDependents"));
     return !policy || !*policy || propagation_from(req, policy, &ret->propagation);
@@ -93,6 +119,10 @@ static int parse_options(struct api_request *req, struct json **ret, struct erro
     _cleanup_free_ char *type = media_type(req->content_type);
     if (strcmp(type, "application/vnd.kubernetes.protobuf") == 0)
         return protobuf_decode(strbuf_str(&req->body), req->body.len, ret, err);
+    if (strcmp(type, "application/yaml") == 0)
+        return yaml_parse_one("body", strbuf_str(&req->body), req->body.len, ret, err);
+    if (*type && strcmp(type, "application/json") != 0)
+        return -ENOTSUP;
     return json_parse(strbuf_str(&req->body), req->body.len, NULL, ret, err);
 }
 
@@ -102,6 +132,8 @@ bool delete_options_read(struct api_request *req, struct delete_options *ret) {
     if (!doc && req->body.len == 0)
         return options_from_query(req, ret);
     int r = doc ? 0 : parse_options(req, &doc, &err);
+    if (r == -ENOTSUP)
+        return body_unsupported(req);
     if (r >= 0) {
         json_del(&doc, "apiVersion");
         json_del(&doc, "kind");
@@ -166,7 +198,8 @@ static void set_finalizer(struct json **doc, const char *name, bool wanted) {
 /* The two finalizers by which the garbage collector learns the policy. */
 static void apply_propagation(const struct resource *r, const struct delete_options *o, struct json **doc) {
     enum propagation p = o->propagation;
-    if (p == PROPAGATE_DEFAULT && strcmp(r->key, "replicationcontrollers") == 0)
+    if (p == PROPAGATE_DEFAULT && strcmp(r->key, "replicationcontrollers") == 0 &&
+        json_is_null(json_path(*doc, "metadata", "deletionTimestamp")))
         p = PROPAGATE_ORPHAN; /* the old default of v1 */
     if (p == PROPAGATE_DEFAULT)
         return;
@@ -185,13 +218,13 @@ static void mark_deleting(struct json **doc, int64_t grace) {
         json_set(m, "generation", json_int(generation + 1));
 }
 
-/* A second delete may only shorten the grace period. */
-static enum mutate_action decide_again(const struct delete_options *o, int64_t grace, struct json **doc) {
+/* A second delete may shorten the grace period and say anew what becomes of dependents. */
+static enum mutate_action decide_again(const struct delete_options *o, int64_t grace, bool changed, struct json **doc) {
     int64_t had = json_int_or(json_path(*doc, "metadata", "deletionGracePeriodSeconds"), 0);
     bool held = json_len(json_path(*doc, "metadata", "finalizers")) > 0;
     bool shorter = o->grace >= 0 && grace < had;
     if (!shorter)
-        return had == 0 && !held ? MUTATE_DELETE : MUTATE_KEEP;
+        return had == 0 && !held ? MUTATE_DELETE : changed ? MUTATE_WRITE : MUTATE_KEEP;
     if (grace == 0 && !held)
         return MUTATE_DELETE;
     uint64_t at = 0;
@@ -236,11 +269,13 @@ enum mutate_action deletion_decide(struct api_request *req, const struct delete_
     if (strcmp(r->key, "namespaces") == 0)
         return decide_namespace(req, doc);
     int64_t grace = grace_of(r, o, *doc);
-    if (!json_is_null(json_path(*doc, "metadata", "deletionTimestamp")))
-        return decide_again(o, grace, doc);
     apply_propagation(r, o, doc);
-    if (grace == 0 && json_len(json_path(*doc, "metadata", "finalizers")) == 0)
-        return MUTATE_DELETE;
-    mark_deleting(doc, grace);
-    return MUTATE_WRITE;
+    if (!json_is_null(json_path(*doc, "metadata", "deletionTimestamp")))
+        return decide_again(
+            o, grace, !json_equal(json_path(*doc, "metadata", "finalizers"), json_path(old, "metadata", "finalizers")),
+            doc);
+    bool held = json_len(json_path(*doc, "metadata", "finalizers")) > 0;
+    if (held || grace > 0 || strcmp(r->key, "pods") == 0) /* pods: also the last state says that it was deleted */
+        mark_deleting(doc, grace);
+    return held || grace > 0 ? MUTATE_WRITE : MUTATE_DELETE;
 }

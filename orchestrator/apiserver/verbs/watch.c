@@ -203,7 +203,7 @@ static int give_made(struct api_watch *w, struct watch_event *ret, const char *t
 static int give(struct api_watch *w, struct watch_event *ret, const char *type, struct store_item *item) {
     if (!w->resource->storage_version)
         return give_made(w, ret, type, version_shown(w->resource, item));
-    *ret = (struct watch_event){.type = type, .item = item};
+    *ret = (struct watch_event){.type = type, .item = item, .shared = w->stage == STAGE_CHANGES};
     return 1;
 }
 

@@ -14,6 +14,7 @@ struct watch_event {
     const char *type;        /* "ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR" */
     struct store_item *item; /* the object; borrowed until the next call; or NULL and … */
     struct json *object;     /* … the object as a document, borrowed likewise */
+    bool shared;             /* the item is a change: every other watcher is being given the same */
 };
 
 /* Before the first pull. */

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "orchestrator/object/protobuf.h"
 #include "podium/base/clock.h"
 #include "podium/base/fd.h"
 #include "tests/unit/apiserver/server_fixture.h"
@@ -224,9 +225,10 @@ static void test_too_old(void **state) {
     assert_string_equal(reason_of(&old), "Expired");
     _cleanup_answer_ struct answer future = ask(f, "GET", CM "?watch=1&resourceVersion=100000", NULL);
     assert_code(future, 504);
-    _cleanup_answer_ struct answer binary =
-        ask_as(f, "GET", CM "?watch=1", NULL, "application/vnd.kubernetes.protobuf", NULL);
-    assert_code(binary, 406);
+    _cleanup_answer_ struct answer html = ask_as(f, "GET", CM "?watch=1", NULL, "text/html", NULL);
+    assert_status(html, 406, "NotAcceptable",
+                  "only the following media types are accepted: application/json;stream=watch, "
+                  "application/vnd.kubernetes.protobuf;stream=watch");
 }
 
 /* A reader too slow for the window gets an ERROR event in the stream, and the stream ends. */
@@ -299,6 +301,120 @@ static void test_table_watch(void **state) {
     watch_stop(&w);
 }
 
+/* --- protobuf: frames --- */
+
+#define PROTOBUF "application/vnd.kubernetes.protobuf"
+
+/* The n-th frame (from 0): {type, object}; NULL while it isn't there. */
+static struct json *frame_in(const struct strbuf *text, size_t n) {
+    const uint8_t *p = (const uint8_t *) strbuf_str(text), *end = p + text->len;
+    for (size_t i = 0;; i++) {
+        if (end - p < 4)
+            return NULL;
+        size_t len = (size_t) p[0] << 24 | (size_t) p[1] << 16 | (size_t) p[2] << 8 | p[3];
+        if ((size_t) (end - p) - 4 < len)
+            return NULL;
+        p += 4;
+        if (i < n) {
+            p += len;
+            continue;
+        }
+        struct json *event = json_object(), *object = NULL;
+        const uint8_t *magic = memmem(p, len, "k8s\0", 4);
+        assert_true(len > 2 && p[0] == 0x0a); /* WatchEvent.type */
+        assert_non_null(magic);
+        json_set(&event, "type", json_string_len((const char *) p + 2, p[1]));
+        assert_int_equal(protobuf_decode(magic, (size_t) (p + len - magic), &object, NULL), 0);
+        json_set(&event, "object", object);
+        return event;
+    }
+}
+
+static struct json *frame_at(struct watcher *w, size_t n) {
+    for (uint64_t until = now_monotonic_usec() + 10 * USEC_PER_SEC; now_monotonic_usec() < until; usleep(2000)) {
+        (void) pthread_mutex_lock(&w->lock);
+        struct json *event = frame_in(&w->text, n);
+        (void) pthread_mutex_unlock(&w->lock);
+        if (event)
+            return event;
+    }
+    return NULL;
+}
+
+static void expect_frame(struct watcher *w, size_t n, const char *type, const char *kind, const char *name) {
+    _cleanup_json_ struct json *e = frame_at(w, n);
+    assert_non_null(e);
+    assert_string_equal(json_str(json_get(e, "type")), type);
+    assert_string_equal(json_str(json_path(e, "object", "kind")), kind);
+    if (name)
+        assert_string_equal(json_str_or(json_path(e, "object", "metadata", "name"), ""), name);
+}
+
+/* What Go's informers do: everything that is there, the bookmark that says so, then changes. */
+static void test_protobuf_watch(void **state) {
+    struct fixture *f = *state;
+    struct watcher w[2];
+    put(f, "a", "x", "1");
+    put(f, "b", "x", "1");
+    for (size_t i = 0; i < 2; i++) {
+        watch_start(f, &w[i],
+                    CM "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true",
+                    i ? PROTOBUF ";stream=watch,application/json" : PROTOBUF);
+        expect_frame(&w[i], 0, "ADDED", "ConfigMap", "a");
+        expect_frame(&w[i], 1, "ADDED", "ConfigMap", "b");
+        expect_frame(&w[i], 2, "BOOKMARK", "ConfigMap", NULL);
+    }
+    _cleanup_json_ struct json *mark = frame_at(&w[0], 2);
+    assert_string_equal(
+        json_str_or(json_path(mark, "object", "metadata", "annotations", "k8s.io/initial-events-end"), ""), "true");
+    put(f, "a", "x", "2");
+    _cleanup_answer_ struct answer now = ask(f, "GET", CM "/a", NULL);
+    for (size_t i = 0; i < 2; i++) { /* the same bytes, made once */
+        size_t at = 3;
+        _cleanup_json_ struct json *e = frame_at(&w[i], at);
+        while (strcmp(json_str(json_get(e, "type")), "BOOKMARK") == 0) { /* a second has passed */
+            json_unref(e);
+            e = frame_at(&w[i], ++at);
+        }
+        assert_string_equal(json_str(json_get(e, "type")), "MODIFIED");
+        assert_string_equal(json_str(json_path(e, "object", "data", "k")), "2");
+        assert_string_equal(json_str(json_path(e, "object", "metadata", "resourceVersion")),
+                            json_str(json_path(now.body, "metadata", "resourceVersion")));
+        assert_int_equal(w[i].code == 0 || w[i].code == 200, 1);
+        watch_stop(&w[i]);
+    }
+}
+
+static void test_protobuf_metadata_watch(void **state) {
+    struct fixture *f = *state;
+    struct watcher w;
+    put(f, "a", "in", "1");
+    watch_start(f, &w, CM "?watch=1&labelSelector=l%3Din",
+                PROTOBUF ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json");
+    expect_frame(&w, 0, "ADDED", "PartialObjectMetadata", "a");
+    _cleanup_json_ struct json *e = frame_at(&w, 0);
+    assert_string_equal(json_str(json_path(e, "object", "apiVersion")), "meta.k8s.io/v1");
+    assert_null(json_path(e, "object", "data"));
+    put(f, "a", "out", "2");
+    expect_frame(&w, 1, "DELETED", "PartialObjectMetadata", "a");
+    watch_stop(&w);
+}
+
+static void test_protobuf_too_old(void **state) {
+    struct fixture *f = *state;
+    for (int i = 0; i < 40; i++) {
+        char v[16];
+        (void) snprintf(v, sizeof(v), "%d", i);
+        put(f, "a", "x", v);
+    }
+    _cleanup_answer_ struct answer old = ask_as(f, "GET", CM "?watch=1&resourceVersion=1", NULL, PROTOBUF, NULL);
+    _cleanup_json_ struct json *status = NULL;
+    assert_int_equal(old.code, 410);
+    assert_int_equal(protobuf_decode(old.text.data, old.text.len, &status, NULL), 0);
+    assert_string_equal(json_str(json_get(status, "kind")), "Status");
+    assert_string_equal(json_str(json_get(status, "reason")), "Expired");
+}
+
 static void test_many_watchers(void **state) {
     struct fixture *f = *state;
     struct watcher w[40];
@@ -336,6 +452,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_too_old, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow_reader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_expired_continue, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_protobuf_watch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_protobuf_metadata_watch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_protobuf_too_old, setup, teardown),
         cmocka_unit_test_setup_teardown(test_table_watch, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_watchers, setup, teardown),
     };
