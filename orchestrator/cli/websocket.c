@@ -203,6 +203,9 @@ int websocket_open(const struct connection *c, const struct websocket_options *o
         return r;
     if (wslay_event_context_client_init(&s->ws, &callbacks, s) < 0)
         abort(); /* out of memory */
+    /* A pong that nobody asked for (RFC 6455 section 5.5.3): we listen, the server need not find out. */
+    const struct wslay_event_msg here = {.opcode = WSLAY_PONG};
+    (void) wslay_event_queue_msg(s->ws, &here);
     *ret = steal(&s);
     return 0;
 }

@@ -75,6 +75,7 @@ static void opened(void *userdata, struct conduit *c) {
     struct session *s = userdata;
 
     s->conduit = c;
+    conduit_await_client(c);
     s->stream = ops_of(s)->open_exec(s->request->api->node_carrier, &s->request->exec, &handlers, s);
 }
 

@@ -17,6 +17,15 @@
 #define COMPACT_BYTES   (256u * 1024u)  /* sent bytes at the front of the output before the rest is moved down */
 #define KEEP_ALLOCATION (1024u * 1024u) /* an emptied output buffer larger than this is given back */
 
+/* Whether the client listens, conduit_await_client(). */
+enum listening {
+    LISTENS,
+    ASKED,       /* the first ping is on its way, the deadline running */
+    ANSWERED,    /* it came back; the second one is on its way, CONDUIT_GRACE_USEC running */
+    LATE_ANSWER, /* the time is over, the second one not back yet; the deadline running */
+    EARLY_ANSWER /* the second one is back, the time is not over */
+};
+
 struct conduit {
     struct list link; /* api->conduits */
     struct loop_task begin;
@@ -32,6 +41,10 @@ struct conduit {
     const char *in; /* what wslay reads from, during a turn */
     size_t in_len;
     bool paused, finishing, draining, broken;
+    enum listening listening;
+    sd_event_source *patience; /* how long the present `listening` may last */
+    struct strbuf held;        /* output until it listens */
+    bool finish_held;          /* and then the end */
 };
 
 static void conduit_free(struct conduit *c) {
@@ -39,11 +52,13 @@ static void conduit_free(struct conduit *c) {
     (void) sd_event_source_disable_unref(c->io);
     (void) sd_event_source_disable_unref(c->deadline);
     (void) sd_event_source_disable_unref(c->soon);
+    (void) sd_event_source_disable_unref(c->patience);
     c->ops->closed(c->userdata);
     if (c->ws)
         wslay_event_context_free(c->ws);
     takeover_close(c->socket);
     strbuf_finish(&c->out);
+    strbuf_finish(&c->held);
     free(c);
 }
 
@@ -70,11 +85,21 @@ static ssize_t ws_send(wslay_event_context_ptr ws, const uint8_t *p, size_t n, i
     return (ssize_t) n;
 }
 
+static void release(struct conduit *c);
+static void take_pong(struct conduit *c, const uint8_t *p, size_t n);
+
 static void ws_message(wslay_event_context_ptr ws, const struct wslay_event_on_msg_recv_arg *arg, void *userdata) {
     struct conduit *c = userdata;
 
-    if (!wslay_is_ctrl_frame(arg->opcode) && !c->finishing && !c->broken)
+    if (c->finishing || c->broken)
+        return;
+    if (arg->opcode == WSLAY_PONG)
+        take_pong(c, arg->msg, arg->msg_length);
+    if (wslay_is_ctrl_frame(arg->opcode))
+        return;
+    if (!c->finish_held)
         c->ops->input(c->userdata, arg->msg, arg->msg_length);
+    release(c);
 }
 
 static const struct wslay_event_callbacks ws_callbacks = {
@@ -94,6 +119,10 @@ static void add_frame_head(struct strbuf *b, uint8_t opcode, size_t n) {
 /* --- output --- */
 
 size_t conduit_queued(const struct conduit *c) {
+    return c->out.len - c->out_at + c->held.len;
+}
+
+static size_t unsent(const struct conduit *c) {
     return c->out.len - c->out_at;
 }
 
@@ -105,7 +134,7 @@ static bool reads(const struct conduit *c) {
 static void watch(struct conduit *c) {
     uint32_t in = reads(c) ? (uint32_t) EPOLLIN : (uint32_t) EPOLLRDHUP;
 
-    (void) sd_event_source_set_io_events(c->io, in | (conduit_queued(c) > 0 ? (uint32_t) EPOLLOUT : 0));
+    (void) sd_event_source_set_io_events(c->io, in | (unsent(c) > 0 ? (uint32_t) EPOLLOUT : 0));
 }
 
 static int on_soon(sd_event_source *source, void *userdata) {
@@ -126,8 +155,8 @@ static void break_off(struct conduit *c) {
 static bool flush(struct conduit *c) {
     bool progress = false;
 
-    while (conduit_queued(c) > 0 && !c->broken) {
-        ssize_t n = takeover_write(c->socket, c->out.data + c->out_at, conduit_queued(c));
+    while (unsent(c) > 0 && !c->broken) {
+        ssize_t n = takeover_write(c->socket, c->out.data + c->out_at, unsent(c));
         if (n == -EAGAIN)
             break;
         if (n < 0) {
@@ -166,19 +195,20 @@ static void start_draining(struct conduit *c) {
 static void settle(struct conduit *c) {
     if (c->broken)
         return;
-    if (c->finishing && !c->draining && conduit_queued(c) == 0)
+    if (c->finishing && !c->draining && unsent(c) == 0)
         start_draining(c);
     else
         watch(c);
 }
 
 void conduit_send(struct conduit *c, const void *p, size_t n) {
-    if (c->broken || c->finishing)
+    if (c->broken || c->finishing || c->finish_held)
         return;
-    bool first = conduit_queued(c) == 0;
+    struct strbuf *to = c->listening == LISTENS ? &c->out : &c->held;
+    bool first = unsent(c) == 0;
     if (c->ws)
-        add_frame_head(&c->out, c->framing == CONDUIT_TEXT_MESSAGES ? WSLAY_TEXT_FRAME : WSLAY_BINARY_FRAME, n);
-    strbuf_add(&c->out, p, n);
+        add_frame_head(to, c->framing == CONDUIT_TEXT_MESSAGES ? WSLAY_TEXT_FRAME : WSLAY_BINARY_FRAME, n);
+    strbuf_add(to, p, n);
     if (first)
         (void) flush(c);
     settle(c);
@@ -195,6 +225,10 @@ void conduit_pause(struct conduit *c, bool paused) {
 void conduit_finish(struct conduit *c) {
     if (c->broken || c->finishing)
         return;
+    if (c->listening != LISTENS) {
+        c->finish_held = true;
+        return;
+    }
     if (c->ws &&
         (wslay_event_queue_close(c->ws, WSLAY_CODE_NORMAL_CLOSURE, NULL, 0) < 0 || wslay_event_send(c->ws) < 0))
         break_off(c);
@@ -206,6 +240,66 @@ void conduit_finish(struct conduit *c) {
 void conduit_abort(struct conduit *c) {
     if (!c->broken)
         break_off(c);
+}
+
+/* --- a client that has yet to listen --- */
+
+static void release(struct conduit *c) {
+    if (c->listening == LISTENS)
+        return;
+    c->listening = LISTENS;
+    c->patience = sd_event_source_disable_unref(c->patience);
+    strbuf_add(&c->out, c->held.data, c->held.len);
+    strbuf_finish(&c->held);
+    if (c->finish_held) {
+        conduit_finish(c);
+        return;
+    }
+    if (flush(c))
+        c->ops->sent(c->userdata);
+    settle(c);
+}
+
+static int on_patience(sd_event_source *source, uint64_t usec, void *userdata) {
+    struct conduit *c = userdata;
+
+    if (c->listening != ANSWERED) { /* it does not answer pings (any more), or all is as it should be */
+        release(c);
+        return 0;
+    }
+    c->listening = LATE_ANSWER;
+    if (sd_event_source_set_time_relative(source, CONDUIT_PONG_TIMEOUT_USEC) < 0 ||
+        sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0)
+        release(c);
+    return 0;
+}
+
+static void ping(struct conduit *c, enum listening next, uint64_t patience_usec) {
+    const uint8_t number = (uint8_t) next;
+
+    c->listening = next;
+    add_frame_head(&c->out, WSLAY_PING, sizeof(number));
+    strbuf_add(&c->out, &number, sizeof(number));
+    c->patience = sd_event_source_disable_unref(c->patience);
+    if (sd_event_add_time_relative(c->api->node_loop, &c->patience, CLOCK_MONOTONIC, patience_usec, 1000, on_patience,
+                                   c) < 0)
+        release(c);
+}
+
+static void take_pong(struct conduit *c, const uint8_t *p, size_t n) {
+    if (n != 1 || (*p != ASKED && *p != ANSWERED)) /* nobody asked: the client says it by itself */
+        release(c);
+    else if (*p == ASKED && c->listening == ASKED)
+        ping(c, ANSWERED, CONDUIT_GRACE_USEC);
+    else if (*p == ANSWERED && c->listening == ANSWERED)
+        c->listening = EARLY_ANSWER;
+    else if (*p == ANSWERED && c->listening == LATE_ANSWER)
+        release(c);
+}
+
+void conduit_await_client(struct conduit *c) {
+    if (c->ws && !c->broken)
+        ping(c, ASKED, CONDUIT_PONG_TIMEOUT_USEC);
 }
 
 /* --- input --- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Logs and exec through the nodes' door, with a node that is a table of functions. */
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -28,6 +29,7 @@ struct context {
     struct strbuf seen;   /* what the node was asked */
     struct strbuf stdin_; /* what it was sent */
     int cancelled, fail_logs, exit_status;
+    bool instant; /* commands end before anybody has said anything */
     size_t credit;
 };
 
@@ -63,6 +65,19 @@ static struct node_stream *open_logs(void *carrier, const struct node_logs_reque
     return s;
 }
 
+static void exec_end(struct node_stream *s) {
+    struct node_stream_end end = {.exit_status = s->x->exit_status};
+    (void) sd_event_source_disable_unref(s->tick);
+    s->h->data(s->userdata, NODE_STDERR, "bye", 3);
+    s->h->end(s->userdata, &end);
+    free(s);
+}
+
+static int instant_end(sd_event_source *source, void *userdata) {
+    exec_end(userdata);
+    return 0;
+}
+
 static struct node_stream *open_exec(void *carrier, const struct node_exec_request *r,
                                      const struct node_stream_handlers *h, void *userdata) {
     struct node_stream *s = xnew0(struct node_stream);
@@ -72,6 +87,8 @@ static struct node_stream *open_exec(void *carrier, const struct node_exec_reque
     for (size_t i = 0; r->argv && r->argv[i]; i++)
         strbuf_addf(&x->seen, " %s", r->argv[i]);
     strbuf_addf(&x->seen, " in %d out %d err %d tty %d;", r->in, r->out, r->err, r->tty);
+    if (x->instant)
+        (void) sd_event_add_defer(x->loop, &s->tick, instant_end, s);
     return s;
 }
 
@@ -82,13 +99,6 @@ static struct node_stream *open_forward(void *carrier, const struct node_forward
     *s = (struct node_stream){.x = x, .h = h, .userdata = userdata};
     strbuf_addf(&x->seen, "forward %s %d;", r->pod.name, r->port);
     return s;
-}
-
-static void exec_end(struct node_stream *s) {
-    struct node_stream_end end = {.exit_status = s->x->exit_status};
-    s->h->data(s->userdata, NODE_STDERR, "bye", 3);
-    s->h->end(s->userdata, &end);
-    free(s);
 }
 
 /* cat, until it gets "!" */
@@ -323,11 +333,78 @@ static void test_exec_hangup(void **state) {
     assert_int_equal(x->cancelled, 1);
 }
 
+/* --- a client that does not listen at once --- */
+
 static void read_rest(int fd, struct strbuf *got) {
     char buf[512];
     for (ssize_t n; (n = read(fd, buf, sizeof(buf))) > 0;)
         strbuf_add(got, buf, (size_t) n);
     (void) close(fd);
+}
+
+static void send_pong(int fd, const char *payload, size_t n) {
+    uint8_t f[16] = {0x8a, (uint8_t) (0x80 | n)};
+    memcpy(f + 6, payload, n);
+    (void) !fd_write_all(fd, f, n + 6);
+}
+
+/* Reads a ping of one byte, nothing else being there before it; -1: something else. */
+static int read_ping(int fd) {
+    uint8_t f[3];
+    return read(fd, f, 3) == 3 && f[0] == 0x89 && f[1] == 1 ? f[2] : -1;
+}
+
+/* Says what is there within 50 ms: nothing yet, when the server waits. */
+static bool silent(int fd) {
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return poll(&p, 1, 50) == 0;
+}
+
+/* As kubectl without stdin: nothing but answers to pings. */
+static void run_exec_pongs(struct blocking *b) {
+    int fd = connect_exec(b->x, b->path, &b->got), first = read_ping(fd);
+    strbuf_adds(&b->got, first >= 0 && silent(fd) ? "held;" : "early;");
+    send_pong(fd, &(char){(char) first}, 1);
+    int second = read_ping(fd);
+    strbuf_adds(&b->got, second >= 0 && second != first && silent(fd) ? "held;" : "early;");
+    send_pong(fd, &(char){(char) first}, 1); /* the same again is no proof */
+    strbuf_adds(&b->got, silent(fd) ? "held;" : "early;");
+    send_pong(fd, &(char){(char) second}, 1);
+    read_rest(fd, &b->got);
+}
+
+static void run_exec_volunteer(struct blocking *b) {
+    int fd = connect_exec(b->x, b->path, &b->got);
+    strbuf_adds(&b->got, read_ping(fd) >= 0 ? "held;" : "early;");
+    send_pong(fd, "", 0);
+    read_rest(fd, &b->got);
+}
+
+/* No answer at all: bounded waiting. */
+static void run_exec_mute(struct blocking *b) {
+    int fd = connect_exec(b->x, b->path, &b->got);
+    strbuf_adds(&b->got, read_ping(fd) >= 0 && silent(fd) ? "held;" : "early;");
+    read_rest(fd, &b->got);
+}
+
+static void check_held(struct context *x, void (*run)(struct blocking *b), const char *held) {
+    struct blocking b = {.x = x, .run = run, .path = "command=echo&stdout=1&stderr=1"};
+    x->instant = true;
+    begin(&b);
+    finish(&b);
+    const char *behind = strstr(strbuf_str(&b.got), "\r\n\r\n");
+    assert_non_null(behind);
+    assert_memory_equal(behind + 4, held, strlen(held));
+    assert_non_null(find(&b.got, "\x82\4\2bye", 6));
+    assert_non_null(find(&b.got, "{\"metadata\":{},\"status\":\"Success\"}", 34));
+    assert_non_null(find(&b.got, "\x88\2\3\xe8", 4));
+    strbuf_finish(&b.got);
+}
+
+static void test_output_waits_for_the_client(void **state) {
+    check_held(*state, run_exec_pongs, "held;held;held;");
+    check_held(*state, run_exec_volunteer, "held;");
+    check_held(*state, run_exec_mute, "held;");
 }
 
 /* Before v5 nothing says that the input has ended: the command ends by itself. Here: when it gets "!". */
@@ -584,6 +661,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_log_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_follow_hangup, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exec, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_output_waits_for_the_client, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exec_hangup, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exec_base64, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exec_first_protocol, setup, teardown),
