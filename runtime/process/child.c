@@ -37,11 +37,11 @@ static int enter_namespaces(const struct container_params *params, const struct 
             return r;
     }
     if (!params->spec->namespaces[SPEC_NS_USER].present)
-        return 0;
+        return namespaces_raise_loopback(set, err);
     if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
         return error_set_errno(err, -errno, "cannot become root of the user namespace: are ids 0 mapped?");
     (void) prctl(PR_SET_DUMPABLE, 0); /* see process_clone() */
-    return 0;
+    return namespaces_raise_loopback(set, err);
 }
 
 static int write_sysctls(const struct spec *spec, struct error *err) {
@@ -127,8 +127,8 @@ static int run_stages(const struct container_params *params, const struct namesp
         state = make_state(params);
     l->state = state;
     if ((r = write_sysctls(spec, err)) < 0 || (r = name_host(spec, err)) < 0 ||
-        (r = credentials_oom_score(spec->process, err)) < 0 || (r = open_stdio(l->stdio, err)) < 0 ||
-        (r = build_root(params, mapped, state, err)) < 0)
+        (!spec->namespaces[SPEC_NS_USER].present && (r = credentials_oom_score(spec->process, 0, err)) < 0) ||
+        (r = open_stdio(l->stdio, err)) < 0 || (r = build_root(params, mapped, state, err)) < 0)
         return r;
     return launch_process(l, err);
 }

@@ -15,6 +15,7 @@
 #include "podium/base/sys.h"
 #include "runtime/namespaces/namespaces.h"
 #include "runtime/process/channel.h"
+#include "runtime/process/credentials.h"
 #include "runtime/process/listener.h"
 #include "runtime/process/mapped.h"
 #include "runtime/process/stages.h"
@@ -84,16 +85,19 @@ int process_clone(const struct process_clone *c, struct container_process *ret, 
      * the maps have to be written first. */
     if (!(c->flags & CLONE_NEWUSER))
         (void) prctl(PR_SET_DUMPABLE, 0);
-    pid_t pid = sys_clone3(&args);
-    if (pid == 0) {
+    const bool joined = c->set && process_needs_joiner(c->set);
+    int r = joined ? process_clone_joined(c->set, &args, ret, err) : 0;
+    pid_t pid = joined ? ret->pid : sys_clone3(&args);
+    if (r == 1 || (!joined && pid == 0)) {
         (void) close(ret->sync_fd);
         *ret_child_sync = steal_fd(&child_end);
         return 1;
     }
-    if (pid < 0) {
+    if (r < 0 || pid < 0) {
         container_process_finish(ret);
-        return error_set_errno(err, pid, "cannot clone the container's process%s",
-                               pid == -EBUSY ? " (its cgroup has sub-groups with controllers)" : "");
+        return r < 0 ? r
+                     : error_set_errno(err, pid, "cannot clone the container's process%s",
+                                       pid == -EBUSY ? " (its cgroup has sub-groups with controllers)" : "");
     }
     ret->pid = pid;
     return 0;
@@ -125,8 +129,13 @@ static int serve_namespaces(const struct container_params *params, struct contai
 
     if (r < 0)
         return r;
-    if (params->spec->namespaces[SPEC_NS_USER].present)
-        r = namespaces_map_ids(p->pid, params->spec, err);
+    if (params->spec->namespaces[SPEC_NS_USER].present) {
+        const bool joined = params->spec->namespaces[SPEC_NS_USER].path || params->namespace_fds[SPEC_NS_USER] >= 0;
+
+        r = joined ? namespaces_check_ids(p->pid, params->spec, err) : namespaces_map_ids(p->pid, params->spec, err);
+        if (r == 0) /* the process has lost the right to */
+            r = credentials_oom_score(params->spec->process, p->pid, err);
+    }
     if (r == 0 && params->namespaces_ready)
         r = params->namespaces_ready(params->userdata, p->pid, err);
     if (r == 0 && (r = channel_send(p->sync_fd, CHANNEL_GO, 0, NULL, -1)) < 0)
@@ -151,13 +160,14 @@ static int clone_container(const struct container_params *params, const struct s
     int *mapped = NULL;
 
     if ((r = namespaces_open(params->spec, params->namespace_fds, &set, err)) < 0 ||
-        (r = mapped_mounts_take(params->spec, params->bundle, &mapped, err)) < 0)
+        (r = mapped_mounts_take(params->spec, params->bundle, set.join[SPEC_NS_USER], &mapped, err)) < 0)
         return r;
-    if ((r = namespaces_enter_pid(&set, &back, err)) < 0) {
+    back = -EBADF;
+    if (!process_needs_joiner(&set) && (r = namespaces_enter_pid(&set, &back, err)) < 0) {
         mapped_mounts_close(params->spec, &mapped);
         return r;
     }
-    struct process_clone c = {.flags = set.clone_flags, .cgroup_fd = params->cgroup_fd};
+    struct process_clone c = {.flags = set.clone_flags, .cgroup_fd = params->cgroup_fd, .set = &set};
     r = process_clone(&c, ret, &child_sync, err);
     if (r == 1)
         stage_container(params, seccomp, &set, mapped, child_sync);
@@ -219,6 +229,10 @@ int container_start_connect(int connected_fd, int pidfd, const struct json *list
     if (r == CHANNEL_FAILED)
         return error_set(err, m.code < 0 ? m.code : -EPROTO, "%s", m.text);
     return error_set(err, r < 0 ? r : -EPROTO, "unexpected answer from the container's process");
+}
+
+int container_host_user(pid_t pid, uid_t inside, uid_t *ret, struct error *err) {
+    return namespaces_host_id(pid, inside, ret, err);
 }
 
 struct json *container_listener(const struct json *seccomp, pid_t pid, const struct json *state) {

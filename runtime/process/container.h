@@ -137,6 +137,9 @@ struct exec_params {
  */
 int container_exec(const struct exec_params *params, struct container_process *ret, struct error *err) _must_check_;
 
+/* The caller's id for a user of the container's user namespace, for namespaces_ready; -ENOENT when it has none. */
+int container_host_user(pid_t pid, uid_t inside, uid_t *ret, struct error *err) _must_check_;
+
 /*
  * Runs the hooks of one kind, in order, with the OCI state on their stdin; the first that fails (or exceeds its time)
  * ends it, but after one of poststart or poststop the others are still run, and the first error is returned.

@@ -27,13 +27,15 @@ int credentials_limits(const struct spec_process *p, struct error *err) {
     return 0;
 }
 
-int credentials_oom_score(const struct spec_process *p, struct error *err) {
-    char text[16];
+int credentials_oom_score(const struct spec_process *p, pid_t pid, struct error *err) {
+    char text[16], path[48] = "self/oom_score_adj";
 
     if (!p->has_oom_score_adj)
         return 0;
     (void) snprintf(text, sizeof(text), "%d", p->oom_score_adj);
-    int r = proc_write("self/oom_score_adj", text, err);
+    if (pid > 0)
+        (void) snprintf(path, sizeof(path), "%d/oom_score_adj", (int) pid);
+    int r = proc_write(path, text, err);
     if (r == -EACCES || r == -EPERM)
         return error_set(err, r, "cannot set oomScoreAdj to %d: lowering it needs CAP_SYS_RESOURCE", p->oom_score_adj);
     return r;

@@ -24,7 +24,7 @@ static int enter_container(const struct exec_params *params, struct launch *l, s
             return error_set_errno(err, -errno, "cannot open /dev/null");
         l->stdio[i] = null_fd;
     }
-    if ((r = credentials_oom_score(params->process, err)) < 0 || (r = tuning_exec_final(params->process, err)) < 0)
+    if ((r = credentials_oom_score(params->process, 0, err)) < 0 || (r = tuning_exec_final(params->process, err)) < 0)
         return r;
     if ((r = namespaces_join_process(params->init_pidfd, params->spec, err)) < 0)
         return r;

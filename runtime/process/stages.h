@@ -4,17 +4,23 @@
 #ifndef PODIUM_RUNTIME_PROCESS_STAGES_H
 #define PODIUM_RUNTIME_PROCESS_STAGES_H
 
+#include "podium/base/sys.h"
 #include "runtime/namespaces/namespaces.h"
 #include "runtime/process/container.h"
 
 struct process_clone {
-    int flags;     /* CLONE_NEW* */
-    int cgroup_fd; /* -1: the caller's */
+    int flags;                 /* CLONE_NEW* */
+    int cgroup_fd;             /* -1: the caller's */
+    struct namespace_set *set; /* of a container; what has been joined on the way is taken out of it. NULL: an exec */
 };
 
 /* Returns 0 in the parent with *ret filled, 1 in the child with its end of the channel, -errno. */
 int process_clone(const struct process_clone *c, struct container_process *ret, int *ret_child_sync,
                   struct error *err) _must_check_;
+/* joined.c: whether a process has to be between, and the cloning by it: as process_clone(), 1 in the child. */
+bool process_needs_joiner(const struct namespace_set *set);
+int process_clone_joined(struct namespace_set *set, struct clone_args *args, struct container_process *ret,
+                         struct error *err) _must_check_;
 /* Reads messages until the wanted one (CHANNEL_END: the program has been executed), keeping a terminal that comes
  * along. Anything else is a failure: the child is reaped and *p finished. */
 int process_await(struct container_process *p, int wanted, struct error *err) _must_check_;

@@ -152,6 +152,10 @@ int spec_linux_parse(const struct json *o, struct spec *spec, struct error *err)
         (r = parse_propagation(o, spec, err)) < 0 || (r = tuning_parse_linux(o, spec, err)) < 0 ||
         (r = parse_sections(o, spec, err)) < 0)
         return r;
+    if (spec->namespaces[SPEC_NS_USER].present && !spec->namespaces[SPEC_NS_USER].path &&
+        (spec->n_uid_mappings == 0 || spec->n_gid_mappings == 0))
+        return field_error(err, "linux", spec->n_uid_mappings == 0 ? "uidMappings" : "gidMappings",
+                           "are missing: a new user namespace needs them");
     if (spec->n_uid_mappings > 0 && !spec->namespaces[SPEC_NS_USER].present)
         return field_error(err, "linux", "uidMappings", "need a user namespace in linux.namespaces");
     return 0;

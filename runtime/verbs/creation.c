@@ -110,12 +110,14 @@ static int listen_for_start(const struct state_dir *dir, int *ret, struct error 
     return 0;
 }
 
-/* prestart and createRuntime hooks, when the namespaces exist. */
-static int run_early_hooks(void *userdata, pid_t pid, struct error *err) {
+/* When the namespaces exist: the group's owner, then prestart and createRuntime hooks. */
+static int namespaces_ready(void *userdata, pid_t pid, struct error *err) {
     struct creation *c = userdata;
     int r;
 
     c->state.pid = pid;
+    if (creation_group_is_given(c->spec) && (r = creation_group_give(c, pid, err)) < 0)
+        return r;
     _cleanup_json_ struct json *doc = state_document(&c->dir, &c->state, STATE_CREATING);
     if ((r = container_run_hooks(c->spec, SPEC_HOOK_PRESTART, doc, err)) < 0)
         return r;
@@ -147,8 +149,9 @@ static int make_process(const struct creation_options *o, struct creation *c, st
     p.start_listen_fd = listen_fd;
     p.state = doc;
     p.userdata = c;
-    if (c->spec->hooks[SPEC_HOOK_PRESTART].n > 0 || c->spec->hooks[SPEC_HOOK_CREATE_RUNTIME].n > 0)
-        p.namespaces_ready = run_early_hooks;
+    if (c->spec->hooks[SPEC_HOOK_PRESTART].n > 0 || c->spec->hooks[SPEC_HOOK_CREATE_RUNTIME].n > 0 ||
+        creation_group_is_given(c->spec))
+        p.namespaces_ready = namespaces_ready;
     r = container_create(&p, &c->process, err);
     creation_group_settle(c);
     return r;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "runtime/verbs/creation_group.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "podium/base/alloc.h"
+#include "podium/base/fd.h"
 #include "podium/base/path.h"
 #include "podium/cgroups_scope.h"
 
@@ -109,6 +111,43 @@ int creation_group_make(const struct baton *b, const char *id, struct creation *
         return 0;
     }
     return error_set(err, -EINVAL, "unknown cgroup manager");
+}
+
+bool creation_group_is_given(const struct spec *spec) {
+    bool writable = false;
+
+    if (!spec->namespaces[SPEC_NS_CGROUP].present || spec->namespaces[SPEC_NS_CGROUP].path)
+        return false;
+    for (size_t i = 0; i < spec->n_mounts; i++) {
+        const struct spec_mount *m = &spec->mounts[i];
+
+        if (strcmp(m->destination, "/sys/fs/cgroup") != 0)
+            continue;
+        writable = m->type && strncmp(m->type, "cgroup", strlen("cgroup")) == 0;
+        for (size_t k = 0; m->options[k]; k++)
+            writable = writable && strcmp(m->options[k], "ro") != 0 && strcmp(m->options[k], "rro") != 0;
+    }
+    return writable && (spec->process->user.uid != 0 || spec->namespaces[SPEC_NS_USER].present);
+}
+
+int creation_group_give(struct creation *c, pid_t pid, struct error *err) {
+    _cleanup_strbuf_ struct strbuf names = STRBUF_INIT;
+    uid_t uid = c->spec->process->user.uid;
+    int r = 0;
+
+    if (c->cgroup.fd < 0)
+        return 0;
+    if (c->spec->namespaces[SPEC_NS_USER].present && (r = container_host_user(pid, uid, &uid, err)) < 0)
+        return r;
+    if (file_read("/sys/kernel/cgroup/delegate", 4096, &names, NULL) < 0)
+        strbuf_adds(&names, "cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n");
+    if (fchown(c->cgroup.fd, uid, (gid_t) -1) < 0)
+        return error_set_errno(err, -errno, "cannot give the cgroup %s to user %u", c->cgroup.path, uid);
+    for (char *rest = names.data, *name; (name = strsep(&rest, "\n"));)
+        if (*name && fchownat(c->cgroup.fd, name, uid, (gid_t) -1, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+            return error_set_errno(err, -errno, "cannot give %s of the cgroup %s to user %u", name, c->cgroup.path,
+                                   uid);
+    return 0;
 }
 
 void creation_group_undo(struct creation *c) {

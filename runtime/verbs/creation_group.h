@@ -13,6 +13,11 @@
 int creation_group_make(const struct baton *b, const char *id, struct creation *c, struct error *err) _must_check_;
 /* Once the container's process is in the group: the process that kept the scope until then ends. */
 void creation_group_settle(struct creation *c);
+/* Whether the container's user is to own the group: it has a cgroup namespace of its own and a writable mount of it. */
+bool creation_group_is_given(const struct spec *spec);
+/* Gives it, and those files of it that the kernel says can be given, to the user of process.user as the process's user
+ * namespace knows it (config-linux.md, "Cgroup ownership"). */
+int creation_group_give(struct creation *c, pid_t pid, struct error *err) _must_check_;
 /* Removes a group that creation_group_make() has made, when its process is gone. */
 void creation_group_undo(struct creation *c);
 /* Ends what is left inside and removes the group of an existing container; none is fine. */

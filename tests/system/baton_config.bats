@@ -291,10 +291,3 @@ c["mounts"].append({"destination": "/data", "type": "bind", "source": a[1], "opt
     done
 }
 
-@test "a user namespace by path is refused" {
-    config true
-    edit 'c["linux"]["namespaces"].append({"type": "user", "path": "/proc/self/ns/user"})'
-    run_container 1
-    [[ "$stderr" == *"joining a user namespace by path is not supported"* ]]
-    nothing_left
-}

@@ -31,9 +31,9 @@ setup() {
 teardown() {
     [ -n "${T:-}" ] || return 0
     baton delete --force "$ID" >/dev/null 2>&1 || true
-    for p in "${AGENT:-}" "${HOLDER:-}"; do
-        [ -z "$p" ] || kill -- "-$p" 2>/dev/null || kill "$p" 2>/dev/null || true
-    done
+    [ -z "${AGENT:-}" ] || kill -- "-$AGENT" 2>/dev/null || true
+    [ -z "${U:-}" ] || rm -rf "$U"
+    for p in ${HOLDERS:-}; do kill "$p" 2>/dev/null || true; done
 }
 
 run_container() { run -"${1}" --separate-stderr "$VIEW" "$BATON" --root "$T/state" run "${@:2}" -b "$T/b" "$ID" </dev/null; }
@@ -130,4 +130,158 @@ notify() { # [PROPERTY ...]: mkdir is for the agent
     # a path that nothing uses: nothing is sent there
     edit 's = c["linux"]["seccomp"]; s["defaultAction"] = "SCMP_ACT_ALLOW"'
     run_container 0
+}
+
+# hold UNSHARE-OPTION ...: sets H to a process in new namespaces, with ids 0 to 65535 from 100000 on in a user namespace
+hold() {
+    unshare "$@" sleep 1000 3>&- >/dev/null 2>&1 &
+    H=$!
+    HOLDERS="${HOLDERS:-} $H"
+    wait_for sh -c '[ "$(readlink /proc/$0/exe)" = "$(readlink -f "$(command -v sleep)")" ]' "$H"
+    [[ " $* " != *" --user "* ]] || [ -n "${MAPS:-}" ] || for map in uid gid; do echo 0 100000 65536 >"/proc/$H/${map}_map"; done
+    N=/proc/$H/ns
+}
+
+# own_root: the root where its owner, mapped root, has a way in, which the usual temporary folder does not give
+own_root() {
+    if [ -z "${U:-}" ]; then
+        U=$(mktemp -d)
+        chmod 755 "$U"
+        cp -a "$T/b/rootfs" "$U/rootfs"
+        chown -R 100000:100000 "$U/rootfs"
+    fi
+    edit 'c["root"]["path"] = a[0] + "/rootfs"' "$U"
+}
+
+mapped() {
+    edit 'c["linux"]["uidMappings"] = c["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]'
+}
+
+join() { # TYPE PATH: the namespace by path instead of a new one
+    edit 'c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != a[0]] + [{"type": a[0], "path": a[1]}]' "$@"
+}
+
+@test "a user namespace by path: ids, ownership of what is made, exec, its own mappings or none given" {
+    hold --user
+    config sh -c 'id -u; readlink /proc/self/ns/user; stat -c %u:%g /dev/null /dev/shm /dev/pts/ptmx /data/of-host; touch /data/f;
+    cat /proc/self/uid_map; cat /proc/self/oom_score_adj; sleep 100'
+    own_root
+    mkdir -m 777 "$U/data"
+    touch "$U/data/of-host" && chown 7:7 "$U/data/of-host"
+    edit 'c["root"]["readonly"] = False; c["process"]["oomScoreAdj"] = 123
+c["mounts"].append({"destination": "/data", "type": "bind", "source": a[0] + "/data", "options": ["bind", "idmap"]})' "$U"
+    join user "$N/user"
+    ids=$(readlink "$N/user")
+    baton create -b "$T/b" --pid-file "$T/pid" "$ID" </dev/null >"$T/out" 2>&1 3>&-
+    baton start "$ID"
+    wait_for grep -qx 123 "$T/out"
+    [ "$(xargs <"$T/out")" = "0 $ids 65534:65534 0:0 0:0 7:7 0 100000 65536 123" ] || { cat "$T/out"; false; }
+    [ "$(stat -c %u "$U/data/f")" = 0 ] # as the id-mapped mount says, and 100000 in the process:
+    [ "$(awk '/^Uid/ {print $2}' "/proc/$(cat "$T/pid")/status")" = 100000 ]
+    [ "$(baton exec "$ID" sh -c 'id -u; readlink /proc/self/ns/user' | paste -sd ' ')" = "0 $ids" ]
+    baton delete --force "$ID"
+    config readlink /proc/self/ns/user
+    own_root
+    join user "$N/user"
+    mapped
+    run_container 0
+    [ "$output" = "$ids" ]
+    edit 'c["linux"]["uidMappings"][0]["hostID"] = 200000'
+    refused "are not those of the user namespace"
+    edit 'c["linux"]["namespaces"][-1] = {"type": "user"}; del c["linux"]["uidMappings"]'
+    refused "linux.uidMappings: are missing"
+    join user /proc/self/ns/net
+    refused "cannot join the user namespace"
+    MAPS=none hold --user
+    join user "$N/user"
+    refused "the user namespace to join has no uid_map"
+    join user /proc/self/ns/user # the caller's own: nothing to join
+    edit 'del c["linux"]["gidMappings"]'
+    run_container 0
+    [ "$output" = "$(readlink /proc/self/ns/user)" ]
+}
+
+@test "namespaces of a user namespace, and of the host beside a new user namespace, are joined by path" {
+    hold --user --net --uts --ipc --cgroup --time
+    all='for n in user net uts ipc cgroup time pid mnt; do readlink /proc/self/ns/$n; done; sleep 100'
+    config sh -c "$all"
+    own_root
+    for t in user uts ipc cgroup time; do join $t "$N/$t"; done
+    join network "$N/net"
+    edit 'c.pop("hostname")'
+    baton run -d -b "$T/b" --pid-file "$T/pid" "$ID" </dev/null >"$T/out" 2>&1 3>&-
+    wait_for grep -q mnt "$T/out"
+    [ "$(head -n 6 "$T/out")" = "$(for n in user net uts ipc cgroup time; do readlink "$N/$n"; done)" ] || { cat "$T/out"; false; }
+    # one more container beside it, in its pid namespace, too
+    C=/proc/$(cat "$T/pid")/ns
+    config sh -c 'readlink /proc/self/ns/pid; cat /proc/1/comm'
+    own_root
+    edit 'c.pop("hostname")'
+    join user "$C/user"
+    join pid "$C/pid"
+    join network "$C/net"
+    [ "$(baton run -b "$T/b" "$ID-2" </dev/null | xargs)" = "$(readlink "$C/pid") sleep" ]
+    config sh -c "$all"
+    own_root
+    # the new ones belong to it: its root may enter them
+    nsenter --user="$N/user" --mount="/proc/$(cat "$T/pid")/ns/mnt" -S 0 -G 0 /bin/busybox true
+    [ "$(baton exec "$ID" sh -c "${all%; sleep*}")" = "$(cat "$T/out")" ]
+    baton delete --force "$ID"
+    # of the host, entered before the new user namespace is made
+    user=$(readlink "$N/user")
+    hold --net --uts
+    mapped
+    edit 'c.pop("hostname"); c["linux"]["namespaces"].append({"type": "user"})
+c["mounts"] = [m for m in c["mounts"] if m["type"] != "sysfs" and m["type"] != "cgroup"]'
+    join network "$N/net"
+    join uts "$N/uts"
+    baton run -d -b "$T/b" "$ID" </dev/null >"$T/out" 2>&1 3>&-
+    wait_for grep -q mnt "$T/out"
+    [ "$(sed -n '2p;3p' "$T/out")" = "$(readlink "$N/net" "$N/uts")" ] || { cat "$T/out"; false; }
+    ! grep -qF "$user" "$T/out"
+}
+
+@test "a time namespace by path" {
+    hold --user --time
+    config readlink /proc/self/ns/time
+    join time "$N/time"
+    run_container 0
+    [ "$output" = "$(readlink "$N/time")" ]
+    edit 'c["linux"]["timeOffsets"] = {"boottime": {"secs": 1}}'
+    refused "linux.timeOffsets: need a new time namespace"
+}
+
+@test "the loopback link of a new network namespace is up" {
+    config cat /proc/net/if_inet6 /sys/class/net/lo/flags
+    run_container 0
+    [[ "$output" == *0x9 ]] # IFF_UP, IFF_LOOPBACK
+}
+
+@test "oom score in a new user namespace" {
+    config cat /proc/self/oom_score_adj
+    mapped
+    own_root
+    edit 'c["linux"]["namespaces"].append({"type": "user"}); c["process"]["oomScoreAdj"] = 321'
+    run_container 0
+    [ "$output" = 321 ]
+}
+
+@test "a writable group belongs to the container's user, a read-only one does not" {
+    config sh -c 'mkdir /sys/fs/cgroup/a && echo $$ >/sys/fs/cgroup/a/cgroup.procs && grep ^0: /proc/self/cgroup; stat -c %u /sys/fs/cgroup /sys/fs/cgroup/cgroup.max.depth'
+    edit 'c["process"]["user"]["uid"] = 7
+c["mounts"][-1]["options"].remove("ro")'
+    run_container 0
+    [ "$(echo "$output" | xargs)" = "0::/a 7 0" ]
+    edit 'c["linux"]["namespaces"].append({"type": "user"})'
+    mapped
+    own_root
+    run_container 0
+    [ "$(echo "$output" | xargs)" = "0::/a 7 65534" ]
+    edit 'c["process"]["user"]["uid"] = 65536'
+    refused "user 65536 is not mapped"
+    config stat -c %u /sys/fs/cgroup
+    edit 'c["process"]["user"]["uid"] = 7'
+    run_container 0
+    [ "$output" = 0 ]
+    nothing_left
 }

@@ -128,6 +128,7 @@ static void test_linux(void **state) {
         HEAD
         "\"hostname\":\"h\",\"linux\":{\"namespaces\":[{\"type\":\"uts\"},{\"type\":\"network\",\"path\":\"/n\"},"
         "{\"type\":\"user\"}],\"uidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":2}],"
+        "\"gidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":2}],"
         "\"devices\":[{\"path\":\"/dev/x\",\"type\":\"u\",\"major\":1,\"minor\":2,\"fileMode\":8576,\"uid\":3}],"
         "\"maskedPaths\":[\"/a\"],\"readonlyPaths\":[\"/b\"],\"cgroupsPath\":\"/c\",\"rootfsPropagation\":\"rslave\","
         "\"sysctl\":{\"net.a\":\"1\"},\"resources\":{\"pids\":{\"limit\":1}}}}");
@@ -146,6 +147,9 @@ static void test_linux(void **state) {
     refused(HEAD "\"linux\":{\"namespaces\":[{\"type\":\"moon\"}]}}", -EINVAL, "linux.namespaces[0].type");
     refused(HEAD "\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"pid\"}]}}", -EINVAL, "twice");
     refused(HEAD "\"linux\":{\"uidMappings\":[{\"size\":1}]}}", -EINVAL, "user namespace");
+    refused(HEAD "\"linux\":{\"namespaces\":[{\"type\":\"user\"}]}}", -EINVAL, "linux.uidMappings");
+    refused(HEAD "\"linux\":{\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[{\"size\":1}]}}", -EINVAL,
+            "linux.gidMappings");
     refused(HEAD "\"linux\":{\"devices\":[{\"path\":\"x\",\"type\":\"c\"}]}}", -EINVAL, "linux.devices[0].path");
     refused(HEAD "\"linux\":{\"maskedPaths\":[\"rel\"]}}", -EINVAL, "maskedPaths");
     refused(HEAD "\"linux\":{\"rootfsPropagation\":\"odd\"}}", -EINVAL, "rootfsPropagation");
