@@ -281,7 +281,8 @@ enum api_progress discovery_group(struct api_request *req) {
 
 enum api_progress discovery_paths(struct api_request *req) {
     static const char *const fixed[] = {"/api", "/api/v1", "/apis"};
-    static const char *const rest[] = {"/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"};
+    static const char *const rest[] = {"/healthz",    "/livez",  "/metrics", "/openapi/v2",
+                                       "/openapi/v3", "/readyz", "/version"};
     size_t n;
     const struct resource *all = resources_all(&n);
     struct json *paths = json_array(), *o = json_object();

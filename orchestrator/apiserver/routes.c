@@ -8,6 +8,7 @@
 #include "orchestrator/apiserver/backup.h"
 #include "orchestrator/apiserver/discovery.h"
 #include "orchestrator/apiserver/health.h"
+#include "orchestrator/apiserver/metrics.h"
 #include "orchestrator/apiserver/openapi_routes.h"
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/apiserver/subresources/subresources.h"
@@ -28,6 +29,7 @@ static const struct route routes[] = {
     {"/openid/v1/jwks", MATCH_EXACT, PERMIT_PATH, "GET HEAD", openid_keys_serve},
     {"/openapi/v2", MATCH_EXACT, PERMIT_PATH, "GET HEAD", openapi_v2_serve},
     {"/openapi/v3", MATCH_TREE, PERMIT_PATH, "GET HEAD", openapi_v3_serve},
+    {"/metrics", MATCH_EXACT, PERMIT_PATH, "GET HEAD", metrics_serve},
     {"/podium/v1/backup", MATCH_EXACT, PERMIT_PATH, "GET", backup_serve},
 };
 /* Paths below /api and /apis: with a resource in them, and without. */

@@ -6,6 +6,7 @@
 #include "orchestrator/apiserver/bootstrap.h"
 #include "orchestrator/apiserver/http/http_server.h"
 #include "orchestrator/apiserver/loop_queue.h"
+#include "orchestrator/apiserver/metrics.h"
 #include "orchestrator/apiserver/openapi_routes.h"
 #include "orchestrator/apiserver/service_pool.h"
 #include "orchestrator/apiserver/subresources/stream.h"
@@ -52,6 +53,7 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
     api->listen.worker_threads = options->worker_threads;
     api->rbac = rbac_new(api->store);
     api->openapi = openapi_cache_new(api->version);
+    api->metrics = metrics_new();
     r = service_pool_new(api->store, options->service_cidr ? options->service_cidr : SERVICE_CIDR, &api->services, err);
     if (r >= 0 && options->account_key_file)
         r = account_tokens_new(api->store, options->account_key_file, options->account_issuer, &api->accounts, err);
@@ -100,6 +102,7 @@ void apiserver_free(struct apiserver *api) {
     account_tokens_free(api->accounts);
     service_pool_free(api->services);
     openapi_cache_free(api->openapi);
+    metrics_free(api->metrics);
     free(api->authenticators);
     free(api->version);
     free(api->listen.address);

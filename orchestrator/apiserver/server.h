@@ -13,6 +13,7 @@ struct account_tokens;
 struct rbac;
 struct service_pool;
 struct openapi_cache;
+struct metrics;
 struct http_server;
 struct loop_queue;
 struct node_ops;
@@ -34,6 +35,7 @@ struct apiserver {
     struct account_tokens *accounts; /* NULL: no tokens of service accounts */
     struct service_pool *services;
     struct openapi_cache *openapi;
+    struct metrics *metrics;
     struct http_server *http;
     struct {
         char *address, *cert_file, *key_file, *client_ca_file, *unix_socket;

@@ -6,16 +6,20 @@
 #include "orchestrator/apiserver/http/gzip.h"
 #include "orchestrator/apiserver/http/internal.h"
 #include "orchestrator/apiserver/http/stream_answer.h"
+#include "orchestrator/apiserver/metrics.h"
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/store/backup.h"
 #include "podium/base/alloc.h"
+#include "podium/base/clock.h"
 #include "podium/base/limits.h"
 
 struct exchange {
     struct http_server *server;
     struct api_request *req;
     struct gate gate;
+    uint64_t begun; /* monotonic */
     bool started;
+    bool counted;    /* as begun, and not yet as ended */
     bool taken_over; /* an upgraded connection has come back to be closed */
 };
 
@@ -54,6 +58,12 @@ static struct exchange *exchange_new(struct http_server *h, struct MHD_Connectio
     return x;
 }
 
+static void count(struct exchange *x, unsigned code) {
+    if (x->counted)
+        metrics_end(x->server->api->metrics, x->req, code, now_monotonic_usec() - x->begun);
+    x->counted = false;
+}
+
 void exchange_completed(void *cls, struct MHD_Connection *c, void **con_cls, enum MHD_RequestTerminationCode why) {
     struct exchange *x = *con_cls;
     struct http_server *h = cls;
@@ -61,6 +71,7 @@ void exchange_completed(void *cls, struct MHD_Connection *c, void **con_cls, enu
         return;
     *con_cls = NULL;
     bool counted = x->started;
+    count(x, 0); /* the client has gone before there was an answer */
     api_request_free(x->req);
     free(x);
     if (!counted)
@@ -181,7 +192,10 @@ static bool watch_form_accepted(struct api_request *req) {
 static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c) {
     struct api_request *req = x->req;
     _cleanup_(encoded_finish) struct encoded e = {0};
-    if (req->out.kind == API_OUT_WATCH && watch_form_accepted(req))
+    bool watch = req->out.kind == API_OUT_WATCH && watch_form_accepted(req);
+    if (watch || req->out.kind == API_OUT_STREAM || req->out.kind == API_OUT_BACKUP)
+        count(x, req->out.code ? req->out.code : 200);
+    if (watch)
         return watch_stream_queue(x->server, c, req);
     if (req->out.kind == API_OUT_STREAM)
         return stream_answer_queue(x->server, c, req, &x->taken_over);
@@ -193,6 +207,7 @@ static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c) {
         strbuf_reset(&e.text);
     }
     unsigned code = e.code;
+    count(x, code);
     bool compressed = compress(c, &e);
     struct MHD_Response *r = response_of(&e);
     if (!r)
@@ -212,7 +227,9 @@ static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c) {
 static enum api_progress begin(struct exchange *x, struct MHD_Connection *c) {
     struct api_request *req = x->req;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    x->started = true;
+    x->started = x->counted = true;
+    x->begun = now_monotonic_usec();
+    metrics_begin(x->server->api->metrics, req);
     (void) pthread_mutex_lock(&x->server->lock);
     x->server->n_exchanges++;
     (void) pthread_mutex_unlock(&x->server->lock);

@@ -8,6 +8,7 @@
 
 #include "orchestrator/apiserver/http/encode.h"
 #include "orchestrator/apiserver/http/internal.h"
+#include "orchestrator/apiserver/metrics.h"
 #include "orchestrator/apiserver/verbs/watch.h"
 #include "orchestrator/object/protobuf.h"
 #include "orchestrator/object/table.h"
@@ -166,6 +167,7 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max) {
 static void free_stream(void *cls) {
     struct watch_stream *s = cls;
     keeper_remove(s->server->keeper, &s->keeping);
+    metrics_watches(s->server->api->metrics, -1);
     api_watch_free(s->watch);
     strbuf_finish(&s->buffer);
     free(s);
@@ -183,6 +185,7 @@ enum MHD_Result watch_stream_queue(struct http_server *h, struct MHD_Connection 
     api_watch_set_wake(s->watch, changes_came, s);
     s->keeping = (struct keeper_entry){.wake = keeper_came, .due = api_watch_due(s->watch)};
     keeper_add(h->keeper, &s->keeping, info ? info->connect_fd : -1);
+    metrics_watches(h->api->metrics, 1);
     struct MHD_Response *r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, read_stream, s, free_stream);
     if (!r) {
         free_stream(s);
