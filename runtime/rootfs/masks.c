@@ -6,7 +6,9 @@
 #include "podium/base/path.h"
 #include "runtime/rootfs/steps.h"
 
-/* What is put over masked paths, made when first needed: one empty read-only folder and the null device. */
+/* What is put over masked paths, made when first needed: one empty read-only folder and the null device. The folder
+ * itself goes over the first path, copies of it over the others: kernels before 6.15 copy no mount that is nowhere yet.
+ */
 struct covers {
     int folder, file;
 };
@@ -21,6 +23,8 @@ static int cover_for(struct rootfs *rootfs, struct covers *covers, bool folder, 
                                MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, err);
         if (*from < 0)
             return *from;
+        int first = fcntl(*from, F_DUPFD_CLOEXEC, 0);
+        return first < 0 ? error_set_errno(err, -errno, "cannot keep the cover of masked paths") : first;
     } else if (*from < 0) {
         *from = open_in_root(rootfs->fd, "dev/null", O_PATH | O_NOFOLLOW, 0);
         if (*from < 0)
