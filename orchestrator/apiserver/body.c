@@ -112,12 +112,23 @@ static void strict_error(char **notes, struct strbuf *out) {
         strbuf_addf(out, "%s%s", i ? ", " : "", notes[i]);
 }
 
+/* "managedFields: []" means to forget all managers; Go keeps the empty list apart from none, the tables do not. */
+static void keep_reset(struct json **doc) {
+    const struct json *list = json_path(*doc, "metadata", "managedFields");
+    struct json *reset = NULL;
+    if (!json_is_array(list) || json_len(list) > 0)
+        return;
+    json_append(&reset, json_object());
+    json_set_path(doc, reset, "metadata", "managedFields");
+}
+
 /* Prunes by the tables; collects unknown fields into notes. */
 static int prune(const char *api_version, const char *kind, struct json **doc, char ***notes, struct error *err) {
     const struct type_info *t = type_of_kind(api_version, kind);
     if (!t)
         return error_set(err, -EINVAL, "no kind \"%s\" is registered for version \"%s\"", kind, api_version);
     _cleanup_strv_ char **unknown = NULL;
+    keep_reset(doc);
     int r = schema_decode(t, doc, &unknown, err);
     for (size_t i = 0; unknown && unknown[i] && strv_len(*notes) < WARNINGS_MAX; i++)
         strv_push_dup(notes, unknown[i]);

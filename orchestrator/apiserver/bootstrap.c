@@ -147,6 +147,7 @@ static int create(struct apiserver *api, struct json *doc, const char *ns, struc
     req->resource = resource_by_api_version(json_str(json_get(doc, "apiVersion")), json_str(json_get(doc, "kind")));
     req->verb = "create";
     req->user = &self;
+    req->user_agent = xstrdup("podium-server");
     req->ns = xstrdup(ns);
     req->body_doc = json_ref(doc);
     if (!req->resource)

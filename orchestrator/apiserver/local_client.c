@@ -15,6 +15,8 @@
 
 /* Events delivered in one turn of the loop. */
 #define EVENTS_PER_TURN 256
+/* Who names no field manager in-process is a controller. */
+#define INTERNAL_AGENT "podium-controller"
 /* Timers of watches need no precision. */
 #define TIMER_ACCURACY_USEC (5 * USEC_PER_SEC)
 
@@ -70,6 +72,7 @@ static struct api_request *request_from(struct local_client *c, const struct cli
     req->ns = xstrdup(r->ns ? r->ns : "");
     req->name = xstrdup(r->name ? r->name : "");
     req->user = &c->user;
+    req->user_agent = xstrdup(INTERNAL_AGENT);
     req->body_doc = json_ref(r->body);
     req->patch_type = r->patch_type;
     api_param_set(req, "labelSelector", r->label_selector);

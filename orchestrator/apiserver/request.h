@@ -109,7 +109,8 @@ struct api_request {
         written_fn done;
         enum mutate_action action;
         unsigned attempts;
-        bool conditional; /* the client named a revision: a stale one is its problem */
+        bool conditional;    /* the client named a revision: a stale one is its problem */
+        const char *through; /* the subresource managedFields tell of, where the rules are the object's: "scale" */
         int result;
         struct store_item *old, *item;
         struct json *old_doc; /* of `old`, in the version of the request; NULL without */

@@ -92,7 +92,7 @@ void sched_bind(struct scheduler *s, const struct pod_info *pod, const char *nod
         .name = pod->name,
         .subresource = "binding",
         .body = body,
-        .field_manager = "kube-scheduler",
+        .field_manager = "podium-scheduler",
     };
 
     s->n_bindings++;

@@ -67,7 +67,7 @@ void sched_set_condition(struct scheduler *s, struct json *pod, const char *reas
         .subresource = "status",
         .patch_type = PATCH_STRATEGIC,
         .body = patch,
-        .field_manager = "kube-scheduler",
+        .field_manager = "podium-scheduler",
     };
 
     w->call = client_start(s->client, &r, on_written, w);

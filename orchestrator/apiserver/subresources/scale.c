@@ -6,6 +6,7 @@
 #include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/apiserver/subresources/subresources.h"
+#include "orchestrator/apiserver/verbs/manage.h"
 #include "orchestrator/apiserver/verbs/patching.h"
 #include "orchestrator/apiserver/verbs/prepare.h"
 #include "orchestrator/apiserver/write.h"
@@ -50,6 +51,37 @@ static bool scale_valid(struct api_request *req, const struct json *scale) {
     return false;
 }
 
+/* The object's rules for a new state: for them this is an update of the object. */
+static enum mutate_action prepare_scaled(struct api_request *req, const struct json *old, struct json **doc) {
+    const struct subresource *sub = req->sub;
+    req->sub = NULL;
+    req->write.through = sub->name;
+    enum mutate_action action = prepare_update(req, old, doc);
+    req->sub = sub;
+    return action;
+}
+
+/* Applying a Scale is applying spec.replicas to the object, as a manager of the subresource. */
+static enum mutate_action apply_scale(struct api_request *req, const struct json *old, struct json **doc) {
+    const struct json *replicas = json_path(req->input, "spec", "replicas");
+    _cleanup_json_ struct json *config = json_object(), *checked = json_ref(req->input);
+    if (!old) {
+        (void) api_not_found(req, req->name);
+        return MUTATE_FAILED;
+    }
+    if (!body_check_patched(req, SCALE_VERSION, "Scale", &checked) || !scale_valid(req, checked))
+        return MUTATE_FAILED;
+    json_set(&config, "apiVersion", json_string(resource_api_version(req->resource)));
+    json_set(&config, "kind", json_string(req->resource->kind));
+    json_set(&config, "metadata", json_ref(json_get(checked, "metadata")));
+    if (replicas)
+        json_set_path(&config, json_ref(replicas), "spec", "replicas");
+    req->write.through = req->sub->name;
+    if (!manage_apply(req, old, config, doc))
+        return MUTATE_FAILED;
+    return prepare_scaled(req, old, doc);
+}
+
 static enum mutate_action set_scale(struct api_request *req, const struct json *old, struct json **doc) {
     uint64_t revision;
     _cleanup_json_ struct json *scale = NULL;
@@ -74,11 +106,7 @@ static enum mutate_action set_scale(struct api_request *req, const struct json *
     }
     *doc = json_ref(old);
     json_set_path(doc, json_int(json_int_or(json_path(scale, "spec", "replicas"), 0)), "spec", "replicas");
-    const struct subresource *sub = req->sub;
-    req->sub = NULL; /* for the object's rules this is an update of the object */
-    enum mutate_action action = prepare_update(req, old, doc);
-    req->sub = sub;
-    return action;
+    return prepare_scaled(req, old, doc);
 }
 
 static enum api_progress written(struct api_request *req, struct store_item *item, enum mutate_action action) {
@@ -92,11 +120,16 @@ enum api_progress scale_serve(struct api_request *req) {
         return item ? api_reply_object(req, 200, scale_of(req, store_item_doc(item))) : api_not_found(req, req->name);
     }
     if (strcmp(req->verb, "update") == 0) {
-        if (!body_decode(req, SCALE_VERSION, "Scale") || !prepare_identity(req, &req->input))
+        if (!manage_check_options(req) || !body_decode(req, SCALE_VERSION, "Scale") ||
+            !prepare_identity(req, &req->input))
             return API_DONE;
         return api_mutate(req, set_scale, written);
     }
     if (strcmp(req->verb, "patch") != 0)
         return api_method_not_supported(req, req->verb);
-    return patch_read(req) ? api_mutate(req, set_scale, written) : API_DONE;
+    if (!patch_read(req))
+        return API_DONE;
+    if (req->patch_type != PATCH_APPLY)
+        return api_mutate(req, set_scale, written);
+    return prepare_identity(req, &req->input) ? api_mutate(req, apply_scale, written) : API_DONE;
 }

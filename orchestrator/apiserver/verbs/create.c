@@ -5,6 +5,7 @@
 #include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/service_pool.h"
 #include "orchestrator/apiserver/status.h"
+#include "orchestrator/apiserver/verbs/manage.h"
 #include "orchestrator/apiserver/verbs/prepare.h"
 #include "orchestrator/apiserver/verbs/verbs.h"
 #include "orchestrator/apiserver/versions.h"
@@ -71,7 +72,7 @@ static enum api_progress create_step(struct api_request *req) {
 enum api_progress verb_create(struct api_request *req) {
     if (*req->name) /* POST names an object only together with a subresource */
         return api_method_not_supported(req, "create");
-    if (!body_decode(req, resource_api_version(req->resource), req->resource->kind))
+    if (!manage_check_options(req) || !body_decode(req, resource_api_version(req->resource), req->resource->kind))
         return API_DONE;
     return create_step(req);
 }

@@ -6,6 +6,7 @@
 
 #include "orchestrator/apiserver/body.h"
 #include "orchestrator/apiserver/status.h"
+#include "orchestrator/apiserver/verbs/manage.h"
 #include "orchestrator/apiserver/verbs/patching.h"
 #include "orchestrator/apiserver/verbs/prepare.h"
 #include "orchestrator/apiserver/verbs/verbs.h"
@@ -19,27 +20,24 @@ static const struct {
     {"application/json-patch+json", PATCH_JSON},
     {"application/merge-patch+json", PATCH_MERGE},
     {"application/strategic-merge-patch+json", PATCH_STRATEGIC},
+    {"application/apply-patch+yaml", PATCH_APPLY},
 };
 
 bool patch_read(struct api_request *req) {
-    if (req->body_doc) { /* in-process: the type came with the call */
-        if (req->patch_type == PATCH_APPLY) {
-            (void) api_fail(req, 415, "UnsupportedMediaType", "server-side apply is not served yet");
-            return false;
-        }
-        return body_parse(req, false);
-    }
+    if (req->body_doc) /* in-process: the type came with the call */
+        return manage_check_options(req) && body_parse(req, false);
     _cleanup_free_ char *media = media_type(req->content_type);
     for (size_t i = 0; i < ARRAY_LEN(patch_types); i++) {
         if (strcmp(media, patch_types[i].media) != 0)
             continue;
         req->patch_type = patch_types[i].type;
-        return body_parse(req, false);
+        return manage_check_options(req) && body_parse(req, req->patch_type == PATCH_APPLY);
     }
     (void) api_fail(
         req, 415, "UnsupportedMediaType",
         "the body of the request was in an unknown format - accepted media types include: "
-        "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json");
+        "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
+        "application/apply-patch+yaml");
     return false;
 }
 
@@ -91,8 +89,50 @@ static enum mutate_action patch(struct api_request *req, const struct json *old,
     return prepare_update(req, old, doc);
 }
 
+/* --- server-side apply --- */
+
+static bool may_be_made(struct api_request *req) {
+    const char *uid = json_str_or(json_path(req->input, "metadata", "uid"), "");
+    if (req->sub) {
+        (void) api_not_found(req, req->name);
+        return false;
+    }
+    if (!*uid)
+        return prepare_may_create(req);
+    (void) api_conflict(req, req->name,
+                        "uid mismatch: the provided object specified uid %s, and no existing object was found", uid);
+    return false;
+}
+
+static enum mutate_action apply(struct api_request *req, const struct json *old, struct json **doc) {
+    const struct resource *r = req->resource;
+    uint64_t revision;
+    if (!old && !may_be_made(req))
+        return MUTATE_FAILED;
+    if (!manage_apply(req, old, req->input, doc) || !body_check_patched(req, resource_api_version(r), r->kind, doc))
+        return MUTATE_FAILED;
+    if (!old)
+        return prepare_create(req, doc) ? MUTATE_CREATE : MUTATE_FAILED;
+    if (!document_revision(req, *doc, &revision))
+        return MUTATE_FAILED;
+    req->write.conditional = !json_is_null(json_path(req->input, "metadata", "resourceVersion"));
+    if (revision != 0 && revision != store_item_revision(req->write.old)) {
+        (void) api_conflict_modified(req, req->name);
+        return MUTATE_FAILED;
+    }
+    return prepare_update(req, old, doc);
+}
+
+static enum api_progress start_apply(struct api_request *req) {
+    if (!json_is_object(req->input))
+        return api_bad_request(req, "error decoding YAML: the applied document must be an object");
+    return prepare_identity(req, &req->input) ? api_mutate(req, apply, NULL) : API_DONE;
+}
+
 enum api_progress verb_patch(struct api_request *req) {
     if (!patch_read(req))
         return API_DONE;
+    if (req->patch_type == PATCH_APPLY)
+        return start_apply(req);
     return api_mutate(req, patch, NULL);
 }

@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "orchestrator/apiserver/admission/admission.h"
+#include "orchestrator/apiserver/authz/authorize.h"
 #include "orchestrator/apiserver/service_pool.h"
 #include "orchestrator/apiserver/status.h"
+#include "orchestrator/apiserver/verbs/manage.h"
 #include "orchestrator/object/strategy.h"
 #include "orchestrator/object/timestamp.h"
 #include "orchestrator/object/validation.h"
@@ -73,9 +75,8 @@ static bool generate_name(struct api_request *req, struct json **doc) {
 }
 
 static void stamp_new(const struct resource *r, struct json **doc) {
-    static const char *const cleared[] = {"deletionTimestamp", "deletionGracePeriodSeconds",
-                                          "selfLink",          "resourceVersion",
-                                          "managedFields",     "generation"};
+    static const char *const cleared[] = {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink",
+                                          "resourceVersion", "generation"};
     char uid[37], now[TIMESTAMP_SIZE];
     struct json **m = metadata(doc);
     random_uuid(uid);
@@ -95,6 +96,14 @@ static bool report(struct api_request *req, const struct json *doc, const struct
     return false;
 }
 
+bool prepare_may_create(struct api_request *req) {
+    const char *verb = req->verb;
+    req->verb = "create";
+    bool may = authorize_resource(req);
+    req->verb = verb;
+    return may;
+}
+
 bool prepare_create(struct api_request *req, struct json **doc) {
     const struct resource *r = req->resource;
     _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
@@ -105,6 +114,7 @@ bool prepare_create(struct api_request *req, struct json **doc) {
     if (!prepare_identity(req, doc))
         return false;
     schema_default(resource_api_version(r), r->kind, doc);
+    manage_record(req, NULL, doc);
     if (!admission_mutate(req, NULL, doc))
         return false;
     (void) generate_name(req, doc);
@@ -122,8 +132,7 @@ bool prepare_create(struct api_request *req, struct json **doc) {
 /* Members of metadata only the server writes: taken from the stored object whatever the body says. */
 static void keep_server_metadata(const struct json *old, struct json **doc) {
     static const char *const kept[] = {
-        "uid",           "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds",
-        "managedFields", "resourceVersion"};
+        "uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion"};
     struct json **m = metadata(doc);
     json_del(m, "selfLink");
     for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
@@ -165,6 +174,7 @@ enum mutate_action prepare_update(struct api_request *req, const struct json *ol
         return MUTATE_FAILED;
     keep_server_metadata(old, doc);
     schema_default(resource_api_version(r), r->kind, doc);
+    manage_record(req, old, doc);
     if (!admission_mutate(req, old, doc))
         return MUTATE_FAILED;
     strategy_prepare_update(r, sub, doc, old);
@@ -177,5 +187,5 @@ enum mutate_action prepare_update(struct api_request *req, const struct json *ol
         return MUTATE_FAILED;
     if (released(r, *doc))
         return MUTATE_DELETE;
-    return json_equal(*doc, old) ? MUTATE_KEEP : MUTATE_WRITE;
+    return manage_is_unchanged(old, doc) ? MUTATE_KEEP : MUTATE_WRITE;
 }

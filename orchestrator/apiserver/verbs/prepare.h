@@ -10,6 +10,8 @@
 
 /* Namespace and name of a body against those of the URL; fills them in where the body has none. */
 bool prepare_identity(struct api_request *req, struct json **doc);
+/* PUT and apply make what is missing only for who may create: false when not (answered). */
+bool prepare_may_create(struct api_request *req);
 /* A new object. generate: a name from generateName may be made. req->name is set to the object's name. */
 bool prepare_create(struct api_request *req, struct json **doc);
 /* A new state `doc` of `old` through the main resource or a subresource. Returns MUTATE_WRITE, MUTATE_KEEP (nothing

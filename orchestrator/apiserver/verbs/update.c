@@ -4,6 +4,7 @@
 
 #include "orchestrator/apiserver/body.h"
 #include "orchestrator/apiserver/status.h"
+#include "orchestrator/apiserver/verbs/manage.h"
 #include "orchestrator/apiserver/verbs/prepare.h"
 #include "orchestrator/apiserver/verbs/verbs.h"
 #include "orchestrator/apiserver/write.h"
@@ -13,6 +14,8 @@ static enum mutate_action create_by_put(struct api_request *req, struct json **d
         (void) api_not_found(req, req->name);
         return MUTATE_FAILED;
     }
+    if (!prepare_may_create(req))
+        return MUTATE_FAILED;
     *doc = json_ref(req->input);
     if (!*json_str_or(json_path(*doc, "metadata", "name"), ""))
         json_set_path(doc, json_string(req->name), "metadata", "name");
@@ -52,7 +55,7 @@ static enum mutate_action update(struct api_request *req, const struct json *old
 
 enum api_progress verb_update(struct api_request *req) {
     const struct resource *r = req->resource;
-    if (!body_decode(req, resource_api_version(r), r->kind))
+    if (!manage_check_options(req) || !body_decode(req, resource_api_version(r), r->kind))
         return API_DONE;
     if (!prepare_identity(req, &req->input))
         return API_DONE;
