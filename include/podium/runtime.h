@@ -45,8 +45,8 @@
  *    at every start, never leaving the source whatever links are in it; a folder is made when nothing is there, with
  *    the mode of the source)
  *   name                         DNS label; identifier in the journal and name of its sub-cgroup
- *   config                       a full OCI runtime configuration. root.path, if relative, is made in DIR; network, ipc
- *                                and uts namespaces must not be listed (they are the pod's); cgroupsPath is ignored
+ *   config                       a full OCI runtime configuration (needed unless it is held). root.path, if relative,
+ * is made in DIR; network, ipc and uts namespaces must not be listed (they are the pod's); cgroupsPath is ignored
  *   seccompDefault               boolean: where config has no seccomp profile, baton's default one for the container's
  *                                capabilities
  *   rootfs                       {lower: [folders, topmost first], upper, work}. upper and work are emptied before each
@@ -60,6 +60,10 @@
  *   terminationMessageFile       optional path on the host: made anew (empty, 0666) before each run, its first bytes
  *                                (at most 4096, and 12288 shared by all containers) become the message of the
  *                                termination
+ *   held                         optional {reason, message, inOrder}: it cannot be started by now (its image is not
+ *                                there, a ConfigMap is missing); config and the rest may be absent. An init container
+ *                                that is held holds those after it; another one does only when inOrder, and only
+ *                                their first starts: its image is just coming
  *   stdin, stdinOnce             booleans: the container has an input that peers write to by "attach". With
  *                                process.terminal of the OCI configuration the supervisor keeps the terminal's master
  *
@@ -89,7 +93,8 @@
  *   containers                   array in the order of pod.json, init containers first:
  *     name; init, sidecar        string; booleans. ephemeral: true for those, else absent
  *     state                      "waiting" | "running" | "terminated"
- *     reason, message            waiting: PodInitializing, ContainerCreating, CrashLoopBackOff, RunContainerError;
+ *     reason, message            waiting: PodInitializing, ContainerCreating, CrashLoopBackOff, RunContainerError, or
+ *                                those of "held" when it would be its turn;
  *                                terminated: Completed, Error, OOMKilled, StartError (exit code 128)
  *     containerID                64 hex digits, new at every start; "" before the first
  *     pid                        running only
@@ -141,8 +146,10 @@
  *                                                      its end. Whoever takes nothing for a second is dropped. The
  *                                                      answers are those of exec; exitCode is the container's. stderr
  *                                                      comes apart only when the container has stdin and no terminal
- *   {"op":"reload"}                                    pod.json has more ephemeralContainers (nothing else of it is
- *                                                      looked at): they are started. The state says so; "error" if not
+ *   {"op":"reload"}                                    pod.json has more ephemeralContainers, or other containers are
+ *                                                      held than before: they are started. The state says so; "error"
+ *                                                      if not. (The configuration of a start is that of the file as it
+ *                                                      is then, reload or not. An exec has that of its run's start)
  *   {"op":"detach","id":…}                             ends an attach; the container stays as it is. No answer
  * An exec goes on when the peer that asked for it is gone (its descriptors tell it).
  */

@@ -26,28 +26,53 @@
 #define STOP_MARGIN_USEC     (10 * USEC_PER_SEC) /* beyond the grace, before systemd's SIGKILL is asked for */
 #define LIMIT_NOFILE_DEFAULT 1048576
 
-static void retry_later(struct agent_pod *pod, uint64_t first) {
-    uint64_t wait = first;
+static uint64_t next_try(unsigned *attempts) {
+    uint64_t wait = RETRY_FIRST_USEC;
 
-    for (unsigned i = 0; i < pod->attempts && wait < RETRY_MAX_USEC; i++)
+    for (unsigned i = 0; i < *attempts && wait < RETRY_MAX_USEC; i++)
         wait *= 2;
-    pod->attempts++;
-    pod->retry_at = now_monotonic_usec() + (wait > RETRY_MAX_USEC ? RETRY_MAX_USEC : wait);
+    *attempts += 1;
+    return now_monotonic_usec() + (wait > RETRY_MAX_USEC ? RETRY_MAX_USEC : wait);
+}
+
+static void retry_later(struct agent_pod *pod) {
+    pod->retry_at = next_try(&pod->attempts);
 }
 
 /* --- starting --- */
 
 static void tell_problem(struct agent_pod *pod, const char *before) {
     const struct pod_problem *p = &pod->problem;
-    bool mount = strcmp(p->reason, "FailedMount") == 0;
-    const char *reason = mount || strcmp(p->reason, "FailedCreatePodSandBox") == 0 ? p->reason : "Failed";
+    bool own = strcmp(p->reason, "FailedMount") == 0 || strcmp(p->reason, "FailedCreatePodSandBox") == 0;
 
-    if (p->wants_image || (before && strcmp(before, p->message) == 0))
+    if (before && strcmp(before, p->message) == 0)
         return; /* told already */
-    if (strcmp(reason, "Failed") != 0)
-        agent_event(pod, p->container, "Warning", reason, "%s", p->message);
-    else
-        agent_event(pod, p->container, "Warning", reason, "Error: %s", p->message);
+    agent_event(pod, p->container, "Warning", own ? p->reason : "Failed", own ? "%s" : "Error: %s", p->message);
+}
+
+/* Containers that are held by something else, or for another reason, than before. */
+static void tell_held(struct agent_pod *pod, const struct json *before) {
+    for (size_t i = 0; i < json_len(pod->held); i++) {
+        const char *name = json_key_at(pod->held, i);
+        const struct json *held = json_value_at(pod->held, i);
+        if (!json_equal(json_get(before, name), held))
+            agent_event(pod, name, "Warning", "Failed", "Error: %s", json_get_str(held, "message"));
+    }
+}
+
+static bool is_held(const struct agent_pod *pod) {
+    return json_len(pod->held) > 0 || pod->images_awaited;
+}
+
+/* When to look again at containers that are held: something may happen before, which sets retry_at to now. */
+static void retry_held(struct agent_pod *pod) {
+    if (!is_held(pod)) {
+        pod->held_attempts = 0;
+        return;
+    }
+    pod->retry_at = json_len(pod->held) > 0 ? next_try(&pod->held_attempts) : UINT64_MAX;
+    if (pod->images_awaited && pod_images_retry_at(pod) < pod->retry_at)
+        pod->retry_at = pod_images_retry_at(pod);
 }
 
 static void act_start(struct agent_pod *pod) {
@@ -62,16 +87,19 @@ static void act_start(struct agent_pod *pod) {
         return;
     }
     pod->token_wait = false;
+    _cleanup_json_ struct json *held = json_ref(pod->held);
     pod_problem_finish(&pod->problem);
-    if (prepare_pod(pod) < 0) {
+    int prepared = prepare_pod(pod);
+    tell_held(pod, held);
+    if (prepared < 0 && pod->problem.reason) {
         tokens_retry(pod);
         tell_problem(pod, before);
-        if (pod->problem.wants_image)
-            pod->retry_at = pod_images_retry_at(pod);
-        else
-            retry_later(pod, RETRY_FIRST_USEC);
+        retry_later(pod);
         return;
     }
+    retry_held(pod);
+    if (prepared < 0)
+        return;
     _cleanup_free_ char *slice = unit_pod_slice(pod_qos_class(json_get(pod->desired, "spec")), pod->uid);
     _cleanup_free_ char *description = xasprintf("Pod %s/%s", pod->namespace, pod->name);
     const char *const argv[] = {agent->baton, "pod", "--dir", pod->run_dir, NULL};
@@ -86,20 +114,22 @@ static void act_start(struct agent_pod *pod) {
         .exec_start = argv,
         .environment = environment,
         .stop_timeout_usec = (uint64_t) pod->grace * USEC_PER_SEC + STOP_MARGIN_USEC,
-        .memory_max = limits.memory_max,
+        .memory_max = limits.memory_max < UNIT_UNLIMITED ? limits.memory_max + SUPERVISOR_MEMORY : UNIT_UNLIMITED,
         .tasks_max = UNIT_UNLIMITED,
         .cpu_quota_per_sec_usec = limits.cpu_quota_per_sec_usec,
         .cpu_weight = limits.cpu_weight,
+        .oom_score_adj = SUPERVISOR_OOM_SCORE,
         .limit_nofile = (agent->capability_bounds & (UINT64_C(1) << 24)) ? LIMIT_NOFILE_DEFAULT : 0,
     };
     int r = unit_start(agent->units, &request, &err);
     if (r < 0) {
         (void) pod_problem_set(&pod->problem, "FailedCreatePodSandBox", NULL, "%s", error_text(&err, r));
         tell_problem(pod, before);
-        retry_later(pod, RETRY_FIRST_USEC);
+        retry_later(pod);
         return;
     }
-    pod_images_started(pod);
+    if (!pod->images_awaited)
+        pod_images_started(pod);
     pod->start_pending = true;
     pod->fresh_state = true;
     pod->stop_told = false;
@@ -107,13 +137,15 @@ static void act_start(struct agent_pod *pod) {
     pod->connect_at = 0;
 }
 
-static void act_ephemeral(struct agent_pod *pod) {
+static void act_reload(struct agent_pod *pod) {
     _cleanup_free_ char *before = pod->problem.message ? xstrdup(pod->problem.message) : NULL;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
+    _cleanup_json_ struct json *held = json_ref(pod->held);
     bool changed;
 
     pod_problem_finish(&pod->problem);
-    int r = prepare_ephemeral(pod, &changed);
+    int r = prepare_again(pod, &changed);
+    tell_held(pod, held);
     if (changed) {
         struct json *op = json_object();
         json_set(&op, "op", json_string("reload"));
@@ -121,16 +153,18 @@ static void act_ephemeral(struct agent_pod *pod) {
         if (told < 0)
             r = pod_problem_set(&pod->problem, "CreateContainerError", NULL, "%s", error_text(&err, told));
     }
-    if (r == 0) {
-        pod->attempts = 0;
-        pod->ephemeral_told = json_len(json_path(pod->desired, "spec", "ephemeralContainers"));
+    if (r < 0) {
+        tell_problem(pod, before);
+        retry_later(pod);
         return;
     }
-    tell_problem(pod, before);
-    if (pod->problem.wants_image)
-        pod->retry_at = pod_images_retry_at(pod);
-    else
-        retry_later(pod, RETRY_FIRST_USEC);
+    if (!pod->images_awaited)
+        pod_images_started(pod);
+    retry_held(pod);
+    if (is_held(pod))
+        return;
+    pod->attempts = 0;
+    pod->ephemeral_told = json_len(json_path(pod->desired, "spec", "ephemeralContainers"));
 }
 
 /* --- the supervisor --- */
@@ -342,8 +376,8 @@ void act(struct agent_pod *pod, enum plan_action action) {
     case PLAN_NETWORK:
         act_network(pod);
         break;
-    case PLAN_EPHEMERAL:
-        act_ephemeral(pod);
+    case PLAN_RELOAD:
+        act_reload(pod);
         break;
     case PLAN_TELL_STOP:
         act_tell_stop(pod);
@@ -380,7 +414,7 @@ void act_read_state(struct agent_pod *pod) {
 void act_tell_status(struct agent_pod *pod) {
     struct agent *agent = pod->agent;
 
-    if (!pod->desired)
+    if (!pod->desired || !agent->units_known) /* whether it runs is not known yet */
         return;
     const struct status_input in = {
         .pod = pod->desired,
@@ -392,11 +426,9 @@ void act_tell_status(struct agent_pod *pod) {
         .host_ip = agent->node_address,
         .pod_ip = pod->ip,
         .waiting_reason =
-            pod->problem.reason && !pod->problem.wants_image && strncmp(pod->problem.reason, "Failed", 6) != 0
-                ? pod->problem.reason
-                : NULL,
+            pod->problem.reason && strncmp(pod->problem.reason, "Failed", 6) != 0 ? pod->problem.reason : NULL,
         .waiting_images = pod_images_waiting(pod),
-        .waiting_container = pod->problem.container,
+        .held = pod->held,
         .waiting_message = pod->problem.message,
         .image_ids = pod->image_ids,
         .health = pod->health,

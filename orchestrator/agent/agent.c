@@ -62,7 +62,7 @@ static struct plan_view view_of(const struct agent_pod *pod, uint64_t now) {
         .connect_due = now >= pod->connect_at,
         .network_ready = pod->connected && ready,
         .network_known = agent_network_known(pod) && now >= pod->network_at,
-        .ephemeral_due = ephemeral_due(pod),
+        .reload_due = reload_due(pod),
         .retry_due = now >= pod->retry_at,
         .stop_told = pod->stop_told,
         .stop_overdue = pod->stop_deadline > 0 && now >= pod->stop_deadline,
@@ -173,7 +173,7 @@ static int on_images(sd_event_source *source, const struct inotify_event *event,
         return 0;
     while (hashmap_next(agent->pods, &it)) {
         struct agent_pod *pod = it.value;
-        if (pod->problem.wants_image) {
+        if (pod->images_awaited) {
             pod->retry_at = 0;
             agent_pod_mark(pod);
         }

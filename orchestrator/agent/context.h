@@ -36,7 +36,6 @@ struct pod_problem {
     const char *reason; /* static: "ErrImageNeverPull", "CreateContainerConfigError", "FailedMount" … */
     char *container;    /* NULL: the whole pod */
     char *message;
-    bool wants_image;  /* images are awaited: images/pod_images.h has the words, container by container */
     bool wants_object; /* a ConfigMap or Secret may help */
 };
 void pod_problem_finish(struct pod_problem *p);

@@ -79,7 +79,7 @@ void agent_sync_end(struct agent *agent) {
         gone |= hashmap_remove(agent->objects, it.key);
     hashmap_free(steal(&agent->stale));
     if (gone)
-        agent_objects_changed(agent, NULL);
+        agent_objects_changed(agent, NULL, NULL, NULL);
     service_table_sync_end(agent->service_table);
     it = (struct hashmap_iter){0};
     while (hashmap_next(agent->pods, &it)) {
@@ -252,7 +252,8 @@ void agent_apply_object(struct agent *agent, const struct json *object) {
     if (same)
         return;
     records_pods_changed(agent->records);
-    agent_objects_changed(agent, pod_meta(object, "namespace"));
+    agent_objects_changed(agent, json_str_or(json_get(object, "kind"), ""), pod_meta(object, "namespace"),
+                          pod_meta(object, "name"));
 }
 
 void agent_remove_object(struct agent *agent, const char *kind, const char *namespace, const char *name) {
@@ -264,7 +265,8 @@ void agent_remove_object(struct agent *agent, const char *kind, const char *name
     _cleanup_free_ char *key = object_key(kind, namespace, name);
 
     if (hashmap_remove(agent->objects, key))
-        agent_objects_changed(agent, namespace); /* optional ones are gone from volumes, others stay as they were */
+        agent_objects_changed(agent, kind, namespace,
+                              name); /* optional ones are gone from volumes, others stay as they were */
 }
 
 void agent_set_callbacks(struct agent *agent, const struct agent_callbacks *callbacks, void *userdata) {

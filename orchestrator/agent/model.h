@@ -45,9 +45,12 @@ struct agent_pod {
     struct json *state; /* the supervisor's, also the final one from disk */
     bool fresh_state;   /* this agent started the pod: tell events of all that happens */
 
-    struct pod_problem problem; /* why it could not be started; reason NULL: none */
+    struct pod_problem problem; /* why it could not be started as a whole; reason NULL: none */
+    struct json *held;          /* container name → {reason, message}: those that cannot be started (containers.h) */
+    bool images_awaited;        /* so do some for their images (images_waiting has the words) */
+    bool stale_env;             /* an object that environments are made from changed */
     char *refused_reason, *refused_message;
-    unsigned attempts;
+    unsigned attempts, held_attempts;
     size_t ephemeral_told; /* so many of the ephemeral containers the supervisor was told about */
     uint64_t retry_at, connect_at, stop_deadline, network_at, expires_at; /* monotonic; 0: due, or not set */
     bool stop_told, final, released, finished;
@@ -151,8 +154,8 @@ void agent_retain(struct agent *agent);
 /* --- refresh.c --- */
 /* Writes the content of a running pod's volumes again where it changed. */
 void agent_pod_refresh_volumes(struct agent_pod *pod);
-/* ConfigMaps or Secrets of a namespace came, changed or went (NULL: of any). */
-void agent_objects_changed(struct agent *agent, const char *namespace);
+/* A ConfigMap or Secret came, changed or went; kind NULL: any of them. */
+void agent_objects_changed(struct agent *agent, const char *kind, const char *namespace, const char *name);
 /* Whether a downward API volume of the newer document shows something that differs. */
 bool agent_shown_metadata_differs(const struct json *a, const struct json *b);
 
@@ -163,12 +166,13 @@ void act_tell_status(struct agent_pod *pod);
 void act_read_state(struct agent_pod *pod);
 
 /* --- prepare.c --- */
-/* Everything on disk for the pod's unit: volumes, files, pod.json. -EAGAIN with pod->problem. */
+/* Everything on disk for the pod's unit: volumes, files, pod.json. -EAGAIN with pod->problem, or, when no container can
+ * be started, with what containers_build() left. */
 int prepare_pod(struct agent_pod *pod) _must_check_;
-/* Containers added to a running pod, into its pod.json; *ret_changed: there are new ones for the supervisor. -EAGAIN
- * with pod->problem when some cannot be had, others may have been. */
-int prepare_ephemeral(struct agent_pod *pod, bool *ret_changed) _must_check_;
-bool ephemeral_due(const struct agent_pod *pod);
+/* A running pod's pod.json once more: containers that were held back or added, environments; *ret_changed: there is
+ * something for the supervisor. -EAGAIN with pod->problem. */
+int prepare_again(struct agent_pod *pod, bool *ret_changed) _must_check_;
+bool reload_due(const struct agent_pod *pod);
 
 /* --- takeup.c --- */
 /* Makes pods of the run folders left by an earlier agent and asks systemd which units there are. */

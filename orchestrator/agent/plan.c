@@ -24,8 +24,8 @@ enum plan_action plan_pod(const struct plan_view *v) {
         return plan_end(v, v->released ? PLAN_NOTHING : PLAN_RELEASE);
     if (v->unit_exists && v->connected && !v->network_ready && v->network_known)
         return PLAN_NETWORK;
-    if (v->synced && v->unit_exists && v->connected && v->network_ready && v->ephemeral_due && v->retry_due)
-        return PLAN_EPHEMERAL;
+    if (v->synced && v->unit_exists && v->connected && v->network_ready && v->reload_due && v->retry_due)
+        return PLAN_RELOAD;
     if (!v->synced || v->unit_exists || v->start_pending || v->stop_pending)
         return PLAN_NOTHING;
     if (v->final)
@@ -34,7 +34,7 @@ enum plan_action plan_pod(const struct plan_view *v) {
 }
 
 const char *plan_action_name(enum plan_action a) {
-    static const char *const names[] = {"nothing",   "start",     "connect",   "network", "ephemeral",
+    static const char *const names[] = {"nothing",   "start",     "connect",   "network", "reload",
                                         "tell-stop", "stop-unit", "kill-unit", "release", "finish"};
     return names[a];
 }

@@ -24,7 +24,7 @@ struct plan_view {
     bool connect_due;   /* a failed attempt has waited long enough */
     bool network_ready; /* the supervisor knows it has its network */
     bool network_known; /* the agent has what it takes to attach it */
-    bool ephemeral_due; /* containers were added that the supervisor does not know */
+    bool reload_due;    /* containers were held back or added, or their environment changed */
 
     bool retry_due;    /* a failed start has waited long enough */
     bool stop_told;    /* the supervisor or systemd was told to stop */
@@ -38,7 +38,7 @@ enum plan_action {
     PLAN_START,     /* prepare and start the unit */
     PLAN_CONNECT,   /* to the supervisor's control socket */
     PLAN_NETWORK,   /* attach the link and tell the supervisor */
-    PLAN_EPHEMERAL, /* prepare the added containers and tell the supervisor */
+    PLAN_RELOAD,    /* prepare such containers and tell the supervisor */
     PLAN_TELL_STOP, /* ask the supervisor to end */
     PLAN_STOP_UNIT, /* ask systemd to end it: there is no supervisor to talk to */
     PLAN_KILL_UNIT, /* neither helped */

@@ -48,6 +48,7 @@ void agent_pod_free(void *p) {
     closep(&pod->netns_fd);
     sd_event_source_disable_unref(pod->timer);
     pod_problem_finish(&pod->problem);
+    json_unref(pod->held);
     pod_images_forget(pod);
     tokens_free(pod->tokens);
     json_unref(pod->desired);

@@ -2,14 +2,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "orchestrator/agent/images/pod_images.h"
+#include "orchestrator/agent/containers.h"
 #include "orchestrator/agent/model.h"
-#include "orchestrator/agent/oci_config.h"
 #include "orchestrator/agent/pod_files.h"
 #include "orchestrator/agent/probes/probes.h"
 #include "orchestrator/agent/probes/target.h"
 #include "orchestrator/agent/volumes.h"
-#include "orchestrator/images/reference.h"
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
 #include "podium/base/limits.h"
@@ -17,66 +15,6 @@
 #include "podium/runtime.h"
 
 #define SHM_BYTES (64 * 1024 * 1024)
-
-/* The words are the containers' own (images/pod_images.c). */
-static int images_awaited(struct agent_pod *pod) {
-    int r = pod_problem_set(&pod->problem, "ImagesAwaited", NULL, "waiting for images");
-
-    pod->problem.wants_image = true;
-    return r;
-}
-
-/* What tells which image runs: the digest it was pulled by under its name, its own when it came from an archive. */
-static const char *image_id(const struct image *image, const struct json *container) {
-    _cleanup_(image_reference_finish) struct image_reference reference = {0};
-
-    if (image_reference_parse(json_str_or(json_get(container, "image"), ""), &reference, NULL) < 0)
-        return image->digest;
-    for (char **d = image->repo_digests; *d; d++) {
-        size_t n = strlen(reference.repository);
-        if (strncmp(*d, reference.repository, n) == 0 && (*d)[n] == '@' &&
-            (!reference.digest || strcmp(*d + n + 1, reference.digest) == 0))
-            return *d;
-    }
-    return image->digest;
-}
-
-struct build {
-    struct agent_pod *pod;
-    const struct pod_context *ctx;
-    const struct volume_set *volumes;
-    const char *hostname;
-};
-
-static int add_container(const struct build *b, const struct json *container, struct json **list) {
-    _cleanup_(image_finish) struct image image = {0};
-    struct agent_pod *pod = b->pod;
-    struct json *out = NULL;
-
-    int r = pod_image_take(pod, container, &image);
-    if (r < 0)
-        return pod->problem.reason ? r : images_awaited(pod);
-    json_set(&pod->image_ids, json_str_or(json_get(container, "name"), ""), json_string(image_id(&image, container)));
-    struct oci_config_input in = {
-        .ctx = b->ctx, .container = container, .image = &image, .volumes = b->volumes, .hostname = b->hostname};
-    r = oci_config_build(&in, &out, &pod->problem);
-    if (r == 0)
-        json_append(list, out);
-    return r;
-}
-
-static int add_containers(const struct build *b, const char *member, struct json **doc) {
-    const struct json *specs = json_path(b->ctx->pod, "spec", member);
-    _cleanup_json_ struct json *list = json_array();
-
-    for (size_t i = 0; i < json_len(specs); i++) {
-        int r = add_container(b, json_at(specs, i), &list);
-        if (r < 0)
-            return r;
-    }
-    json_set(doc, member, steal(&list));
-    return 0;
-}
 
 static void add_tmpfs(struct json **list, const char *path, uint64_t size, int mode, int64_t gid) {
     struct json *o = json_object();
@@ -168,7 +106,7 @@ static int make_folders(const struct agent_pod *pod, struct error *err) {
     return 0;
 }
 
-/* --- ephemeral containers --- */
+/* --- while it runs --- */
 
 /* The pod's specification as the supervisor has it; NULL when there is none yet. */
 static struct json *read_spec(const struct agent_pod *pod) {
@@ -183,95 +121,62 @@ static struct json *read_spec(const struct agent_pod *pod) {
     return NULL;
 }
 
-static bool names(const struct json *list, const char *name) {
+static bool is_named(const struct json *list, const char *name) {
     for (size_t i = 0; i < json_len(list); i++)
         if (strcmp(json_str_or(json_get(json_at(list, i), "name"), ""), name) == 0)
             return true;
     return false;
 }
 
-bool ephemeral_due(const struct agent_pod *pod) {
+bool reload_due(const struct agent_pod *pod) {
     const struct json *wanted = json_path(pod->desired, "spec", "ephemeralContainers");
     const struct json *seen = json_get(pod->state, "containers");
 
+    if (json_len(pod->held) > 0 || pod->images_awaited || pod->stale_env)
+        return true;
     for (size_t i = pod->ephemeral_told; i < json_len(wanted); i++)
-        if (!names(seen, json_str_or(json_get(json_at(wanted, i), "name"), "")))
+        if (!is_named(seen, json_str_or(json_get(json_at(wanted, i), "name"), "")))
             return true;
     return false;
 }
 
-static int add_ephemeral(const struct build *b, const struct json *container, struct json **list) {
-    const struct json *target = json_get(container, "targetContainerName");
-    int r = pod_image_ensure(b->pod, container);
-
-    if (r < 0)
-        return b->pod->problem.reason ? r : images_awaited(b->pod);
-    r = add_container(b, container, list);
-    if (r == 0 && json_str_len(target) > 0)
-        json_set(json_edit_at(list, json_len(*list) - 1), "target", json_ref(target));
-    return r;
-}
-
-/* Adds what is missing and can be had, each for itself; *ret_n: how many. */
-static int add_all_ephemeral(const struct build *b, struct json **doc, size_t *ret_n) {
-    const struct json *wanted = json_path(b->ctx->pod, "spec", "ephemeralContainers");
-    struct json **list = json_edit(doc, "ephemeralContainers");
-    int failed = 0;
-
-    *ret_n = 0;
-    if (!*list)
-        *list = json_array();
-    for (size_t i = 0; i < json_len(wanted); i++) {
-        if (names(*list, json_str_or(json_get(json_at(wanted, i), "name"), "")))
-            continue;
-        int r = add_ephemeral(b, json_at(wanted, i), list);
-        if (r < 0)
-            failed = r;
-        else
-            *ret_n += 1;
-    }
-    return failed;
-}
-
-int prepare_ephemeral(struct agent_pod *pod, bool *ret_changed) {
-    _cleanup_free_ char *hostname = NULL;
+int prepare_again(struct agent_pod *pod, bool *ret_changed) {
     _cleanup_(volumes_finish) struct volume_set volumes = {0};
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    _cleanup_json_ struct json *doc = read_spec(pod);
+    _cleanup_json_ struct json *before = read_spec(pod), *doc = json_ref(before);
     struct pod_context ctx;
-    size_t n = 0;
 
     *ret_changed = false;
     if (!doc)
         return pod_problem_set(&pod->problem, "CreateContainerError", NULL, "the pod's specification is gone");
     agent_pod_context(pod, &ctx);
-    hostname = xstrdup(json_str_or(json_get(doc, "hostname"), ""));
     int r = volumes_prepare(&ctx, &volumes, &pod->problem);
     if (r < 0)
         return r;
-    const struct build b = {pod, &ctx, &volumes, hostname};
-    int failed = add_all_ephemeral(&b, &doc, &n);
-    if (n == 0)
-        return failed;
+    const struct containers_input in = {pod, &ctx, &volumes, json_str_or(json_get(before, "hostname"), ""), before};
+    containers_build(&in, &doc);
+    containers_add_ephemeral(&in, &doc);
     json_set(&doc, "imageIDs", json_ref(pod->image_ids));
+    pod->stale_env = false;
+    if (json_equal(before, doc))
+        return 0;
     r = write_spec(pod, doc, &err);
     if (r < 0)
         return pod_problem_set(&pod->problem, "CreateContainerError", NULL, "%s", error_text(&err, r));
     *ret_changed = true;
-    return failed;
+    return 0;
 }
 
+/* -EAGAIN also when nothing of it could run. */
 static int build(struct agent_pod *pod, const struct pod_context *ctx, const struct volume_set *volumes,
                  const char *hostname) {
-    const struct build b = {pod, ctx, volumes, hostname};
+    const struct containers_input in = {pod, ctx, volumes, hostname, NULL};
     _cleanup_json_ struct json *lists = json_object(), *doc = NULL, *before = read_spec(pod);
     _cleanup_(error_clear) struct error err = ERROR_INIT;
 
-    int r = add_containers(&b, "initContainers", &lists);
-    if (r == 0)
-        r = add_containers(&b, "containers", &lists);
-    if (r < 0)
-        return r;
+    containers_build(&in, &lists);
+    if (!containers_can_begin(lists))
+        return -EAGAIN;
     json_unref(pod->probe_docs);
     pod->probe_docs = probe_documents(json_get(pod->desired, "spec"));
     agent_probes_new(pod);
@@ -282,7 +187,8 @@ static int build(struct agent_pod *pod, const struct pod_context *ctx, const str
     json_set(&doc, "containers", json_ref(json_get(lists, "containers")));
     if (json_get(before, "ephemeralContainers")) /* they ran: the supervisor takes up how they ended */
         json_set(&doc, "ephemeralContainers", json_ref(json_get(before, "ephemeralContainers")));
-    r = write_spec(pod, doc, &err);
+    pod->stale_env = false;
+    int r = write_spec(pod, doc, &err);
     return r < 0 ? pod_problem_set(&pod->problem, "FailedCreatePodSandBox", NULL, "%s", error_text(&err, r)) : 0;
 }
 
@@ -316,7 +222,5 @@ int prepare_pod(struct agent_pod *pod) {
     r = volumes_prepare(&ctx, &volumes, &pod->problem);
     if (r < 0)
         return r;
-    if (pod_images_ensure(pod) < 0)
-        return images_awaited(pod);
     return build(pod, &ctx, &volumes, hostname);
 }

@@ -2,6 +2,7 @@
 /* What changes while a pod runs reaches the files it sees. */
 #include <string.h>
 
+#include "orchestrator/agent/containers.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/volume_content.h"
 #include "orchestrator/agent/volumes.h"
@@ -18,13 +19,18 @@ void agent_pod_refresh_volumes(struct agent_pod *pod) {
         agent_event(pod, NULL, "Warning", "FailedMount", "%s", error_text(&err, r));
 }
 
-void agent_objects_changed(struct agent *agent, const char *namespace) {
+void agent_objects_changed(struct agent *agent, const char *kind, const char *namespace, const char *name) {
     struct hashmap_iter it = {0};
 
     while (hashmap_next(agent->pods, &it)) {
         struct agent_pod *pod = it.value;
-        if (namespace && strcmp(pod->namespace, namespace) != 0)
+        if (kind && strcmp(pod->namespace, namespace) != 0)
             continue;
+        if (containers_use_object(pod->desired, kind, name)) {
+            pod->stale_env = true;
+            pod->retry_at = 0;
+            agent_pod_mark(pod);
+        }
         if (pod->problem.wants_object) {
             pod->retry_at = 0;
             agent_pod_mark(pod);

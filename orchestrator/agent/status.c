@@ -121,9 +121,12 @@ static struct json *state_value(const struct status_input *in, const struct json
     if (image)
         return waiting(json_str_or(json_get(image, "reason"), ""), json_str(json_get(image, "message")));
     bool known = is(json_get(c, "state"), "waiting");
-    /* in a pod that runs, what is said of the pod is about containers that were added to it */
-    if (in->waiting_reason &&
-        (in->waiting_container ? strcmp(in->waiting_container, name) == 0 : !known || !in->running))
+    const struct json *held = json_get(in->held, name);
+    /* in a pod that runs, the supervisor says what holds a container when its turn has come; what is said of the pod is
+     * about containers that were added to it */
+    if (held && (!known || !in->running))
+        return waiting(json_str_or(json_get(held, "reason"), ""), json_str(json_get(held, "message")));
+    if (in->waiting_reason && (!known || !in->running))
         return waiting(in->waiting_reason, in->waiting_message);
     if (known)
         return waiting(json_str_or(json_get(c, "reason"), pending_reason(in)), json_str(json_get(c, "message")));

@@ -13,15 +13,15 @@
 
 struct status_input {
     const struct json *pod;
-    const struct json *state;      /* the supervisor's, NULL before it ran */
-    const struct json *previous;   /* the status told last (or of the document): times of unchanged conditions */
-    bool running;                  /* the unit is there */
-    uint64_t now, start_time;      /* real time */
-    const char *host_ip, *pod_ip;  /* "" when unknown */
-    const char *waiting_reason;    /* why the pod cannot start, NULL: no reason */
-    const char *waiting_container; /* NULL: all containers */
+    const struct json *state;     /* the supervisor's, NULL before it ran */
+    const struct json *previous;  /* the status told last (or of the document): times of unchanged conditions */
+    bool running;                 /* the unit is there */
+    uint64_t now, start_time;     /* real time */
+    const char *host_ip, *pod_ip; /* "" when unknown */
+    const char *waiting_reason;   /* why the pod cannot start, NULL: no reason */
     const char *waiting_message;
     const struct json *waiting_images;            /* container name → {reason, message}; may be NULL */
+    const struct json *held;                      /* the same, of those the supervisor does not know; may be NULL */
     const struct json *health;                    /* of containers with readiness probes (probes.h); may be NULL */
     const struct json *last_words;                /* run's ID → end of its output (last_words.h); may be NULL */
     const struct json *image_ids;                 /* object: container name → image ID; may be NULL */

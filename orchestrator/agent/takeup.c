@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "orchestrator/agent/containers.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/probes/probes.h"
 #include "podium/base/alloc.h"
@@ -34,6 +35,7 @@ static void take_up(struct agent *agent, const char *pods_dir, const char *uid) 
     pod->image_ids = json_ref(json_get(doc, "imageIDs"));
     pod->grace = json_int_or(json_get(doc, "terminationGracePeriodSeconds"), POD_GRACE_DEFAULT);
     pod->probe_docs = json_ref(json_get(doc, "probed"));
+    pod->stale_env = containers_held(doc); /* by what, is found out again */
     act_read_state(pod);
     agent_probes_new(pod);
 }

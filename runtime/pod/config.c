@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "runtime/pod/config.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "podium/base/alloc.h"
+#include "podium/base/fd.h"
 #include "podium/base/limits.h"
 #include "podium/base/path.h"
+#include "podium/base/strbuf.h"
 #include "podium/runtime.h"
 
 static char *dup_string(const struct json *v) {
@@ -62,7 +66,12 @@ static int parse_container(const struct json *doc, bool init, const char *list, 
     ret->termination_file = dup_string(json_get(doc, "terminationMessageFile"));
     if (ret->termination_file && ret->termination_file[0] != '/')
         return error_set(err, -EINVAL, "%s[%zu].terminationMessageFile: not absolute", list, i);
-    if (!json_is_object(json_get(doc, "config")))
+    const struct json *held = json_get(doc, "held");
+    if (json_is_object(held)) {
+        ret->hold.reason = xstrdup(json_str_or(json_get(held, "reason"), "CreateContainerError"));
+        ret->hold.message = dup_string(json_get(held, "message"));
+        ret->hold.in_order = json_bool_or(json_get(held, "inOrder"), false);
+    } else if (!json_is_object(json_get(doc, "config")))
         return error_set(err, -EINVAL, "%s[%zu].config: missing", list, i);
     return 0;
 }
@@ -182,19 +191,22 @@ int pod_config_parse(const struct json *doc, struct pod_config **ret, struct err
     return 0;
 }
 
-static void container_config_finish(struct pod_container_config *c) {
+void pod_container_config_finish(struct pod_container_config *c) {
     free(c->name);
+    free(c->hold.reason);
+    free(c->hold.message);
     strv_free(c->post_start.args);
     strv_free(c->pre_stop.args);
     free(c->termination_file);
     free(c->target);
+    *c = (struct pod_container_config){0};
 }
 
 void pod_config_free(struct pod_config *c) {
     if (!c)
         return;
     for (size_t i = 0; i < c->n_containers; i++)
-        container_config_finish(&c->containers[i]);
+        pod_container_config_finish(&c->containers[i]);
     for (size_t i = 0; i < c->n_tmpfs; i++)
         free(c->tmpfs[i].path);
     for (size_t i = 0; i < c->n_sysctls; i++) {
@@ -241,10 +253,21 @@ static int check_namespaces(const struct spec *spec, struct error *err) {
     return 0;
 }
 
-int pod_launch_load(const char *path, size_t i, struct pod_launch *ret, struct error *err) {
+static int read_spec(int fd, struct json **ret, struct error *err) {
+    _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return error_set_errno(err, -errno, "cannot read %s", POD_FILE_SPEC);
+    int r = fd_read_all(fd, CONFIG_JSON_BYTES_MAX * 4, &text, err);
+    if (r == 0)
+        r = json_parse(strbuf_str(&text), text.len, NULL, ret, err);
+    return r < 0 ? error_prefix(err, r, "%s", POD_FILE_SPEC) : 0;
+}
+
+int pod_launch_load(int fd, size_t i, struct pod_launch *ret, struct error *err) {
     _cleanup_json_ struct json *doc = NULL;
     _cleanup_(pod_launch_finish) struct pod_launch launch = {0};
-    int r = json_parse_file(path, CONFIG_JSON_BYTES_MAX * 4, &doc, err);
+    int r = read_spec(fd, &doc, err);
 
     if (r < 0)
         return r;
@@ -252,7 +275,9 @@ int pod_launch_load(const char *path, size_t i, struct pod_launch *ret, struct e
     size_t at;
     const struct json *c = container_at(doc, i, &list, &at);
     if (!c)
-        return error_set(err, -ENOENT, "%s: there is no container number %zu", path, i);
+        return error_set(err, -ENOENT, "%s: there is no container number %zu", POD_FILE_SPEC, i);
+    if (json_is_object(json_get(c, "held")))
+        return error_set(err, -EAGAIN, "%s", json_str_or(json_path(c, "held", "message"), "held back"));
     launch.config = json_ref(json_get(c, "config"));
     r = spec_parse(launch.config, &launch.spec, err);
     if (r == 0)

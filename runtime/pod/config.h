@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * pod.json as the supervisor keeps it: only what it needs between starts. The OCI configurations, by far the largest
- * part, are read from the file again at each start and exec, so that an idle supervisor stays small.
+ * part, are read from the file again at each start, and from the file as it was then at each exec, so that an idle
+ * supervisor stays small.
  *
  * Ownership: all strings belong to the config. Errors: -EINVAL with the member's path.
  */
@@ -24,8 +25,16 @@ struct pod_hook {
     bool http;         /* the agent runs it */
 };
 
+/* Why a container cannot be started by now, though others can. */
+struct pod_hold {
+    char *reason; /* NULL: it can be started */
+    char *message;
+    bool in_order; /* it is about to come: those after it in the list wait for it */
+};
+
 struct pod_container_config {
     char *name;
+    struct pod_hold hold;
     bool init, sidecar; /* a sidecar is an init container, too */
     bool ephemeral;     /* comes later, runs once */
     char *target;       /* ephemeral: the container whose processes it shares; NULL: none */
@@ -68,6 +77,7 @@ struct pod_config {
 };
 
 int pod_config_parse(const struct json *doc, struct pod_config **ret, struct error *err) _must_check_;
+void pod_container_config_finish(struct pod_container_config *c);
 void pod_config_free(struct pod_config *config);
 DEFINE_CLEANUP(struct pod_config *, pod_config_free)
 
@@ -78,8 +88,8 @@ struct pod_launch {
     struct json *config;          /* the OCI document */
     bool seccomp_default;         /* the default profile is wanted; see pod_run_seccomp() */
 };
-/* Container number i of the pod.json at path. */
-int pod_launch_load(const char *path, size_t i, struct pod_launch *ret, struct error *err) _must_check_;
+/* Container number i of the pod.json that fd is open on; the offset does not matter. -EAGAIN: it is held. */
+int pod_launch_load(int fd, size_t i, struct pod_launch *ret, struct error *err) _must_check_;
 void pod_launch_finish(struct pod_launch *launch);
 
 #endif

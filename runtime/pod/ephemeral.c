@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Containers that come while the pod runs: pod.json was written anew with more ephemeralContainers. The tables of
- * containers are of the size they need, so they move; everything that points into them is set again here.
+ * Containers that come while the pod runs: pod.json was written anew, with more ephemeralContainers, or with what held
+ * containers back. The tables of containers are of the size they need, so they move; everything that points into them
+ * is set again here.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -79,6 +80,40 @@ static int grow(struct pod *pod, size_t more, struct error *err) {
     return r;
 }
 
+static bool same_text(const char *a, const char *b) {
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* What is known of a container's settings from now on; those of one that runs stay until it is held or restarted. */
+static bool take_settings(const struct pod_container *c, struct pod_container_config *to,
+                          struct pod_container_config *from) {
+    bool same = same_text(to->hold.reason, from->hold.reason) && same_text(to->hold.message, from->hold.message) &&
+                to->hold.in_order == from->hold.in_order;
+
+    if (c->state != POD_RUNNING) {
+        const struct pod_container_config before = *to;
+        *to = *from;
+        *from = before;
+        return !same;
+    }
+    const struct pod_hold hold = to->hold;
+    to->hold = from->hold;
+    from->hold = hold;
+    return !same;
+}
+
+/* Those that are known already; whether something to tell changed. */
+static bool take_known(struct pod *pod, struct pod_config *from) {
+    struct pod_config *to = pod->config;
+    bool changed = false;
+
+    for (size_t i = 0; i < from->n_containers && i < pod->model.n; i++)
+        if (strcmp(to->containers[i].name, from->containers[i].name) == 0 &&
+            to->containers[i].init == from->containers[i].init)
+            changed |= take_settings(&pod->model.containers[i], &to->containers[i], &from->containers[i]);
+    return changed;
+}
+
 int pod_reload(struct pod *pod, struct error *err) {
     _cleanup_json_ struct json *doc = NULL;
     _cleanup_(pod_config_freep) struct pod_config *config = NULL;
@@ -91,6 +126,7 @@ int pod_reload(struct pod *pod, struct error *err) {
         return r;
     if (strcmp(config->uid, pod->config->uid) != 0 || config->n_containers < pod->config->n_containers)
         return error_set(err, -EINVAL, "%s is another pod's", pod->spec_path);
+    pod->changed |= take_known(pod, config);
     size_t more = take_new(pod->config, config);
     if (more == 0)
         return 0;

@@ -60,7 +60,7 @@ static int run_in(struct pod_run *run, const struct pod_exec_request *request, s
     _cleanup_(pod_launch_finish) struct pod_launch l = {0};
     struct pod *pod = run->pod;
     size_t i = (size_t) (run->container - pod->model.containers);
-    int r = pod_launch_load(pod->spec_path, i, &l, err);
+    int r = pod_launch_load(run->spec_fd, i, &l, err);
 
     if (r < 0)
         return r;

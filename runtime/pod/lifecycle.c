@@ -104,6 +104,8 @@ void pod_container_ended(struct pod_model *m, struct pod_container *c, int exit_
 
 /* Whether the container may be started now; notes the time when it may be otherwise. */
 static bool is_due(const struct pod_container *c, uint64_t now, struct pod_next *next) {
+    if (c->config->hold.reason)
+        return false;
     if (c->state == POD_WAITING)
         return true;
     if (c->state != POD_TERMINATED || !c->restart_pending)
@@ -158,7 +160,19 @@ static bool walk_init(const struct pod_model *m, uint64_t now, struct pod_next *
     return true;
 }
 
+/* The first starts of containers are in order: one that is about to come, or whose postStart hook is not done, is
+ * waited for. */
+static bool holds_others(const struct pod_container *c) {
+    const struct pod_hold *hold = &c->config->hold;
+
+    if (c->state == POD_WAITING)
+        return hold->reason && hold->in_order;
+    return c->state == POD_RUNNING && !c->hooked && !c->config->ephemeral;
+}
+
 void pod_next(const struct pod_model *m, uint64_t now, struct pod_next *ret) {
+    bool waits = false;
+
     *ret = (struct pod_next){.initialized = m->initialized};
     if (m->stopping || is_complete(m)) {
         ret->complete = true;
@@ -168,18 +182,24 @@ void pod_next(const struct pod_model *m, uint64_t now, struct pod_next *ret) {
     if (!m->network_ready)
         return;
     for (size_t i = m->config->n_init; i < m->n; i++)
-        if (m->containers[i].config->ephemeral && m->containers[i].state == POD_WAITING) {
+        if (m->containers[i].config->ephemeral && is_due(&m->containers[i], now, ret)) {
             ret->start = &m->containers[i]; /* to look at init containers, too */
             return;
         }
     if (!walk_init(m, now, ret))
         return;
     ret->initialized = true;
-    for (size_t i = m->config->n_init; i < m->n; i++)
-        if (is_due(&m->containers[i], now, ret)) {
-            ret->start = &m->containers[i];
+    for (size_t i = m->config->n_init; i < m->n; i++) {
+        struct pod_container *c = &m->containers[i];
+
+        if (waits && c->state == POD_WAITING)
+            continue;
+        if (is_due(c, now, ret)) {
+            ret->start = c;
             return;
         }
+        waits |= holds_others(c);
+    }
 }
 
 struct pod_container *pod_next_to_end(const struct pod_model *m, const bool *told) {

@@ -5,8 +5,10 @@
  * Order: init containers one after another (a sidecar must be started before the next), then all containers. Restarts
  * follow the policy with back-off (podium/runtime.h). When all containers ended for good, or an init container failed
  * for good, the pod completes: sidecars end, then it is finished. Ephemeral containers are started whenever they come,
- * once, and hold nothing up. Source of the behaviour: the kubelet's computePodActions and the sidecar enhancement
- * (KEP-753).
+ * once, and hold nothing up. A container that is held (podium/runtime.h) is not started; an init container then holds
+ * those after it, another one only when it is about to come. The first starts wait for the postStart hooks of those
+ * before. Source of the behaviour: the kubelet's computePodActions
+ * and the sidecar enhancement (KEP-753).
  *
  * Ownership: the model owns its strings; messages in terminations are heap strings.
  */

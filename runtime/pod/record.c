@@ -36,6 +36,32 @@ static void put_last(struct json **o, const struct pod_termination *t) {
     json_set(o, "last", last);
 }
 
+/* Whether a held container would be started now: what holds it is told then only, as nobody looked before. */
+static bool is_its_turn(const struct pod_model *m, const struct pod_container *c) {
+    if (m->initialized || c->config->ephemeral)
+        return true;
+    for (size_t i = 0; c->config->init && i < m->config->n_init; i++) {
+        const struct pod_container *before = &m->containers[i];
+        if (before == c)
+            return m->network_ready;
+        if (before->config->sidecar ? !before->started : before->state != POD_TERMINATED || before->restart_pending)
+            return false;
+    }
+    return false;
+}
+
+static bool put_held(const struct pod_model *m, const struct pod_container *c, struct json **o) {
+    const struct pod_hold *hold = &c->config->hold;
+
+    if (!hold->reason || !is_its_turn(m, c))
+        return false;
+    json_set(o, "state", json_string("waiting"));
+    json_set(o, "reason", json_string(hold->reason));
+    if (hold->message)
+        json_set(o, "message", json_string(hold->message));
+    return true;
+}
+
 static void put_waiting(const struct pod_model *m, const struct pod_container *c, struct json **o) {
     json_set(o, "state", json_string("waiting"));
     json_set(o, "reason",
@@ -90,7 +116,10 @@ static struct json *container_doc(const struct pod_model *m, const struct pod_co
     json_set(&o, "started", json_bool(c->started));
     json_set(&o, "postStartDone", json_bool(c->hooked));
     if (c->state == POD_WAITING) {
-        put_waiting(m, c, &o);
+        if (!put_held(m, c, &o))
+            put_waiting(m, c, &o);
+    } else if (c->state == POD_TERMINATED && c->restart_pending && put_held(m, c, &o)) {
+        put_last(&o, &c->ended);
     } else if (c->state == POD_TERMINATED && c->restart_pending && c->retry_at_real <= c->ended.finished_at) {
         put_between(c, &o);
     } else if (c->state == POD_TERMINATED && c->restart_pending) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
+#include "podium/base/fd.h"
 #include "podium/base/log.h"
 #include "podium/base/path.h"
 #include "podium/base/random.h"
@@ -170,8 +172,12 @@ int pod_run_seccomp(struct pod_run *run, const struct pod_launch *l, const struc
 }
 
 void pod_run_init(struct pod *pod, struct pod_run *run) {
-    *run = (struct pod_run){
-        .pod = pod, .process = CONTAINER_PROCESS_INIT, .watch = POD_WATCH_INIT, .input_fd = -1, .cgroup = CGROUP_INIT};
+    *run = (struct pod_run){.pod = pod,
+                            .process = CONTAINER_PROCESS_INIT,
+                            .watch = POD_WATCH_INIT,
+                            .spec_fd = -1,
+                            .input_fd = -1,
+                            .cgroup = CGROUP_INIT};
 }
 
 int pod_run_watch(struct pod_run *run, struct error *err) {
@@ -248,6 +254,18 @@ static void post_start(struct pod_run *run) {
     }
 }
 
+/* The file is replaced as ConfigMaps and Secrets change: what is run in the container later has what it was started
+ * with. */
+static int open_spec(struct pod_run *run, struct error *err) {
+    int fd = open(run->pod->spec_path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return error_set_errno(err, -errno, "cannot open %s", run->pod->spec_path);
+    closep(&run->spec_fd);
+    run->spec_fd = fd;
+    return 0;
+}
+
 void pod_run_start(struct pod_run *run) {
     _cleanup_(pod_launch_finish) struct pod_launch l = {0};
     _cleanup_(error_clear) struct error err = ERROR_INIT;
@@ -257,7 +275,15 @@ void pod_run_start(struct pod_run *run) {
     size_t i = (size_t) (run->container - pod->model.containers);
 
     make_id(id);
-    int r = pod_launch_load(pod->spec_path, i, &l, &err);
+    int r = open_spec(run, &err);
+    if (r == 0)
+        r = pod_launch_load(run->spec_fd, i, &l, &err);
+    if (r == -EAGAIN) { /* since a moment ago: nobody said "reload" yet. The runs may move */
+        error_clear(&err);
+        r = pod_reload(pod, &err);
+        if (r == 0)
+            return;
+    }
     if (r == 0)
         r = launch(run, &l, &err);
     pod_container_began(run->container, id, run->process.pid, now, now_real);

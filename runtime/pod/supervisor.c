@@ -23,6 +23,7 @@
 #define TRIM_THRESHOLD (16 * 1024)
 
 static void run_finish(struct pod_run *run) {
+    closep(&run->spec_fd);
     closep(&run->input_fd);
     container_seccomp_free(run->seccomp);
     free(run->end_reason);

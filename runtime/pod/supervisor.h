@@ -27,6 +27,7 @@ struct pod_run {
     struct container_process process;
     struct pod_watch watch;
     struct cgroup cgroup;
+    int spec_fd;                    /* pod.json as it was when the run began; -1 before the first */
     int number;                     /* how often it was restarted before */
     bool tty;                       /* has a terminal */
     int input_fd;                   /* the pipe to its stdin, or the terminal's master; -1: none */
@@ -92,7 +93,7 @@ void pod_control_hook_failed(struct pod_run *run, enum pod_exec_kind kind, const
 void pod_control_close(struct pod *pod);
 
 /* --- ephemeral.c --- */
-/* Reads pod.json again and takes up the ephemeral containers that are new. */
+/* Reads pod.json again and takes up the ephemeral containers that are new, and what holds containers back. */
 int pod_reload(struct pod *pod, struct error *err) _must_check_;
 /* The PID namespace of the container's target; -1 when it has none. */
 int pod_target_namespace(const struct pod_run *run, int *ret_fd, struct error *err) _must_check_;

@@ -283,6 +283,53 @@ containers:
     pods_gone w-image w-config w-error w-start w-done w-init w-late w-crash
 }
 
+@test "what one container lacks holds that one; it comes when that is there; starts have the environment of their time" {
+    row() { kube get pod "$1" --no-headers | awk '{print $2, $3}'; } # READY STATUS
+    row_is() { [ "$(row "$1")" = "$2" ]; }
+    pod lacks <<<'
+containers:
+- {name: c, image: nginx:demo, env: [{name: A, valueFrom: {configMapKeyRef: {name: later, key: a}}}]}
+- {name: d, image: nginx:demo, command: [sleep, "1000"]}'
+    pod lacks-image <<<'containers: [{name: c, image: nginx:demo}, {name: d, image: "localhost:1/absent:1"}]'
+    pod lacks-init <<<'
+initContainers:
+- {name: i, image: nginx:demo, command: [sh, -c, ":"]}
+- {name: k, image: nginx:demo, command: [sh, -c, ":"], envFrom: [{secretRef: {name: later}}]}
+containers: [{name: c, image: nginx:demo, command: [sleep, "1000"]}]'
+    wait_until 15 row_is lacks "1/2 CreateContainerConfigError"
+    [ "$(pod_get lacks '.status.containerStatuses[0].state.waiting.message')" = 'configmap "later" not found' ]
+    event_says lacks Failed 'Error: configmap "later" not found'
+    wait_until 15 row_is lacks-init "0/1 Init:CreateContainerConfigError"
+    wait_until 15 row_is lacks-image "1/2 ImagePullBackOff"
+    kube create configmap later --from-literal=b=1 >/dev/null
+    key_missing() { [ "$(pod_get lacks '.status.containerStatuses[0].state.waiting.message')" = "couldn't find key a in ConfigMap default/later" ]; }
+    wait_until 15 key_missing
+    kube patch configmap later -p '{"data": {"a": "1"}}' >/dev/null
+    kube create secret generic later --from-literal=x=y >/dev/null
+    pod_ready lacks
+    pod_ready lacks-init
+    row_is lacks "2/2 Running"
+    [ "$(pod_get lacks '.status.containerStatuses[*].restartCount')" = "0 0" ]
+
+    # a change while it runs is for the next start; what is gone then holds it
+    kube patch configmap later -p '{"data": {"a": "2"}}' >/dev/null
+    [ "$(kube exec lacks -c c -- sh -c 'echo $A')" = 1 ]
+    on_node 1 kill -9 "$(container_pid lacks c)"
+    restarted() { [ "$(pod_get lacks '.status.containerStatuses[0].restartCount')" = "$1" ]; }
+    wait_until 15 restarted 1
+    pod_ready lacks
+    [ "$(kube exec lacks -c c -- sh -c 'echo $A')" = 2 ]
+    kube delete configmap later >/dev/null
+    told_again() {
+        kube get events --field-selector involvedObject.name=lacks,reason=Failed \
+            -o jsonpath='{range .items[*]}{.count} {.message}{"\n"}{end}' | grep -qx '2 Error: configmap "later" not found'
+    }
+    wait_until 15 told_again
+    on_node 1 kill -9 "$(container_pid lacks c)"
+    wait_until 15 row_is lacks "1/2 CreateContainerConfigError"
+    pods_gone lacks lacks-image lacks-init
+}
+
 @test "probes go on without the control plane; an agent that comes back makes nothing unready" {
     pod steady <<<'
 containers:

@@ -256,34 +256,34 @@ static int look(struct pod_image *pi, const struct json *container) {
     return -EAGAIN;
 }
 
-int pod_image_ensure(struct agent_pod *pod, const struct json *container) {
-    return look(pod_image_of(pod, container), container);
-}
-
-int pod_images_ensure(struct agent_pod *pod) {
+void pod_images_ask(struct agent_pod *pod) {
     static const char *const lists[] = {"initContainers", "containers"};
-    int r = 0;
 
     for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
         const struct json *containers = json_path(pod->desired, "spec", lists[l]);
         for (size_t i = 0; i < json_len(containers); i++)
-            if (pod_image_ensure(pod, json_at(containers, i)) < 0)
-                r = -EAGAIN; /* the others are asked for meanwhile */
+            (void) look(pod_image_of(pod, json_at(containers, i)), json_at(containers, i));
     }
-    return r;
 }
 
-int pod_image_take(struct agent_pod *pod, const struct json *container, struct image *ret) {
+bool pod_image_is_coming(const struct agent_pod *pod, const char *container) {
+    const struct pod_image *pi = pod->images ? hashmap_get(pod->images, container) : NULL;
+
+    return pi && pi->wait;
+}
+
+int pod_image_take(struct agent_pod *pod, const struct json *container, struct image *ret,
+                   struct pod_problem *problem) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     struct pod_image *pi = pod_image_of(pod, container);
 
-    int r = look(pi, container); /* an ephemeral container's image was not asked for before */
+    int r = look(pi, container);
     if (r == 0)
         r = image_resolve_pinned(pod->agent->images, pi->image, pod->uid, ret, &err);
     if (r == 0 || r == -EAGAIN)
         return r;
     if (r != -ENOENT) /* it is here and cannot be pinned: a full disk */
-        return pod_problem_set(&pod->problem, "CreateContainerError", pi->container, "%s", error_text(&err, r));
+        return pod_problem_set(problem, "CreateContainerError", pi->container, "%s", error_text(&err, r));
     pi->pulled = pi->told_present = false;
     (void) (look(pi, container) < 0);
     return -EAGAIN;

@@ -2,12 +2,14 @@
 /*
  * The images of one pod: asked for by policy, waited for, backed off from, told about as the kubelet does (events
  * Pulling, Pulled, Failed, BackOff, ErrImageNeverPull, InspectFailed; waiting reasons ErrImagePull, ImagePullBackOff,
- * ErrImageNeverPull, InvalidImageName). All images of a pod are pulled at the same time, before any of its containers
- * starts. Part of the agent (model.h); the loop's thread.
+ * ErrImageNeverPull, InvalidImageName). All images of a pod are pulled at the same time; its containers start in order,
+ * and an image that cannot be had holds its container only (containers.h). Part of the agent (model.h); the loop's
+ * thread.
  */
 #ifndef PODIUM_AGENT_IMAGES_POD_IMAGES_H
 #define PODIUM_AGENT_IMAGES_POD_IMAGES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "podium/base/cleanup.h"
@@ -15,18 +17,20 @@
 
 struct agent_pod;
 struct image;
+struct pod_problem;
 
-/* 0: every container's image is here and pod_image_take() will find it. -EAGAIN: not yet; pods are marked when that
- * changes, and pod_images_retry_at() says when to look again at the latest. */
-int pod_images_ensure(struct agent_pod *pod) _must_check_;
-/* The same for one container (an ephemeral one of a running pod). */
-int pod_image_ensure(struct agent_pod *pod, const struct json *container) _must_check_;
-/* Pins and resolves a container's image; -EAGAIN when it went away since, as pod_images_ensure(). */
-int pod_image_take(struct agent_pod *pod, const struct json *container, struct image *ret) _must_check_;
+/* Asks for the images of all containers that are not here. Pods are marked when that changes, and pod_images_retry_at()
+ * says when to look again at the latest. */
+void pod_images_ask(struct agent_pod *pod);
+/* Asks for, pins and resolves one container's image. -EAGAIN: not here yet, or with the problem. */
+int pod_image_take(struct agent_pod *pod, const struct json *container, struct image *ret,
+                   struct pod_problem *problem) _must_check_;
+/* Whether it is being pulled. */
+bool pod_image_is_coming(const struct agent_pod *pod, const char *container);
 uint64_t pod_images_retry_at(const struct agent_pod *pod); /* monotonic; UINT64_MAX: when something happens */
 /* Container name → {"reason", "message"} of those that wait for their image; NULL when none does. Borrowed. */
 const struct json *pod_images_waiting(const struct agent_pod *pod);
-/* The pod was started with what is here: a later start asks by policy again. */
+/* All that the pod needs is here: a later start asks by policy again. */
 void pod_images_started(struct agent_pod *pod);
 /* Lets go of pulls the pod waits for. */
 void pod_images_forget(struct agent_pod *pod);

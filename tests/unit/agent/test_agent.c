@@ -387,6 +387,92 @@ static void test_config_errors(void **state) {
     node_finish(&n);
 }
 
+static const char *state_of(const struct node *n, const char *uid, const char *name) {
+    const struct json *list = json_get(hashmap_get(n->statuses, uid), "containerStatuses");
+
+    for (size_t i = 0; i < json_len(list); i++) {
+        const struct json *c = json_at(list, i), *st = json_get(c, "state");
+        if (strcmp(json_get_str(c, "name"), name) == 0)
+            return json_get(st, "waiting") ? json_get_str(json_get(st, "waiting"), "reason") : json_key_at(st, 0);
+    }
+    return "";
+}
+
+static void set_map(struct node *n, const char *value) {
+    _cleanup_free_ char *text = xasprintf("{\"kind\":\"ConfigMap\",\"metadata\":{\"namespace\":\"default\","
+                                          "\"name\":\"site\"},\"data\":{\"k\":\"%s\"}}",
+                                          value);
+    _cleanup_json_ struct json *map = parse(text);
+
+    agent_apply_object(n->agent, map);
+}
+
+static void kill_main(struct node *n, const char *uid) {
+    _cleanup_free_ char *path = xasprintf("%s/run/pods/%s/state.json", n->dir, uid);
+    _cleanup_json_ struct json *st = NULL;
+
+    assert_int_equal(json_parse_file(path, 1 << 20, &st, NULL), 0);
+    pid_t pid = (pid_t) json_int_or(json_get(json_at(json_get(st, "containers"), 0), "pid"), 0);
+    assert_true(pid > 0);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+}
+
+#define HELD_POD                                                                                                       \
+    POD("h", "h1", "", "",                                                                                             \
+        ",\"env\":[{\"name\":\"X\",\"valueFrom\":{\"configMapKeyRef\":{\"name\":\"site\",\"key\":\"k\"}}}]},"          \
+        "{\"name\":\"image\",\"image\":\"absent:1\",\"imagePullPolicy\":\"IfNotPresent\"},"                            \
+        "{\"name\":\"root\",\"image\":\"box:1\",\"securityContext\":{\"runAsNonRoot\":true,\"runAsUser\":0}},"         \
+        "{\"name\":\"well\",\"image\":\"box:1\",\"imagePullPolicy\":\"IfNotPresent\"")
+
+/* What one container lacks holds that one. Each start has the environment of its time, also one after the agent was
+ * away; what a container names and is no more holds its next start. */
+static void test_held_containers(void **state) {
+    struct node n;
+
+    node_new(&n);
+    import_image(&n);
+    synced(&n);
+    apply(&n, HELD_POD);
+    WAIT(&n, strcmp(state_of(&n, "h1", "well"), "running") == 0);
+    assert_string_equal(state_of(&n, "h1", "main"), "CreateContainerConfigError");
+    assert_string_equal(json_str(json_path(container(&n, "h1"), "state", "waiting", "message")),
+                        "configmap \"site\" not found");
+    assert_string_equal(state_of(&n, "h1", "root"), "CreateContainerConfigError");
+    WAIT(&n, strcmp(state_of(&n, "h1", "image"), "ImagePullBackOff") == 0);
+    assert_string_equal(json_str(json_get(hashmap_get(n.statuses, "h1"), "phase")), "Pending");
+    set_map(&n, "one");
+    WAIT(&n, is_running(&n, "h1"));
+    set_map(&n, "two");
+    settle(&n, 100);
+    _cleanup_free_ char *first = run_in(&n, "h1", "echo $X", NULL, false);
+    assert_string_equal(first, "one\n[0]");
+    kill_main(&n, "h1");
+    WAIT(&n, is_running(&n, "h1") && json_int_or(json_get(container(&n, "h1"), "restartCount"), 0) == 1);
+    _cleanup_free_ char *second = run_in(&n, "h1", "echo $X", NULL, false);
+    assert_string_equal(second, "two\n[0]");
+
+    agent_free(n.agent);
+    hashmap_clear(n.statuses);
+    start_agent(&n);
+    agent_sync_begin(n.agent);
+    set_map(&n, "two");
+    apply(&n, HELD_POD);
+    agent_sync_end(n.agent);
+    WAIT(&n, is_running(&n, "h1"));
+    assert_string_equal(state_of(&n, "h1", "well"), "running");
+    WAIT(&n, strcmp(state_of(&n, "h1", "root"), "CreateContainerConfigError") == 0);
+    agent_remove_object(n.agent, "ConfigMap", "default", "site");
+    WAIT(&n, strstr(strbuf_str(&n.events), "Failed") != NULL);
+    assert_true(is_running(&n, "h1"));
+    kill_main(&n, "h1");
+    WAIT(&n, strcmp(state_of(&n, "h1", "main"), "CreateContainerConfigError") == 0);
+    set_map(&n, "three");
+    WAIT(&n, is_running(&n, "h1"));
+    _cleanup_free_ char *third = run_in(&n, "h1", "echo $X", NULL, false);
+    assert_string_equal(third, "three\n[0]");
+    node_finish(&n);
+}
+
 static void test_delete(void **state) {
     struct node n;
 
@@ -418,6 +504,10 @@ static int64_t started(const struct node *n, const char *uid) {
     return (int64_t) fnv1a(s, strlen(s));
 }
 
+static int no_answer(struct unit_manager *m, struct error *err) {
+    return 0;
+}
+
 static void test_agent_restart(void **state) {
     struct node n;
 
@@ -441,6 +531,22 @@ static void test_agent_restart(void **state) {
     _cleanup_free_ char *gone = xasprintf("%s/run/pods/d1", n.dir);
     WAIT(&n, access(gone, F_OK) < 0);
     assert_string_equal(strbuf_str(&n.finished), ""); /* its object is gone: nobody to tell */
+
+    agent_free(n.agent);
+    hashmap_clear(n.statuses);
+    const struct unit_ops *ops = n.units->ops;
+    struct unit_ops slow = *ops;
+    slow.list = no_answer;
+    n.units->ops = &slow;
+    start_agent(&n);
+    agent_sync_begin(n.agent);
+    apply(&n, POD("keep", "k1", "", "", ""));
+    agent_sync_end(n.agent);
+    settle(&n, 100); /* the control plane is quicker than systemd: nothing is said of what is not known */
+    assert_int_equal(hashmap_len(n.statuses), 0);
+    n.units->ops = ops;
+    assert_int_equal(unit_list(n.units, NULL), 0);
+    WAIT(&n, is_running(&n, "k1"));
     node_finish(&n);
 }
 
@@ -499,10 +605,15 @@ static void test_node_status(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_image_arrives),    cmocka_unit_test(test_container_environment),
-        cmocka_unit_test(test_config_errors),    cmocka_unit_test(test_delete),
-        cmocka_unit_test(test_agent_restart),    cmocka_unit_test(test_supervisor_killed),
-        cmocka_unit_test(test_job_and_deadline), cmocka_unit_test(test_node_status),
+        cmocka_unit_test(test_image_arrives),
+        cmocka_unit_test(test_container_environment),
+        cmocka_unit_test(test_config_errors),
+        cmocka_unit_test(test_held_containers),
+        cmocka_unit_test(test_delete),
+        cmocka_unit_test(test_agent_restart),
+        cmocka_unit_test(test_supervisor_killed),
+        cmocka_unit_test(test_job_and_deadline),
+        cmocka_unit_test(test_node_status),
     };
     if (getenv("ONLY"))
         cmocka_set_test_filter(getenv("ONLY"));

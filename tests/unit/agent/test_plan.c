@@ -51,15 +51,15 @@ static void test_end(void **state) {
     assert_int_equal(PLAN(.deleting = true, .stop_pending = true), PLAN_NOTHING);
 }
 
-/* Containers added to a running pod: when it runs, not when it ends. */
-static void test_ephemeral(void **state) {
-#define RUNS .unit_exists = true, .unit_active = true, .connected = true, .network_ready = true, .ephemeral_due = true
-    assert_int_equal(PLAN(.wanted = true, RUNS), PLAN_EPHEMERAL);
+/* Containers held back, or added to a running pod: when it runs, not when it ends. */
+static void test_reload(void **state) {
+#define RUNS .unit_exists = true, .unit_active = true, .connected = true, .network_ready = true, .reload_due = true
+    assert_int_equal(PLAN(.wanted = true, RUNS), PLAN_RELOAD);
     assert_int_equal(PLAN(.wanted = true, RUNS, .network_ready = false), PLAN_NETWORK);
     assert_int_equal(PLAN(.wanted = true, RUNS, .retry_due = false), PLAN_NOTHING);
     assert_int_equal(PLAN(.wanted = true, RUNS, .synced = false), PLAN_NOTHING);
     assert_int_equal(PLAN(.wanted = true, RUNS, .deleting = true), PLAN_TELL_STOP);
-    assert_int_equal(PLAN(.wanted = true, .ephemeral_due = true), PLAN_START);
+    assert_int_equal(PLAN(.wanted = true, .reload_due = true), PLAN_START);
 }
 
 static void test_final_and_refused(void **state) {
@@ -72,7 +72,7 @@ static void test_final_and_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_start), cmocka_unit_test(test_restart_of_the_agent),
-                                       cmocka_unit_test(test_end), cmocka_unit_test(test_ephemeral),
+                                       cmocka_unit_test(test_end), cmocka_unit_test(test_reload),
                                        cmocka_unit_test(test_final_and_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

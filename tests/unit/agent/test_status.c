@@ -74,17 +74,14 @@ static void test_running(void **state) {
 
 static void test_waiting(void **state) {
     _cleanup_json_ struct json *pod = parse(ALWAYS);
-    const struct status_input in = {.pod = pod,
-                                    .host_ip = "",
-                                    .pod_ip = "",
-                                    .waiting_reason = "ErrImageNeverPull",
-                                    .waiting_container = "a",
-                                    .waiting_message = "not there"};
+    _cleanup_json_ struct json *held =
+        parse("{\"a\":{\"reason\":\"CreateContainerConfigError\",\"message\":\"not there\"}}");
+    const struct status_input in = {.pod = pod, .host_ip = "", .pod_ip = "", .held = held};
     _cleanup_json_ struct json *s = status_make(&in);
     const struct json *c = json_at(json_get(s, "containerStatuses"), 0);
 
     assert_string_equal(phase(s), "Pending");
-    assert_string_equal(json_str(json_path(c, "state", "waiting", "reason")), "ErrImageNeverPull");
+    assert_string_equal(json_str(json_path(c, "state", "waiting", "reason")), "CreateContainerConfigError");
     assert_string_equal(json_str(json_path(c, "state", "waiting", "message")), "not there");
     assert_string_equal(condition(s, "Ready", "status"), "False");
     assert_string_equal(condition(s, "Ready", "reason"), "ContainersNotReady");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Containers that come while the pod runs. */
+/* Containers that come while the pod runs, or are held back. */
 #include "tests/unit/pod/stage.h"
 
 static struct json *debugger(struct stage *s, const char *name, const char *target, const char *script) {
@@ -98,10 +98,60 @@ static void test_do_not_hold_the_pod(void **state) {
     stage_finish(&s);
 }
 
+static void put(struct json **doc, size_t i, struct json *take) {
+    struct json **slot = json_edit_at(json_edit(doc, "containers"), i);
+
+    json_unref(*slot);
+    *slot = take;
+}
+
+/* One of two cannot be started: the other runs. It comes, goes on when it is held again, and is not restarted then;
+ * what is run in it has what it was started with. */
+static void test_held(void **state) {
+    struct stage s;
+
+    stage_new(&s);
+    struct json *doc = pod_doc("Always", 1), *held = NULL;
+    json_set_path(&held, json_string("CreateContainerConfigError"), "held", "reason");
+    json_set_path(&held, json_string("configmap \"x\" not found"), "held", "message");
+    json_set(&held, "name", json_string("b"));
+    add(&doc, "containers", container(&s, "a", "sleep 1000", false));
+    add(&doc, "containers", json_ref(held));
+    launch(&s, json_ref(doc));
+    connect_to(&s);
+    tell(&s, NETWORK);
+    wait_for(&s, "a", "running", 0);
+    assert_string_equal(state_of(&s, "b"), "waiting");
+    assert_string_equal(json_str(json_get(of(s.state, "b"), "message")), "configmap \"x\" not found");
+
+    put(&doc, 1, container(&s, "b", "sleep 1000", false));
+    write_spec(&s, doc);
+    tell(&s, "{\"op\":\"reload\"}");
+    wait_for(&s, "b", "running", 0);
+    put(&doc, 1, json_ref(held));
+    write_spec(&s, doc);
+    exec_true(&s, "b", 0);
+    assert_int_equal(kill((pid_t) json_int_or(json_get(of(s.state, "b"), "pid"), 0), SIGKILL), 0);
+    wait_for(&s, "b", "waiting", 0);
+    assert_string_equal(json_str(json_get(of(s.state, "b"), "reason")), "CreateContainerConfigError");
+    assert_int_equal(json_int_or(json_path(of(s.state, "b"), "last", "exitCode"), 0), 137);
+    put(&doc, 1, container(&s, "b", "sleep 1000", false));
+    write_spec(&s, doc);
+    tell(&s, "{\"op\":\"reload\"}");
+    wait_for(&s, "b", "running", 1);
+    tell(&s, "{\"op\":\"stop\"}");
+    assert_int_equal(wait_exit(&s), POD_EXIT_OK);
+    check_clean(&s);
+    json_unref(held);
+    json_unref(doc);
+    stage_finish(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_debug_containers),
         cmocka_unit_test(test_do_not_hold_the_pod),
+        cmocka_unit_test(test_held),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

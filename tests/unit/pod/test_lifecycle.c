@@ -29,6 +29,8 @@ static struct pod_config *parse(const char *text) {
     "{\"uid\":\"u\",\"namespace\":\"n\",\"name\":\"p\",\"restartPolicy\":\"" policy "\",\"initContainers\":[" init     \
     "],\"containers\":[" mains "]}"
 #define C(name)       "{\"name\":\"" name "\",\"config\":{}}"
+#define HELD(name)    "{\"name\":\"" name "\",\"held\":{\"reason\":\"CreateContainerConfigError\",\"message\":\"no map\"}}"
+#define COMING(name)  "{\"name\":\"" name "\",\"held\":{\"reason\":\"ContainerCreating\",\"inOrder\":true}}"
 #define SIDECAR(name) "{\"name\":\"" name "\",\"config\":{},\"restartPolicy\":\"Always\"}"
 
 struct world {
@@ -62,7 +64,7 @@ static const char *starts(struct world *w, struct strbuf *out) {
             break;
         strbuf_addf(out, "%s%s", out->len ? " " : "", next.start->config->name);
         pod_container_began(next.start, "id", 1, w->now, w->now);
-        next.start->started = true;
+        next.start->started = next.start->hooked = true;
     }
     return strbuf_str(out);
 }
@@ -278,11 +280,102 @@ static void test_bad_config(void **state) {
     }
 }
 
+static void release(struct world *w, const char *name) {
+    for (size_t i = 0; i < w->m.n; i++)
+        if (strcmp(w->config->containers[i].name, name) == 0) {
+            free(w->config->containers[i].hold.reason);
+            w->config->containers[i].hold.reason = NULL;
+        }
+}
+
+static void hold(struct world *w, const char *name) {
+    for (size_t i = 0; i < w->m.n; i++)
+        if (strcmp(w->config->containers[i].name, name) == 0)
+            w->config->containers[i].hold.reason = xstrdup("CreateContainerConfigError");
+}
+
+static const char *waiting_reason(const struct world *w, const char *name) {
+    static char reason[64];
+    const struct pod_record record = {0};
+    _cleanup_json_ struct json *doc = pod_record_make(&w->m, &record);
+    const struct json *list = json_get(doc, "containers");
+
+    for (size_t i = 0; i < json_len(list); i++)
+        if (strcmp(json_str(json_get(json_at(list, i), "name")), name) == 0)
+            (void) snprintf(reason, sizeof(reason), "%s", json_str_or(json_get(json_at(list, i), "reason"), "-"));
+    return reason;
+}
+
+/* A container that cannot be started leaves the others alone; one that just comes holds the first start of those after
+ * it; an init container holds everything. */
+static void test_held(void **state) {
+    struct world w = world(POD("Always", "", C("a") "," HELD("b") "," C("c") "," COMING("d") "," C("e")));
+    _cleanup_strbuf_ struct strbuf out = STRBUF_INIT;
+
+    assert_string_equal(starts(&w, &out), "a c");
+    assert_string_equal(waiting_reason(&w, "b"), "CreateContainerConfigError");
+    assert_string_equal(waiting_reason(&w, "d"), "ContainerCreating");
+    assert_string_equal(starts(&w, &out), "");
+    release(&w, "d");
+    assert_string_equal(starts(&w, &out), "d e");
+    release(&w, "b");
+    assert_string_equal(starts(&w, &out), "b");
+    hold(&w, "a"); /* what it runs with is gone: it runs on until it ends */
+    assert_string_equal(starts(&w, &out), "");
+    ends(&w, "a", 1);
+    assert_string_equal(starts(&w, &out), "");
+    assert_string_equal(waiting_reason(&w, "a"), "CreateContainerConfigError");
+    release(&w, "a");
+    assert_string_equal(starts(&w, &out), "a");
+    world_finish(&w);
+}
+
+static void test_held_init(void **state) {
+    struct world w = world(POD("Always", C("i1") "," HELD("i2") "," C("i3"), HELD("a") "," C("b")));
+    _cleanup_strbuf_ struct strbuf out = STRBUF_INIT;
+
+    assert_string_equal(waiting_reason(&w, "i2"), "PodInitializing"); /* not its turn */
+    assert_string_equal(starts(&w, &out), "i1");
+    ends(&w, "i1", 0);
+    assert_string_equal(starts(&w, &out), "");
+    assert_string_equal(waiting_reason(&w, "i2"), "CreateContainerConfigError");
+    assert_string_equal(waiting_reason(&w, "a"), "PodInitializing");
+    release(&w, "i2");
+    assert_string_equal(starts(&w, &out), "i2");
+    ends(&w, "i2", 0);
+    assert_string_equal(starts(&w, &out), "i3");
+    ends(&w, "i3", 0);
+    assert_string_equal(starts(&w, &out), "b");
+    assert_string_equal(waiting_reason(&w, "a"), "CreateContainerConfigError");
+    world_finish(&w);
+}
+
+/* As upstream: the next container is started when the postStart hook of the one before is done. */
+static void test_first_starts_wait_for_hooks(void **state) {
+    struct world w = world(POD("Always", "", C("a") "," C("b")));
+    _cleanup_strbuf_ struct strbuf out = STRBUF_INIT;
+    struct pod_next next;
+
+    pod_next(&w.m, w.now, &next);
+    pod_container_began(next.start, "id", 1, w.now, w.now);
+    pod_next(&w.m, w.now, &next);
+    assert_null(next.start);
+    pod_container_hooked(&w.m.containers[0]);
+    assert_string_equal(starts(&w, &out), "b");
+    ends(&w, "b", 1);
+    w.m.containers[0].hooked = false; /* restarted, and at its hook again: restarts wait for nobody */
+    assert_string_equal(starts(&w, &out), "b");
+    world_finish(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),         cmocka_unit_test(test_backoff),       cmocka_unit_test(test_policies),
-        cmocka_unit_test(test_end_order),     cmocka_unit_test(test_record),        cmocka_unit_test(test_bad_config),
-        cmocka_unit_test(test_startup_probe), cmocka_unit_test(test_restart_asked),
+        cmocka_unit_test(test_order),         cmocka_unit_test(test_held),
+        cmocka_unit_test(test_held_init),     cmocka_unit_test(test_first_starts_wait_for_hooks),
+        cmocka_unit_test(test_backoff),       cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_end_order),     cmocka_unit_test(test_record),
+        cmocka_unit_test(test_bad_config),    cmocka_unit_test(test_startup_probe),
+        cmocka_unit_test(test_restart_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
