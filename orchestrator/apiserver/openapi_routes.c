@@ -8,6 +8,7 @@
 #include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/object/openapi.h"
+#include "orchestrator/object/openapi_v2.h"
 #include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
 
@@ -130,32 +131,29 @@ enum api_progress openapi_v3_serve(struct api_request *req) {
     return API_DONE;
 }
 
-/* The v2 document without types as protobuf (gnostic's openapi.v2.Document: 1 swagger, 2 info {1 title, 2 version}).
- * kubectl asks for this form, and no other, before it creates a `kind: List`; finding no types it leaves checking to
- * us. */
-static enum api_progress openapi_v2_protobuf(struct api_request *req) {
-    static const char title[] = "Kubernetes";
-    size_t version = strlen(req->api->version), info = 2 + strlen(title) + 2 + version;
-    struct strbuf b = STRBUF_INIT;
+#define V2_PROTOBUF "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
-    strbuf_adds(&b, "\x0a\x03"
-                    "2.0\x12");
-    strbuf_addc(&b, (char) info); /* one byte: versions are short */
-    strbuf_addf(&b, "\x0a%c%s\x12%c%s", (int) strlen(title), title, (int) version, req->api->version);
-    /* asked for as "…v2@v1.0", answered as "…v2.v1.0": '@' is no legal character of a media type */
-    return api_reply_text(req, 200, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", strbuf_steal(&b));
+/* Asked for as "…v2@v1.0…", answered as "…v2.v1.0…": '@' is no legal character of a media type. -1: neither. */
+static int wants_v2_protobuf(const char *accept) {
+    const char *protobuf = accept ? strstr(accept, "application/com.github.proto-openapi.spec.v2") : NULL;
+    const char *json = accept && *accept ? strstr(accept, "application/json") : "";
+    if (!protobuf && !json)
+        return strstr(accept, "*/*") || strstr(accept, "application/*") ? 0 : -1;
+    return protobuf && (!json || protobuf < json);
 }
 
-/* Enough for clients that only look whether it is there; types are in v3. */
 enum api_progress openapi_v2_serve(struct api_request *req) {
-    if (req->accept && strstr(req->accept, "proto-openapi") && !strstr(req->accept, "json"))
-        return openapi_v2_protobuf(req);
-    struct json *o = json_object(), *info = json_object();
-    json_set(&info, "title", json_string("Kubernetes"));
-    json_set(&info, "version", json_string(req->api->version));
-    json_set(&o, "swagger", json_string("2.0"));
-    json_set(&o, "info", info);
-    json_set(&o, "paths", json_object());
-    json_set(&o, "definitions", json_object());
-    return api_reply_object(req, 200, o);
+    char hash[PKI_SHA256_HEX_SIZE];
+    int protobuf = wants_v2_protobuf(req->accept);
+    struct strbuf b = STRBUF_INIT;
+    if (protobuf < 0)
+        return api_fail(req, 406, "NotAcceptable",
+                        "only the following media types are accepted: application/json, " V2_PROTOBUF);
+    document_hash(req->api->openapi, protobuf ? "v2 protobuf" : "v2", hash);
+    _cleanup_free_ char *etag = xasprintf("\"%s\"", hash);
+    if (!req->if_none_match || !strstr(req->if_none_match, etag)) /* else nobody will read it */
+        openapi_v2_write(req->api->version, protobuf, &b);
+    (void) api_reply_bytes(req, 200, protobuf ? V2_PROTOBUF : "application/json", &b);
+    req->out.etag = steal(&etag);
+    return API_DONE;
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "orchestrator/object/openapi_descriptions.h"
 #include "orchestrator/object/resources.h"
 #include "orchestrator/object/type_tables.h"
 
@@ -177,8 +178,9 @@ static void add_extensions(struct json **schema, const struct field_info *f) {
         json_set(schema, "x-kubernetes-patch-merge-key", json_string(field_patch_merge_key(f)));
 }
 
-static struct json *field_schema(struct json **schemas, const struct field_info *f) {
+static struct json *field_schema(struct json **schemas, const struct type_info *t, const struct field_info *f) {
     struct json *schema;
+    _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
     if (f->container == FIELD_ARRAY)
         schema = array_of(contained(schemas, f));
     else if (f->container == FIELD_MAP)
@@ -188,12 +190,11 @@ static struct json *field_schema(struct json **schemas, const struct field_info 
     else
         schema = value_schema(schemas, f);
     bool is_ref = json_get(schema, "$ref") != NULL;
-    bool has_more = f->struct_atomic || f->patch_merge || f->patch_replace || f->patch_retain_keys ||
-                    (f->type == FIELD_OBJECT && !f->pointer);
-    if (is_ref && has_more)
+    if (is_ref) /* nothing can stand beside a reference, and there is a description at least */
         schema = wrapped(schema);
-    if (!is_ref || has_more)
-        add_extensions(&schema, f);
+    openapi_describe_field(t, f, &text);
+    json_set(&schema, "description", json_string(strbuf_str(&text)));
+    add_extensions(&schema, f);
     if (f->container == FIELD_PLAIN && f->type == FIELD_OBJECT && !f->pointer)
         json_set(&schema, "default", json_object());
     if (f->enum_closed && field_enum_values(f) && f->type == FIELD_STRING) {
@@ -244,8 +245,12 @@ struct json *openapi_reference(struct json **schemas, const struct type_info *t)
         return ref_to(strbuf_str(&name));
     json_set(schemas, strbuf_str(&name), json_object()); /* ends the recursion of JSONSchemaProps */
     struct json *schema = strings("type", "object", NULL), *required = NULL, *properties = json_object();
+    _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+    openapi_describe_type(t, &text);
+    if (text.len > 0)
+        json_set(&schema, "description", json_string(strbuf_str(&text)));
     for (size_t i = 0; i < t->n_fields; i++) {
-        json_set(&properties, field_name(&t->fields[i]), field_schema(schemas, &t->fields[i]));
+        json_set(&properties, field_name(&t->fields[i]), field_schema(schemas, t, &t->fields[i]));
         if (t->fields[i].required)
             json_append(&required, json_string(field_name(&t->fields[i])));
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "orchestrator/object/protobuf.h"
+#include "orchestrator/object/protobuf_wire.h"
 #include "orchestrator/object/timestamp.h"
 #include "orchestrator/object/type_tables.h"
 #include "podium/base/alloc.h"
@@ -13,94 +14,48 @@
 
 static void write_message(const struct proto_entry *entries, size_t n, const struct json *object, struct strbuf *out);
 
-static size_t varint_text(uint64_t v, uint8_t text[10]) {
-    size_t n = 0;
-    while (v >= 0x80) {
-        text[n++] = (uint8_t) (v | 0x80);
-        v >>= 7;
-    }
-    text[n++] = (uint8_t) v;
-    return n;
-}
-
-static void put_varint(struct strbuf *out, uint64_t v) {
-    uint8_t text[10];
-    strbuf_add(out, text, varint_text(v, text));
-}
-
-static void put_tag(struct strbuf *out, unsigned number, unsigned wire) {
-    put_varint(out, (uint64_t) number << 3 | wire);
-}
-
-static void put_number(struct strbuf *out, unsigned number, int64_t v) {
-    put_tag(out, number, 0);
-    put_varint(out, (uint64_t) v);
-}
-
-static void put_bytes(struct strbuf *out, unsigned number, const void *p, size_t n) {
-    put_tag(out, number, 2);
-    put_varint(out, n);
-    strbuf_add(out, p, n);
-}
-
-/* A message whose length is only known at its end: written first, then moved to make room for the length. */
-static size_t begin_nested(struct strbuf *out, unsigned number) {
-    put_tag(out, number, 2);
-    return out->len;
-}
-
-static void end_nested(struct strbuf *out, size_t start) {
-    uint8_t text[10];
-    size_t length = out->len - start, n = varint_text(length, text);
-    strbuf_add(out, text, n); /* makes room */
-    if (out->overflow)
-        return;
-    memmove(out->data + start + n, out->data + start, length);
-    memcpy(out->data + start, text, n);
-}
-
 static void write_time(const struct json *v, bool micro, struct strbuf *out) {
     uint64_t usec;
     const char *text = json_str(v);
     if (!text || timestamp_parse(text, &usec) < 0)
         return; /* not set: an empty message */
-    put_number(out, 1, (int64_t) (usec / 1000000));
-    put_number(out, 2, micro ? (int64_t) (usec % 1000000) * 1000 : 0);
+    wire_number(out, 1, (int64_t) (usec / 1000000));
+    wire_number(out, 2, micro ? (int64_t) (usec % 1000000) * 1000 : 0);
 }
 
 static void write_raw(const struct json *v, struct strbuf *out) {
     if (json_is_null(v))
         return;
     _cleanup_free_ char *text = json_to_text(v);
-    put_bytes(out, 1, text, strlen(text));
+    wire_bytes(out, 1, text, strlen(text));
 }
 
 static void write_int_or_string(const struct json *v, struct strbuf *out) {
-    put_number(out, 1, json_is_string(v));
-    put_number(out, 2, (int32_t) json_int_or(v, 0));
-    put_bytes(out, 3, json_str_or(v, ""), json_str_len(v));
+    wire_number(out, 1, json_is_string(v));
+    wire_number(out, 2, (int32_t) json_int_or(v, 0));
+    wire_bytes(out, 3, json_str_or(v, ""), json_str_len(v));
 }
 
 static void write_strings(const struct json *array, unsigned number, struct strbuf *out) {
     for (size_t i = 0; i < json_len(array); i++)
-        put_bytes(out, number, json_str_or(json_at(array, i), ""), json_str_len(json_at(array, i)));
+        wire_bytes(out, number, json_str_or(json_at(array, i), ""), json_str_len(json_at(array, i)));
 }
 
 static void write_one_of(const struct field_info *f, const struct json *v, struct strbuf *out) {
     bool is_bool = f->one_of == ONE_OF_BOOL;
     if (is_bool)
-        put_number(out, 1, json_is_object(v) || json_bool_or(v, false));
+        wire_number(out, 1, json_is_object(v) || json_bool_or(v, false));
     if (json_is_object(v)) {
-        size_t start = begin_nested(out, is_bool ? 2 : 1);
+        size_t start = wire_begin(out, is_bool ? 2 : 1);
         write_message(field_object(f)->proto, field_object(f)->n_proto, v, out);
-        end_nested(out, start);
+        wire_end(out, start);
     } else if (f->one_of == ONE_OF_STRING_ARRAY) {
         write_strings(v, 2, out);
     }
     for (size_t i = 0; f->one_of == ONE_OF_OBJECT_ARRAY && i < json_len(json_is_array(v) ? v : NULL); i++) {
-        size_t start = begin_nested(out, 2);
+        size_t start = wire_begin(out, 2);
         write_message(field_object(f)->proto, field_object(f)->n_proto, json_at(v, i), out);
-        end_nested(out, start);
+        wire_end(out, start);
     }
 }
 
@@ -109,14 +64,14 @@ static void write_base64(unsigned number, const struct json *v, struct strbuf *o
     size_t n = 0;
     if (!json_is_string(v) || base64_decode(json_str(v), json_str_len(v), &bytes, &n) < 0)
         n = 0;
-    put_bytes(out, number, bytes ? (const char *) bytes : "", n);
+    wire_bytes(out, number, bytes ? (const char *) bytes : "", n);
 }
 
 static void write_double(unsigned number, const struct json *v, struct strbuf *out) {
     double d = json_double_or(v, 0);
     uint64_t bits;
     memcpy(&bits, &d, sizeof(bits));
-    put_tag(out, number, 1);
+    wire_tag(out, number, 1);
     for (unsigned i = 0; i < 8; i++)
         strbuf_addc(out, (char) (bits >> (8 * i)));
 }
@@ -127,14 +82,14 @@ static void write_value(const struct field_info *f, unsigned number, const struc
     int64_t ns = 0;
     switch (f->type) {
     case FIELD_STRING:
-        put_bytes(out, number, json_str_or(v, ""), json_str_len(v));
+        wire_bytes(out, number, json_str_or(v, ""), json_str_len(v));
         return;
     case FIELD_BOOL:
-        put_number(out, number, json_bool_or(v, false));
+        wire_number(out, number, json_bool_or(v, false));
         return;
     case FIELD_INT32:
     case FIELD_INT64:
-        put_number(out, number, json_int_or(v, 0));
+        wire_number(out, number, json_int_or(v, 0));
         return;
     case FIELD_DOUBLE:
         write_double(number, v, out);
@@ -144,39 +99,39 @@ static void write_value(const struct field_info *f, unsigned number, const struc
         return;
     case FIELD_TIME:
     case FIELD_MICRO_TIME:
-        start = begin_nested(out, number);
+        start = wire_begin(out, number);
         write_time(v, f->type == FIELD_MICRO_TIME, out);
         break;
     case FIELD_DURATION:
-        start = begin_nested(out, number);
+        start = wire_begin(out, number);
         if (json_is_string(v) && duration_parse_go(json_str(v), &ns) < 0)
             ns = 0;
-        put_number(out, 1, ns);
+        wire_number(out, 1, ns);
         break;
     case FIELD_QUANTITY:
-        start = begin_nested(out, number);
-        put_bytes(out, 1, json_str_or(v, "0"), strlen(json_str_or(v, "0")));
+        start = wire_begin(out, number);
+        wire_bytes(out, 1, json_str_or(v, "0"), strlen(json_str_or(v, "0")));
         break;
     case FIELD_INT_OR_STRING:
-        start = begin_nested(out, number);
+        start = wire_begin(out, number);
         write_int_or_string(v, out);
         break;
     case FIELD_RAW:
-        start = begin_nested(out, number);
+        start = wire_begin(out, number);
         write_raw(v, out);
         break;
     case FIELD_OBJECT:
-        start = begin_nested(out, number);
+        start = wire_begin(out, number);
         write_message(field_object(f)->proto, field_object(f)->n_proto, v, out);
         break;
     case FIELD_ONE_OF:
-        start = begin_nested(out, number);
+        start = wire_begin(out, number);
         write_one_of(f, v, out);
         break;
     default:
         return;
     }
-    end_nested(out, start);
+    wire_end(out, start);
 }
 
 struct map_entry {
@@ -197,24 +152,24 @@ static void write_map(const struct field_info *f, unsigned number, const struct 
         entries[i] = (struct map_entry){json_key_at(map, i), json_value_at(map, i)};
     qsort(entries, n, sizeof(*entries), by_key);
     for (size_t i = 0; i < n; i++) {
-        size_t start = begin_nested(out, number);
-        put_bytes(out, 1, entries[i].key, strlen(entries[i].key));
+        size_t start = wire_begin(out, number);
+        wire_bytes(out, 1, entries[i].key, strlen(entries[i].key));
         if (f->container == FIELD_MAP) {
             write_value(f, 2, entries[i].value, out);
         } else {
-            size_t items = begin_nested(out, 2);
+            size_t items = wire_begin(out, 2);
             write_strings(entries[i].value, 1, out);
-            end_nested(out, items);
+            wire_end(out, items);
         }
-        end_nested(out, start);
+        wire_end(out, start);
     }
 }
 
 /* Upstream's Verbs: the list is a message of its own, so that it can be there and empty. */
 static void write_wrapped_list(unsigned number, const struct json *v, struct strbuf *out) {
-    size_t start = begin_nested(out, number);
+    size_t start = wire_begin(out, number);
     write_strings(v, 1, out);
-    end_nested(out, start);
+    wire_end(out, start);
 }
 
 static void write_field(const struct field_info *f, unsigned number, const struct json *v, struct strbuf *out) {
@@ -248,9 +203,9 @@ static void write_message(const struct proto_entry *entries, size_t n, const str
             write_field(f, e->number, json_get(object, field_name(f)), out);
             continue;
         }
-        size_t start = begin_nested(out, e->number);
+        size_t start = wire_begin(out, e->number);
         write_message(&proto_table[e->nested_at], e->n_nested, object, out);
-        end_nested(out, start);
+        wire_end(out, start);
     }
 }
 
@@ -258,15 +213,15 @@ static void write_message(const struct proto_entry *entries, size_t n, const str
 
 static void write_type(const char *api_version, const char *kind, struct strbuf *out) {
     strbuf_add(out, "k8s\0", 4);
-    size_t start = begin_nested(out, 1);
-    put_bytes(out, 1, api_version, strlen(api_version));
-    put_bytes(out, 2, kind, strlen(kind));
-    end_nested(out, start);
+    size_t start = wire_begin(out, 1);
+    wire_bytes(out, 1, api_version, strlen(api_version));
+    wire_bytes(out, 2, kind, strlen(kind));
+    wire_end(out, start);
 }
 
 static void write_tail(struct strbuf *out) {
-    put_bytes(out, 3, "", 0); /* contentEncoding, contentType: Go writes them although they are empty */
-    put_bytes(out, 4, "", 0);
+    wire_bytes(out, 3, "", 0); /* contentEncoding, contentType: Go writes them although they are empty */
+    wire_bytes(out, 4, "", 0);
 }
 
 static const struct type_info *type_with_form(const char *api_version, const char *kind) {
@@ -289,9 +244,9 @@ int protobuf_encode(const struct json *doc, struct strbuf *out, struct error *er
     if (!t)
         return no_form(api_version, kind, err);
     write_type(api_version, kind, out);
-    size_t start = begin_nested(out, 2);
+    size_t start = wire_begin(out, 2);
     write_message(t->proto, t->n_proto, doc, out);
-    end_nested(out, start);
+    wire_end(out, start);
     write_tail(out);
     return check_room(out, err);
 }
@@ -311,7 +266,7 @@ int protobuf_encode_message(const char *api_version, const char *kind, const str
 
 void protobuf_envelope(const char *api_version, const char *kind, const void *message, size_t n, struct strbuf *out) {
     write_type(api_version, kind, out);
-    put_bytes(out, 2, message, n);
+    wire_bytes(out, 2, message, n);
     write_tail(out);
 }
 
@@ -319,11 +274,11 @@ void protobuf_frame_event(const char *type, const char *api_version, const char 
                           struct strbuf *out) {
     size_t at = out->len;
     strbuf_add(out, "\0\0\0\0", 4);
-    put_bytes(out, 1, type, strlen(type));
-    size_t object = begin_nested(out, 2), raw = begin_nested(out, 1);
+    wire_bytes(out, 1, type, strlen(type));
+    size_t object = wire_begin(out, 2), raw = wire_begin(out, 1);
     protobuf_envelope(api_version, kind, message, n, out);
-    end_nested(out, raw);
-    end_nested(out, object);
+    wire_end(out, raw);
+    wire_end(out, object);
     size_t length = out->len - at - 4;
     for (unsigned i = 0; i < 4 && !out->overflow; i++)
         out->data[at + i] = (char) (length >> (24 - 8 * i));
@@ -335,14 +290,14 @@ void protobuf_list_begin(struct protobuf_list *l, const char *api_version, const
                          const struct json *metadata, struct strbuf *out) {
     const struct type_info *t = type_by_name("meta.v1.ListMeta");
     write_type(api_version, kind, out);
-    *l = (struct protobuf_list){out, begin_nested(out, 2)};
-    size_t start = begin_nested(out, 1);
+    *l = (struct protobuf_list){out, wire_begin(out, 2)};
+    size_t start = wire_begin(out, 1);
     write_message(t->proto, t->n_proto, metadata, out);
-    end_nested(out, start);
+    wire_end(out, start);
 }
 
 void protobuf_list_message(struct protobuf_list *l, const void *message, size_t n) {
-    put_bytes(l->out, 2, message, n);
+    wire_bytes(l->out, 2, message, n);
 }
 
 void protobuf_list_document(struct protobuf_list *l, const char *api_version, const char *kind,
@@ -350,12 +305,12 @@ void protobuf_list_document(struct protobuf_list *l, const char *api_version, co
     const struct type_info *t = type_with_form(api_version, kind);
     if (!t)
         return;
-    size_t start = begin_nested(l->out, 2);
+    size_t start = wire_begin(l->out, 2);
     write_message(t->proto, t->n_proto, doc, l->out);
-    end_nested(l->out, start);
+    wire_end(l->out, start);
 }
 
 void protobuf_list_end(struct protobuf_list *l) {
-    end_nested(l->out, l->start);
+    wire_end(l->out, l->start);
     write_tail(l->out);
 }

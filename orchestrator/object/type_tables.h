@@ -32,6 +32,14 @@ struct printcolumn_row {
     const char *value;
 };
 
+/* descriptions.tsv, sorted by key: "core.v1.Pod", "core.v1.Pod.spec", "*.spec" (a field of any type). Places in
+ * type_strings. */
+struct description_row {
+    uint32_t key_at, text_at;
+};
+
+extern const struct description_row description_table[];
+extern const size_t description_table_len;
 extern const char type_strings[];             /* the string pool: NUL-terminated texts; the first is empty */
 extern const char *const type_string_lists[]; /* NULL-terminated runs; the first is empty */
 extern const struct field_info field_table[]; /* the fields of one type in a row */

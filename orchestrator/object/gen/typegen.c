@@ -7,6 +7,7 @@
 #include "orchestrator/object/gen/typegen.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* --- tables for other parts of the module --- */
 
@@ -37,6 +38,19 @@ static void put_printcolumns(FILE *o, const struct table *t) {
     fprintf(o, "};\nconst size_t printcolumn_table_len = %zu;\n", t->n);
 }
 
+static int by_key(const void *a, const void *b) {
+    return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* Before the pools are written; sorted, to be searched. */
+static void put_descriptions(FILE *o, struct table *t) {
+    qsort(t->rows, t->n, sizeof(t->rows[0]), by_key);
+    fputs("const struct description_row description_table[] = {\n", o);
+    for (size_t i = 0; i < t->n; i++)
+        fprintf(o, "    {%zu, %zu},\n", intern(t->rows[i][0]), intern(t->rows[i][1]));
+    fprintf(o, "};\nconst size_t description_table_len = %zu;\n\n", t->n);
+}
+
 static FILE *create(const char *path) {
     FILE *f = fopen(path, "we");
     if (!f)
@@ -57,12 +71,14 @@ int main(int argc, char **argv) {
     struct table resources = read_table(argv[1], "resources.tsv");
     struct table selectors = read_table(argv[1], "fieldselectors.tsv");
     struct table columns = read_table(argv[1], "printcolumns.tsv");
+    struct table descriptions = read_table(argv[1], "descriptions.tsv");
     collect_types(&fields);
 
     FILE *o = create(argv[2]);
     fputs("/* Generated from orchestrator/object/tables by typegen. */\n"
           "#include \"orchestrator/object/type_tables.h\"\n\n",
           o);
+    put_descriptions(o, &descriptions);
     put_types(o, &fields, &defaults);
     put_resources(o, &resources);
     put_fieldselectors(o, &selectors);
