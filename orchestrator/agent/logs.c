@@ -19,6 +19,7 @@
 #define LINES_PER_TURN 500
 #define BYTES_PER_TURN (64u * 1024u)
 #define FRESH_USEC     (2 * USEC_PER_SEC)
+#define LATE_USEC      (100 * USEC_PER_MSEC) /* from a container's write to the journal, at most and mostly */
 #define END_GRACE_USEC                                                                                                 \
     (300 * USEC_PER_MSEC) /* after an end: when the journal took in nothing for so long, all is there */
 
@@ -39,7 +40,9 @@ struct agent_log {
     int run;              /* -1: not known */
     uint64_t started;     /* the run */
     uint64_t from, until; /* real time; until 0: open */
-    uint64_t bytes_left;  /* UINT64_MAX: no limit */
+    uint64_t last;        /* monotonic time of this boot: what comes later is not asked for; 0: open */
+    sd_id128_t boot;
+    uint64_t bytes_left; /* UINT64_MAX: no limit */
     int *dead;
 };
 
@@ -192,6 +195,16 @@ void agent_logs_pod_changed(const struct agent_pod *pod) {
 
 enum outcome { MORE, TAIL, OVER, UNREADABLE };
 
+/* Written after the question: without following, a container that writes without pause must not be read for ever. By
+ * the monotonic time, which nobody sets back; what is of another boot is of an earlier one. */
+static bool is_too_late(const struct agent_log *l) {
+    sd_id128_t boot;
+    uint64_t when;
+
+    return l->last > 0 && sd_journal_get_monotonic_usec(l->journal, &when, &boot) >= 0 && when > l->last &&
+           sd_id128_equal(boot, l->boot);
+}
+
 /* Takes entries into l->out; each would be a message of its own on its way otherwise. */
 static enum outcome read_some(struct agent_log *l) {
     for (int i = 0; i < LINES_PER_TURN && l->out.len < BYTES_PER_TURN; i++) {
@@ -204,7 +217,7 @@ static enum outcome read_some(struct agent_log *l) {
         l->last_round = false;
         if (sd_journal_get_realtime_usec(l->journal, &when) < 0 || when < l->from)
             continue;
-        if ((l->until > 0 && when >= l->until) || !take_entry(l, when))
+        if ((l->until > 0 && when >= l->until) || is_too_late(l) || !take_entry(l, when))
             return OVER;
     }
     return MORE;
@@ -294,6 +307,10 @@ static int find_run(const struct json *c, const struct agent_log_options *o, str
     }
     if (o->since_usec > l->from)
         l->from = o->since_usec;
+    if (!l->follow && finished == 0) {
+        l->last = now_monotonic_usec() + LATE_USEC;
+        (void) sd_id128_get_boot(&l->boot);
+    }
     return 0;
 }
 
