@@ -22,6 +22,7 @@
 #include "podium/base/cleanup.h"
 #include "podium/base/error.h"
 #include "podium/base/json.h"
+#include "podium/base/strbuf.h"
 
 struct agent;
 
@@ -92,6 +93,13 @@ struct json *agent_node_status(struct agent *agent);
 
 /* [{namespace, name, uid, phase, unit}] of the pods known here, for org.podium.Node1.ListPods. The caller unrefs. */
 struct json *agent_list_pods(struct agent *agent);
+
+/* --- questions about the node --- */
+
+/* What others ask a kubelet's port: GET /healthz, /pods, /stats/summary, /metrics, /metrics/resource. Appends an
+ * HTTP/1.1 response, 404 for what is not known here. path: with or without a query, which nobody looks at. Takes
+ * milliseconds with many pods: their cgroups are read. */
+void agent_query(struct agent *agent, const char *method, const char *path, struct strbuf *out);
 
 /* --- logs --- */
 

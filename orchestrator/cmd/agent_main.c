@@ -256,6 +256,11 @@ static int on_open_forward(void *userdata, struct link_stream *stream, const str
     return agent_streams_open_forward(((struct agent_process *) userdata)->agent, stream, options, ret_userdata, err);
 }
 
+static int on_open_query(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
+                         struct error *err) {
+    return agent_streams_open_query(((struct agent_process *) userdata)->agent, stream, options, ret_userdata, err);
+}
+
 static struct json *get_pods(void *userdata) {
     return agent_list_pods(((struct agent_process *) userdata)->agent);
 }
@@ -275,9 +280,11 @@ static const struct agent_link_handler link_handler = {
     .open_log = on_open_log,
     .open_exec = on_open_exec,
     .open_forward = on_open_forward,
+    .open_query = on_open_query,
     .log_ops = &agent_log_stream_ops,
     .exec_ops = &agent_exec_stream_ops,
     .forward_ops = &agent_forward_stream_ops,
+    .query_ops = &agent_query_stream_ops,
     .token = on_token,
     .list_pods = get_pods,
 };

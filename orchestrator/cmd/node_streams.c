@@ -69,17 +69,17 @@ static struct json *target(const struct node_pod *pod) {
 typedef int (*open_fn)(struct link_server *s, const char *node, const struct json *options,
                        const struct link_stream_ops *ops, void *userdata, struct link_stream **ret, struct error *err);
 
-static struct node_stream *open_stream(struct node_streams *c, const struct node_pod *pod, const struct json *options,
+static struct node_stream *open_stream(struct node_streams *c, const char *node, const struct json *options,
                                        open_fn open, const struct node_stream_handlers *handlers, void *userdata) {
     struct node_stream *s = xnew0(struct node_stream);
     int r;
 
     s->handlers = handlers;
     s->userdata = userdata;
-    if (!c->link || !pod->node || !*pod->node)
+    if (!c->link || !node || !*node)
         r = error_set(&s->err, -EHOSTUNREACH, "the pod is on no node yet");
     else
-        r = open(c->link, pod->node, options, &link_ops, s, &s->link, &s->err);
+        r = open(c->link, node, options, &link_ops, s, &s->link, &s->err);
     if (r < 0) {
         s->code = r == -ENOTCONN ? -EHOSTUNREACH : r;
         (void) sd_event_add_defer(c->loop, &s->failure, on_failure, s);
@@ -97,7 +97,7 @@ static struct node_stream *open_logs(void *carrier, const struct node_logs_reque
     json_set(&o, "tailLines", json_int(r->tail_lines));
     json_set(&o, "sinceUsec", json_int((int64_t) r->since_usec));
     json_set(&o, "limitBytes", json_int(r->limit_bytes > 0 ? r->limit_bytes : 0));
-    return open_stream(carrier, &r->pod, o, link_server_open_log, handlers, userdata);
+    return open_stream(carrier, r->pod.node, o, link_server_open_log, handlers, userdata);
 }
 
 static struct node_stream *open_exec(void *carrier, const struct node_exec_request *r,
@@ -111,7 +111,7 @@ static struct node_stream *open_exec(void *carrier, const struct node_exec_reque
     json_set(&o, "stdin", json_bool(r->in));
     json_set(&o, "stdout", json_bool(r->out));
     json_set(&o, "stderr", json_bool(r->err));
-    return open_stream(carrier, &r->pod, o, link_server_open_exec, handlers, userdata);
+    return open_stream(carrier, r->pod.node, o, link_server_open_exec, handlers, userdata);
 }
 
 static struct node_stream *open_forward(void *carrier, const struct node_forward_request *r,
@@ -121,7 +121,16 @@ static struct node_stream *open_forward(void *carrier, const struct node_forward
     json_set(&o, "uid", json_string(r->pod.uid));
     json_set(&o, "port", json_int(r->port));
     json_set(&o, "podAddress", json_bool(r->pod_address));
-    return open_stream(carrier, &r->pod, o, link_server_open_forward, handlers, userdata);
+    return open_stream(carrier, r->pod.node, o, link_server_open_forward, handlers, userdata);
+}
+
+static struct node_stream *open_query(void *carrier, const struct node_query_request *r,
+                                      const struct node_stream_handlers *handlers, void *userdata) {
+    _cleanup_json_ struct json *o = json_object();
+
+    json_set(&o, "method", json_string(r->method));
+    json_set(&o, "path", json_string(r->path));
+    return open_stream(carrier, r->node, o, link_server_open_query, handlers, userdata);
 }
 
 static void stream_write(struct node_stream *s, const void *p, size_t n) {
@@ -156,6 +165,7 @@ const struct node_ops node_streams_ops = {
     .open_logs = open_logs,
     .open_exec = open_exec,
     .open_forward = open_forward,
+    .open_query = open_query,
     .write = stream_write,
     .write_end = stream_write_end,
     .resize = stream_resize,

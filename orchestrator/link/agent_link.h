@@ -46,7 +46,10 @@ struct agent_link_handler {
      * LINK_STDOUT comes back, the end of what comes back ends the stream with 0. */
     int (*open_forward)(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
                         struct error *err);
-    const struct link_stream_ops *log_ops, *exec_ops, *forward_ops;
+    /* A request about the node: {method, path}. LINK_STDOUT brings an HTTP/1.1 response, the stream ends with 0. */
+    int (*open_query)(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
+                      struct error *err);
+    const struct link_stream_ops *log_ops, *exec_ops, *forward_ops, *query_ops;
     /* The answer to agent_link_request_token(): token and expires (RFC 3339), or NULL and why not. A connection that
      * goes takes the answers still to come with it. */
     void (*token)(void *userdata, const char *uid, const char *audience, int64_t seconds, const char *token,

@@ -13,6 +13,7 @@
  *   SetNetwork(s network)                        pod range, peers, DNS (agent/node_api.h)
  *   OpenLog(t stream, s options)  OpenExec(t stream, s options)
  *   OpenForward(t stream, s options)             byte streams, see org.podium.Stream1
+ *   OpenQuery(t stream, s options)               an HTTP response to a request about the node itself (nodes/proxy)
  *   ListPods() → a(sssss)                        namespace, name, uid, phase, unit
  *   properties NodeName (s), Connected (b), Version (s); signal PodChanged(s namespace, s name, s uid, s phase)
  *

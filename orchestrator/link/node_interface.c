@@ -150,6 +150,14 @@ static int on_open_forward(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     return open_stream(l, m, l->handler->open_forward, l->handler->forward_ops, e);
 }
 
+static int on_open_query(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    struct agent_link *l = userdata;
+
+    if (!l->handler->open_query)
+        return sd_bus_error_set(e, SD_BUS_ERROR_NOT_SUPPORTED, "this node answers no questions");
+    return open_stream(l, m, l->handler->open_query, l->handler->query_ops, e);
+}
+
 static int on_list_pods(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     static const char *const members[] = {"namespace", "name", "uid", "phase", "unit"};
     struct agent_link *l = userdata;
@@ -199,6 +207,7 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_METHOD_WITH_ARGS("OpenExec", SD_BUS_ARGS("t", stream, "s", options), SD_BUS_NO_RESULT, on_open_exec, 0),
     SD_BUS_METHOD_WITH_ARGS("OpenForward", SD_BUS_ARGS("t", stream, "s", options), SD_BUS_NO_RESULT, on_open_forward,
                             0),
+    SD_BUS_METHOD_WITH_ARGS("OpenQuery", SD_BUS_ARGS("t", stream, "s", options), SD_BUS_NO_RESULT, on_open_query, 0),
     SD_BUS_METHOD_WITH_ARGS("ListPods", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sssss)", pods), on_list_pods,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_PROPERTY("NodeName", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),

@@ -315,3 +315,9 @@ int link_server_open_forward(struct link_server *s, const char *node, const stru
                              struct error *err) {
     return open_stream(s, "OpenForward", node, options, ops, userdata, ret, err);
 }
+
+int link_server_open_query(struct link_server *s, const char *node, const struct json *options,
+                           const struct link_stream_ops *ops, void *userdata, struct link_stream **ret,
+                           struct error *err) {
+    return open_stream(s, "OpenQuery", node, options, ops, userdata, ret, err);
+}

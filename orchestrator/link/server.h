@@ -49,7 +49,7 @@ DEFINE_CLEANUP(struct link_server *, link_server_free)
 int link_server_reload_certificates(struct link_server *s, struct error *err) _must_check_;
 size_t link_server_connected(const struct link_server *s);
 
-/* Opens a log, exec or forward stream on a node; options: JSON of agent_link.h. -ENOTCONN when the node is not
+/* Opens a log, exec, forward or query stream on a node; options: JSON of agent_link.h. -ENOTCONN when the node is not
  * connected. */
 int link_server_open_log(struct link_server *s, const char *node, const struct json *options,
                          const struct link_stream_ops *ops, void *userdata, struct link_stream **ret,
@@ -60,5 +60,8 @@ int link_server_open_exec(struct link_server *s, const char *node, const struct 
 int link_server_open_forward(struct link_server *s, const char *node, const struct json *options,
                              const struct link_stream_ops *ops, void *userdata, struct link_stream **ret,
                              struct error *err) _must_check_;
+int link_server_open_query(struct link_server *s, const char *node, const struct json *options,
+                           const struct link_stream_ops *ops, void *userdata, struct link_stream **ret,
+                           struct error *err) _must_check_;
 
 #endif

@@ -161,6 +161,28 @@ copies_kubectl() { copies kube; }
     [ "$status" -eq 2 ]
 }
 
+@test "logs without follow end with what was there when they were asked for" {
+    pod chatty <<<'
+containers: [{name: c, image: nginx:demo, command: [sh, -c, "l=$(printf %01000d 0); i=0; while [ $i -lt 3000 ]; do echo $l; i=$((i + 1)); done; while :; do echo tick; sleep 0.05; done"]}]'
+    pod_wait chatty .status.phase=Running
+    ticks() { kube logs chatty --tail=1 | grep -q tick; }
+    wait_until 30 ticks
+    mkfifo "$T/log"
+    # more than fits on the way: most of it is read from the journal after the container wrote on
+    curl -sS --max-time 60 --unix-socket "$DIR/nodes/podium-1/run/api.sock" \
+        "http://podium/api/v1/namespaces/default/pods/chatty/log?timestamps=true" >"$T/log" 3>&- &
+    exec 8<"$T/log"
+    read -r first <&8
+    [ -n "$first" ]
+    opened=$(date +%s%N)
+    sleep 2.5
+    last=$(tail -n 1 <&8)
+    exec 8<&-
+    [[ "$last" == *" tick" ]]
+    [ "$(date -d "${last%% *}" +%s%N)" -lt $((opened + 1000000000)) ]
+    kube delete pod chatty --wait=false >/dev/null
+}
+
 # forward COMMAND…: starts it, sets PORT to the local port it tells
 forward() {
     : >"$T/forward.log" # what an earlier one told must not be taken for news
@@ -267,6 +289,96 @@ Y
     logged() { kube logs w -c c --tail=20 | grep -q 'POST /a%20b?x=%26&y= HTTP/1.1'; }
     wait_until 10 logged
     forward_end
+}
+
+@test "proxy: https to pods and services, whoever signed their certificates" {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=other -days 1 -keyout "$T/tls" -out "$T/tls.crt" 2>/dev/null
+    cat "$T/tls.crt" >>"$T/tls"
+    kube exec -i w -c second -- sh -c 'cat >/tmp/tls' <"$T/tls"
+    kube exec -i w -c second -- sh -c 'cat >/tmp/tls.conf; mkdir -p /tmp/html; exec nginx -c /tmp/tls.conf' <<'N' 3>&- &
+daemon on;
+pid /tmp/tls.pid;
+error_log /tmp/tls.log;
+events {}
+http {
+    access_log /tmp/tls.access;
+    server {
+        listen 443 ssl;
+        ssl_certificate /tmp/tls;
+        ssl_certificate_key /tmp/tls;
+        root /tmp/html;
+        location = /who { return 200 "by $scheme $request_method $args $http_authorization\n"; }
+    }
+}
+N
+    wait $!
+    kube exec -i w -c second -- sh -c 'cat >/tmp/html/big; ls -l /tmp/html' <"$T/big"
+    kube patch service w --type=json -p '[{"op":"add","path":"/spec/ports/-","value":{"name":"tls","port":443,"targetPort":443}}]' >/dev/null
+    pods=/api/v1/namespaces/default/pods services=/api/v1/namespaces/default/services
+    [ "$(kube get --raw "$pods/https:w:443/proxy/who?a=1")" = 'by https GET a=1 ' ]
+    ports_known() { kube get --raw $services/https:w:tls/proxy/who; }
+    wait_until 10 ports_known
+    kube get --raw $services/https:w:443/proxy/big >"$T/back"
+    cmp "$T/big" "$T/back"
+    run kube get --raw $pods/w:443/proxy/who # in the clear: nginx says what it thinks of it
+    [ "$status" -ne 0 ]
+    run kube get --raw $pods/https:w:80/proxy/
+    [ "$status" -ne 0 ]
+    [[ "$output" == *ServiceUnavailable*tls:* ]]
+    run kube get --raw $pods/ftp:w:80/proxy/
+    [[ "$output" == *'invalid pod request "ftp:w:80"'* ]]
+}
+
+@test "proxy: what kubelets are asked, by their nodes, over the link" {
+    n=$(pod_get w .spec.nodeName)
+    proxy=/api/v1/nodes/$n/proxy
+    [ "$(kube get --raw "$proxy/healthz")" = ok ]
+    [ "$(kube get --raw "/api/v1/nodes/https:$n:10250/proxy/healthz")" = ok ]
+    kube get --raw "$proxy/pods/" >"$T/pods"
+    python3 - "$T/pods" "$(pod_get w .metadata.uid)" <<'S'
+import json, sys
+pods = json.load(open(sys.argv[1]))
+assert pods["kind"] == "PodList"
+w = [p for p in pods["items"] if p["metadata"]["uid"] == sys.argv[2]]
+assert len(w) == 1 and w[0]["status"]["phase"] == "Running" and len(w[0]["spec"]["containers"]) == 2
+S
+    kube get --raw "$proxy/stats/summary" >"$T/summary"
+    python3 - "$T/summary" "$n" <<'S'
+import json, sys
+s = json.load(open(sys.argv[1]))
+node = s["node"]
+assert node["nodeName"] == sys.argv[2]
+assert node["cpu"]["usageCoreNanoSeconds"] > 0 and node["memory"]["workingSetBytes"] > 0
+assert node["fs"]["capacityBytes"] > node["fs"]["availableBytes"] > 0 and node["rlimit"]["curproc"] > 0
+w = [p for p in s["pods"] if p["podRef"]["name"] == "w"][0]
+assert sorted(c["name"] for c in w["containers"]) == ["c", "second"]
+c = [c for c in w["containers"] if c["name"] == "c"][0]
+assert 0 < c["cpu"]["usageCoreNanoSeconds"] < w["cpu"]["usageCoreNanoSeconds"] < node["cpu"]["usageCoreNanoSeconds"]
+assert w["network"]["name"] == "eth0" and w["network"]["rxBytes"] > 0
+S
+    kube get --raw "$proxy/metrics" >"$T/metrics"
+    grep -q "^kubelet_node_name{node=\"$n\"} 1" "$T/metrics"
+    grep -q '^podium_container_restarts_total{container="c",namespace="default",pod="w"} 0' "$T/metrics"
+    kube get --raw "$proxy/metrics/resource" | grep -q '^container_cpu_usage_seconds_total{container="c",namespace="default",pod="w"} '
+    run kube get --raw "$proxy/configz"
+    [[ "$output" == *NotFound* ]]
+    run kube get --raw "/api/v1/nodes/$n:80/proxy/healthz"
+    [[ "$output" == *BadRequest* ]]
+    run kube get --raw /api/v1/nodes/none/proxy/healthz
+    [[ "$output" == *'nodes "none" not found'* ]]
+    # a right of its own, as upstream
+    server=$(kube config view -o jsonpath='{.clusters[0].cluster.server}')
+    kube config view --raw -o jsonpath='{.clusters[0].cluster.certificate-authority-data}' | base64 -d >"$T/ca.crt"
+    for right in nodes nodes/proxy; do
+        account=${right/\//-}
+        kube create serviceaccount "$account" >/dev/null
+        kube create clusterrole "$account" --verb=get --resource="$right" >/dev/null
+        kube create clusterrolebinding "$account" --clusterrole="$account" --serviceaccount="default:$account" >/dev/null
+    done
+    ask() { kube --kubeconfig=/dev/null --server="$server" --certificate-authority="$T/ca.crt" --token="$(kube create token "$1")" get --raw "$proxy/healthz"; }
+    run ask nodes
+    [[ "$output" == *Forbidden*'cannot get resource "nodes/proxy"'* ]]
+    [ "$(ask nodes-proxy)" = ok ]
 }
 
 @test "a node's agent that restarts ends its streams: clients get an error, not a hang" {

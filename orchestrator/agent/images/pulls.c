@@ -15,8 +15,9 @@ struct image_pulls {
     sd_event *loop;
     char *program, *root, *config_dir, *skopeo;
     unsigned parallel, running;
-    struct hashmap *jobs;      /* key → struct job */
-    struct list queue, failed; /* jobs that wait for their turn; jobs that could not be started, to be told */
+    uint64_t ended, failed_ones; /* pulls so far, and those in vain */
+    struct hashmap *jobs;        /* key → struct job */
+    struct list queue, failed;   /* jobs that wait for their turn; jobs that could not be started, to be told */
     sd_event_source *defer;
     struct image_worker *sweeper; /* removes what a pull that was ended has left */
     bool sweep;                   /* once more */
@@ -70,6 +71,8 @@ static void finish_job(struct job *job, struct image_pulled *pulled) {
     /* out of the table first: who is told may ask again, for a new pull */
     (void) hashmap_steal(pulls->jobs, job->key);
     job->done = true;
+    pulls->ended++;
+    pulls->failed_ones += pulled->error != NULL;
     pulled->usec = job->started_at ? now - job->started_at : 0;
     while (!list_empty(&job->waits)) {
         struct image_wait *wait = list_entry(job->waits.next, struct image_wait, link);
@@ -262,4 +265,9 @@ void image_pulls_free(struct image_pulls *pulls) {
     free(pulls->config_dir);
     free(pulls->skopeo);
     free(pulls);
+}
+
+void image_pulls_count(const struct image_pulls *pulls, uint64_t *ret_ended, uint64_t *ret_failed) {
+    *ret_ended = pulls ? pulls->ended : 0;
+    *ret_failed = pulls ? pulls->failed_ones : 0;
 }

@@ -40,6 +40,8 @@ struct image_wait_callbacks {
 
 struct image_pulls *image_pulls_new(sd_event *loop, const struct image_pulls_options *options);
 void image_pulls_free(struct image_pulls *pulls); /* all waits must be gone */
+/* Pulls that have ended, and how many of them in vain; pulls may be NULL. */
+void image_pulls_count(const struct image_pulls *pulls, uint64_t *ret_ended, uint64_t *ret_failed);
 /* Called after each pull that changed something on disk. */
 void image_pulls_set_notify(struct image_pulls *pulls, void (*notify)(void *userdata), void *userdata);
 

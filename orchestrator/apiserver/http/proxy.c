@@ -53,9 +53,11 @@ static void add_encoded(struct strbuf *b, const char *s, const char *kept) {
 static const char *tail_of(const struct api_request *req) {
     const char *p = req->path;
 
-    for (int parts = 0; *p; parts++) { /* api v1 namespaces NS pods NAME proxy */
+    int wanted = *req->ns ? 7 : 5; /* api v1 namespaces NS pods NAME proxy; api v1 nodes NAME proxy */
+
+    for (int parts = 0; *p; parts++) {
         p += strspn(p, "/");
-        if (parts == 7)
+        if (parts == wanted)
             return p;
         p += strcspn(p, "/");
     }
@@ -90,6 +92,8 @@ enum MHD_Result proxy_queue(struct MHD_Connection *c, const struct api_request *
         strbuf_adds(&b, "\r\n");
     strbuf_add(&b, req->body.data, req->body.len);
     *taken_over = true;
+    if (take->to_node)
+        h.upgrade = NULL; /* a node takes none */
     proxy_start(take, takeover_new(c), &b, h.upgrade != NULL);
     return MHD_YES;
 }

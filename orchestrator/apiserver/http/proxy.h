@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The request that pods/proxy and services/proxy pass on: rewritten for the pod, the client's credentials left out. */
+/* The request that pods/proxy, services/proxy and nodes/proxy pass on: rewritten for whom it goes to, the client's
+ * credentials left out. */
 #ifndef PODIUM_APISERVER_HTTP_PROXY_H
 #define PODIUM_APISERVER_HTTP_PROXY_H
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One HTTP request to a port of a pod: bytes of the answer pass as they are. */
+/* One HTTP request to a port of a pod, or to a node: bytes of the answer pass as they are. */
 #include <string.h>
 
 #include "orchestrator/apiserver/server.h"
+#include "orchestrator/apiserver/streams/backend_tls.h"
 #include "orchestrator/apiserver/streams/conduit.h"
 #include "orchestrator/apiserver/streams/sessions.h"
 #include "podium/base/alloc.h"
@@ -13,6 +14,7 @@ struct session {
     struct api_stream *request;
     struct conduit *conduit;
     struct node_stream *node;
+    struct backend_tls *tls;            /* NULL: the pod is spoken to in the clear */
     struct strbuf text;                 /* the request, until it is sent */
     char line[sizeof(STATUS_LINE) - 1]; /* how the answer begins */
     size_t line_len;
@@ -49,12 +51,63 @@ static void look_at_line(struct session *s, const char *p, size_t n) {
     conduit_pause(s->conduit, false);
 }
 
-static void on_data(void *userdata, enum node_channel channel, const void *p, size_t n) {
+/* No byte has come, or none in the clear: a Status instead of an answer. */
+static void send_failure(struct session *s, const char *why) {
+    _cleanup_json_ struct json *status = json_object();
+    _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+    const struct api_stream *request = s->request;
+    _cleanup_free_ char *whom = request->to_node ? xasprintf("node %s", request->name)
+                                                 : xasprintf("port %d of pod %s", request->ports[0], request->name);
+
+    json_set(&status, "kind", json_string("Status"));
+    json_set(&status, "apiVersion", json_string("v1"));
+    json_set(&status, "metadata", json_object());
+    json_set(&status, "status", json_string("Failure"));
+    json_set(&status, "message", json_stringf("error trying to reach %s: %s", whom, why));
+    json_set(&status, "reason", json_string("ServiceUnavailable"));
+    json_set(&status, "code", json_int(503));
+    _cleanup_free_ char *text = json_to_text(status);
+    strbuf_addf(&b,
+                "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\n"
+                "Content-Length: %zu\r\n\r\n%s",
+                strlen(text), text);
+    conduit_send(s->conduit, b.data, b.len);
+}
+
+/* The pod and we do not understand each other. */
+static void give_up(struct session *s, const struct error *err) {
+    if (s->line_len == 0)
+        send_failure(s, error_text(err, -EPROTO));
+    if (s->node)
+        ops_of(s)->cancel(steal(&s->node));
+    conduit_finish(s->conduit);
+}
+
+static void pass_to_client(void *userdata, const void *p, size_t n) {
     struct session *s = userdata;
 
     look_at_line(s, p, n);
-    s->uncredited += n;
     conduit_send(s->conduit, p, n);
+}
+
+static void pass_to_pod(void *userdata, const void *p, size_t n) {
+    struct session *s = userdata;
+
+    s->untaken += n;
+    ops_of(s)->write(s->node, p, n);
+}
+
+static const struct backend_tls_ops tls_ops = {.send = pass_to_pod, .receive = pass_to_client};
+
+static void on_data(void *userdata, enum node_channel channel, const void *p, size_t n) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    struct session *s = userdata;
+
+    s->uncredited += n;
+    if (!s->tls)
+        pass_to_client(s, p, n);
+    else if (backend_tls_input(s->tls, p, n, &err) < 0)
+        give_up(s, &err);
     give_credit(s);
 }
 
@@ -70,26 +123,11 @@ static void on_end(void *userdata, const struct node_stream_end *end) {
     struct session *s = userdata;
 
     s->node = NULL;
-    if (s->line_len == 0) {
-        _cleanup_json_ struct json *status = json_object();
-        _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
-        json_set(&status, "kind", json_string("Status"));
-        json_set(&status, "apiVersion", json_string("v1"));
-        json_set(&status, "metadata", json_object());
-        json_set(&status, "status", json_string("Failure"));
-        json_set(&status, "message",
-                 json_stringf("error trying to reach port %d of pod %s: %s", s->request->ports[0], s->request->name,
-                              end->error ? (end->message ? end->message : error_text(NULL, end->error))
-                                         : "the connection was closed without an answer"));
-        json_set(&status, "reason", json_string("ServiceUnavailable"));
-        json_set(&status, "code", json_int(503));
-        _cleanup_free_ char *text = json_to_text(status);
-        strbuf_addf(&b,
-                    "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\n"
-                    "Content-Length: %zu\r\n\r\n%s",
-                    strlen(text), text);
-        conduit_send(s->conduit, b.data, b.len);
-    }
+    if (s->line_len == 0)
+        send_failure(s, end->error ? (end->message ? end->message : error_text(NULL, end->error))
+                        : s->tls && !backend_tls_established(s->tls)
+                            ? "the connection was closed in the middle of the TLS handshake"
+                            : "the connection was closed without an answer");
     conduit_finish(s->conduit);
 }
 
@@ -97,17 +135,48 @@ static const struct node_stream_handlers handlers = {.data = on_data, .taken = o
 
 /* --- the client's side --- */
 
-static void opened(void *userdata, struct conduit *c) {
-    struct session *s = userdata;
+/* In the clear; the pod may be told later, or not at all. */
+static void write_to_pod(struct session *s, const void *p, size_t n) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+
+    if (!s->tls)
+        pass_to_pod(s, p, n);
+    else if (backend_tls_write(s->tls, p, n, &err) < 0)
+        give_up(s, &err);
+}
+
+static void open_pod(struct session *s) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
     const struct node_forward_request r = {
         .pod = s->request->exec.pod, .port = s->request->ports[0], .pod_address = true};
 
-    s->conduit = c;
     if (s->upgrade)
-        conduit_pause(c, true);
+        conduit_pause(s->conduit, true);
     s->node = ops_of(s)->open_forward(s->request->api->node_carrier, &r, &handlers, s);
-    s->untaken = s->text.len; /* a body of a few MiB at most: more than the window, but it is here already */
-    ops_of(s)->write(s->node, s->text.data, s->text.len);
+    if (s->request->tls && backend_tls_new(&tls_ops, s, &s->tls, &err) < 0)
+        give_up(s, &err);
+    else /* a body of a few MiB at most: more than the window, but it is here already */
+        write_to_pod(s, s->text.data, s->text.len);
+}
+
+/* A node is told the request line only: nothing that it answers needs more. */
+static void open_node(struct session *s) {
+    const char *method = strbuf_str(&s->text), *path = method + strcspn(method, " ");
+    _cleanup_free_ char *first = xstrndup(method, (size_t) (path - method));
+    _cleanup_free_ char *second = xstrndup(path + 1, strcspn(path + 1, " "));
+    const struct node_query_request r = {.node = s->request->node, .method = first, .path = second};
+
+    s->node = ops_of(s)->open_query(s->request->api->node_carrier, &r, &handlers, s);
+}
+
+static void opened(void *userdata, struct conduit *c) {
+    struct session *s = userdata;
+
+    s->conduit = c;
+    if (s->request->to_node)
+        open_node(s);
+    else
+        open_pod(s);
     strbuf_finish(&s->text);
 }
 
@@ -120,10 +189,9 @@ static void input(void *userdata, const void *p, size_t n) {
     }
     if (!s->node)
         return;
-    s->untaken += n;
+    write_to_pod(s, p, n);
     if (s->untaken >= NODE_STREAM_WINDOW)
         conduit_pause(s->conduit, true);
-    ops_of(s)->write(s->node, p, n);
 }
 
 static void sent(void *userdata) {
@@ -135,6 +203,7 @@ static void closed(void *userdata) {
 
     if (s->node)
         ops_of(s)->cancel(s->node);
+    backend_tls_free(s->tls);
     strbuf_finish(&s->text);
     api_stream_free(s->request);
     free(s);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The door to the nodes: byte streams of logs, of commands in containers, and to ports of pods. The API server opens
- * them, whoever has a connection to the nodes carries them (orchestrator/link).
+ * The door to the nodes: byte streams of logs, of commands in containers, to ports of pods, and nodes' answers to
+ * questions about themselves. The API server opens them, whoever has a connection to the nodes carries them
+ * (orchestrator/link).
  *
  * Threads. All of it belongs to one loop: the API server calls the operations on the thread of the loop given to
  * apiserver_set_node_ops(), and the handlers must be called on it. A handler may be called from within an operation,
@@ -57,6 +58,12 @@ struct node_forward_request {
     bool pod_address; /* at the address that others know the pod by, instead of its loopback */
 };
 
+/* nodes/proxy, what others ask a kubelet's port: data() with NODE_STDOUT brings an HTTP/1.1 response, head and body. */
+struct node_query_request {
+    const char *node;
+    const char *method, *path; /* "GET", "/stats/summary" */
+};
+
 struct node_stream_end {
     int error; /* 0: the stream ended by itself; -EHOSTUNREACH: node not connected; -ENOENT: no such container,
                   or no logs; other -errno */
@@ -80,6 +87,8 @@ struct node_ops {
                                      const struct node_stream_handlers *handlers, void *userdata);
     struct node_stream *(*open_forward)(void *carrier, const struct node_forward_request *request,
                                         const struct node_stream_handlers *handlers, void *userdata);
+    struct node_stream *(*open_query)(void *carrier, const struct node_query_request *request,
+                                      const struct node_stream_handlers *handlers, void *userdata);
     void (*write)(struct node_stream *s, const void *p, size_t n); /* stdin */
     void (*write_end)(struct node_stream *s);                      /* end of stdin; once */
     void (*resize)(struct node_stream *s, unsigned columns, unsigned rows);

@@ -96,6 +96,26 @@ struct api_stream *api_stream_of_pod(struct api_request *req, enum api_stream_ki
     return s;
 }
 
+struct api_stream *api_stream_of_node(struct api_request *req, enum api_stream_kind kind, const char *name) {
+    _cleanup_(store_item_unrefp) struct store_item *item = store_get(req->api->store, "nodes", "", name);
+
+    if (!item) {
+        (void) api_not_found(req, name);
+        return NULL;
+    }
+    if (!req->api->node_ops || !req->watch_allowed) {
+        (void) api_fail(req, 503, "ServiceUnavailable", "no connection to node \"%s\"", name);
+        return NULL;
+    }
+    struct api_stream *s = xnew0(struct api_stream);
+    s->kind = kind;
+    s->api = req->api;
+    s->to_node = true;
+    s->node = xstrdup(name);
+    s->name = xstrdup(name);
+    return s;
+}
+
 enum api_progress api_reply_stream(struct api_request *req, struct api_stream *s) {
     req->out.kind = API_OUT_STREAM;
     req->out.code = 200;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* pods/proxy and services/proxy: which pod, which port. The name in the path is NAME, NAME:PORT or SCHEME:NAME:PORT. */
+/* pods/proxy, services/proxy and nodes/proxy: whom to ask, at which port. The name in the path is NAME, NAME:PORT or
+ * SCHEME:NAME:PORT. */
 #include <string.h>
 
 #include "orchestrator/apiserver/server.h"
@@ -30,11 +31,18 @@ static struct place place_parse(const char *typed) {
                           xstrdup(second + 1)};
 }
 
-static bool scheme_served(struct api_request *req, const struct place *p) {
-    if (!*p->scheme || strcmp(p->scheme, "http") == 0)
+/* The kubelet's port, by which its users may name it although there is none: the node is asked over the link. */
+#define KUBELET_PORT 10250
+
+static bool scheme_valid(struct api_request *req, const struct place *p) {
+    if (!*p->scheme || strcmp(p->scheme, "http") == 0 || strcmp(p->scheme, "https") == 0)
         return true;
-    (void) api_fail(req, 501, "NotImplemented", "proxying by %s is not served", p->scheme);
+    (void) api_bad_request(req, "invalid %s request \"%s\"", req->resource->singular, req->name);
     return false;
+}
+
+static bool is_https(const struct place *p) {
+    return strcmp(p->scheme, "https") == 0;
 }
 
 static int number_of(const char *s) {
@@ -44,7 +52,8 @@ static int number_of(const char *s) {
     return *s && !*end && n > 0 && n < 65536 ? (int) n : 0;
 }
 
-static enum api_progress reply(struct api_request *req, struct api_stream *s, int port) {
+static enum api_progress reply(struct api_request *req, struct api_stream *s, bool tls, int port) {
+    s->tls = tls;
     s->ports = xmalloc(sizeof(*s->ports));
     s->ports[0] = port;
     s->n_ports = 1;
@@ -81,7 +90,7 @@ static int named_port(struct api_request *req, const char *name, const char *por
 enum api_progress pod_proxy_serve(struct api_request *req) {
     _cleanup_(place_finish) struct place p = place_parse(req->name);
 
-    if (!scheme_served(req, &p))
+    if (!scheme_valid(req, &p))
         return API_DONE;
     int port = *p.port ? number_of(p.port) : default_port(req, p.name);
     if (port == 0)
@@ -90,7 +99,7 @@ enum api_progress pod_proxy_serve(struct api_request *req) {
     if (!s)
         return API_DONE;
     if (port > 0)
-        return reply(req, s, port);
+        return reply(req, s, is_https(&p), port);
     api_stream_free(s);
     return api_bad_request(req, "pod %s has no port \"%s\"", p.name, p.port);
 }
@@ -144,7 +153,7 @@ enum api_progress service_proxy_serve(struct api_request *req) {
     _cleanup_(store_item_unrefp) struct store_item *service = NULL, *endpoints = NULL;
     int port = 0;
 
-    if (!scheme_served(req, &p))
+    if (!scheme_valid(req, &p))
         return API_DONE;
     service = store_get(req->api->store, "services", req->ns, p.name);
     if (!service)
@@ -159,5 +168,16 @@ enum api_progress service_proxy_serve(struct api_request *req) {
     if (!pod)
         return api_fail(req, 503, "ServiceUnavailable", "no endpoints available for service \"%s\"", p.name);
     struct api_stream *s = api_stream_of_pod(req, API_STREAM_PROXY, pod);
-    return s ? reply(req, s, port) : API_DONE;
+    return s ? reply(req, s, is_https(&p), port) : API_DONE;
+}
+
+enum api_progress node_proxy_serve(struct api_request *req) {
+    _cleanup_(place_finish) struct place p = place_parse(req->name);
+
+    if (!scheme_valid(req, &p))
+        return API_DONE;
+    if (*p.port && number_of(p.port) != KUBELET_PORT)
+        return api_bad_request(req, "a node is asked at port %d only, not \"%s\"", KUBELET_PORT, p.port);
+    struct api_stream *s = api_stream_of_node(req, API_STREAM_PROXY, p.name);
+    return s ? api_reply_stream(req, s) : API_DONE;
 }

@@ -24,6 +24,8 @@ struct api_stream {
     struct node_logs_request logs; /* strings owned by the stream */
     struct node_exec_request exec; /* API_STREAM_COMMAND; its pod also for API_STREAM_FORWARD */
     char *node, *ns, *name, *uid, *container;
+    bool tls;     /* API_STREAM_PROXY: the port speaks it */
+    bool to_node; /* API_STREAM_PROXY: of a node instead of a pod */
     char **argv;
     int *ports; /* API_STREAM_FORWARD: of the query; may be none. API_STREAM_PROXY: one */
     size_t n_ports;
@@ -31,6 +33,8 @@ struct api_stream {
 /* A stream about the pod of that name in the request's namespace, which must be on a node that can be asked. NULL: it
  * is not, and the request has been answered. */
 struct api_stream *api_stream_of_pod(struct api_request *req, enum api_stream_kind kind, const char *name);
+/* The same about a node. */
+struct api_stream *api_stream_of_node(struct api_request *req, enum api_stream_kind kind, const char *name);
 enum api_progress api_reply_stream(struct api_request *req, struct api_stream *take);
 void api_stream_free(struct api_stream *s); /* NULL is fine; closes an open log */
 

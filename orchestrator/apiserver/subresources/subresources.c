@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "orchestrator/apiserver/status.h"
-
 /* plural "*": any resource with a subresource of that name */
 static const struct {
     const char *plural, *name;
@@ -19,7 +17,7 @@ static const struct {
     {"pods", "portforward", portforward_serve},
     {"pods", "proxy", pod_proxy_serve},
     {"services", "proxy", service_proxy_serve},
-    {"*", "proxy", not_served},
+    {"nodes", "proxy", node_proxy_serve},
     {"serviceaccounts", "token", token_request_serve},
 };
 
@@ -49,9 +47,4 @@ api_step_fn review_handler(const struct api_request *req) {
         if (strcmp(reviews[i].plural, req->resource->plural) == 0)
             return reviews[i].serve;
     return NULL;
-}
-
-enum api_progress not_served(struct api_request *req) {
-    return api_fail(req, 501, "NotImplemented", "%s%s%s is not served yet", resource_display_name(req->resource),
-                    req->sub ? "/" : "", req->sub ? req->sub->name : "");
 }

@@ -21,11 +21,11 @@ enum api_progress attach_serve(struct api_request *req);
 enum api_progress portforward_serve(struct api_request *req);
 enum api_progress pod_proxy_serve(struct api_request *req);
 enum api_progress service_proxy_serve(struct api_request *req);
+enum api_progress node_proxy_serve(struct api_request *req);
 enum api_progress self_review_serve(struct api_request *req);
 enum api_progress access_review_serve(struct api_request *req);
 enum api_progress rules_review_serve(struct api_request *req);
 enum api_progress token_request_serve(struct api_request *req);
 enum api_progress token_review_serve(struct api_request *req);
-enum api_progress not_served(struct api_request *req);
 
 #endif
