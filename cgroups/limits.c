@@ -250,10 +250,17 @@ unsigned cgroup_resources_controllers(const struct json *resources) {
     return set;
 }
 
-/* Values that say what is so without the controller, or without the file, anyway. */
+/* Values that say what is so without the controller, or without the file, anyway. A kernel without swap has no file for
+ * it; where the memory controller is missing, the limit that goes with it says so. */
 static bool asks_nothing(const struct setting *s) {
-    return strcmp(s->value, "max") == 0 ||
-           (strcmp(s->value, "0") == 0 && (strcmp(s->file, "cpu.idle") == 0 || strcmp(s->file, "cpu.max.burst") == 0));
+    static const char *const zero_is_default[] = {"cpu.idle", "cpu.max.burst", "memory.swap.max"};
+
+    if (strcmp(s->value, "max") == 0)
+        return true;
+    for (size_t i = 0; strcmp(s->value, "0") == 0 && i < ARRAY_LEN(zero_is_default); i++)
+        if (strcmp(s->file, zero_is_default[i]) == 0)
+            return true;
+    return false;
 }
 
 /* The burst may not be above the quota: which of the two goes first depends on what was there before. */

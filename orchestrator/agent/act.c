@@ -25,6 +25,10 @@
 #define NETWORK_RETRY_USEC   (2 * USEC_PER_SEC)
 #define STOP_MARGIN_USEC     (10 * USEC_PER_SEC) /* beyond the grace, before systemd's SIGKILL is asked for */
 #define LIMIT_NOFILE_DEFAULT 1048576
+/* The supervisor is in its pod's group: without room of its own, a pod whose containers are at their limits would be
+ * out of memory as a whole, and without a score below theirs it would be the one that is killed. */
+#define SUPERVISOR_MEMORY    (UINT64_C(4) << 20)
+#define SUPERVISOR_OOM_SCORE (-998)
 
 static uint64_t next_try(unsigned *attempts) {
     uint64_t wait = RETRY_FIRST_USEC;

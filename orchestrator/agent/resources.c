@@ -60,6 +60,8 @@ struct json *container_resources(const struct json *pod, const struct json *cont
     }
     if (memory > 0) {
         json_set_path(&r, json_int(memory), "memory", "limit");
+        /* what is over the limit is not swapped out instead: the node gets slow for all */
+        json_set_path(&r, json_int(memory), "memory", "swap");
         /* one process out of memory takes the container along, as the kubelet sets it on cgroup2 */
         json_set_path(&r, json_string("1"), "unified", "memory.oom.group");
     }

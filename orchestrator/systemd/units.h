@@ -45,6 +45,7 @@ struct unit_request {
     uint64_t memory_max, tasks_max, cpu_quota_per_sec_usec; /* UNIT_UNLIMITED: not set */
     uint64_t cpu_weight;                                    /* 0: not set */
     uint64_t limit_nofile;                                  /* 0: not set */
+    int oom_score_adj; /* of its main process, -1000 … 1000; what systemd may not lower stays as it is */
 };
 
 struct unit_callbacks {

@@ -196,9 +196,9 @@ static int append_properties(sd_bus_message *m, const struct unit_request *q) {
                                   "mixed", "CollectMode", "s", "inactive-or-failed", "StandardOutput", "s", "journal",
                                   "SyslogIdentifier", "s", q->identifier);
     if (r >= 0)
-        r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)", "Delegate", "b", 1, "CPUAccounting", "b", 1,
+        r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)", "Delegate", "b", 1, "CPUAccounting", "b", 1,
                                   "MemoryAccounting", "b", 1, "TasksAccounting", "b", 1, "LogRateLimitIntervalUSec",
-                                  "t", LOG_RATE_INTERVAL_USEC);
+                                  "t", LOG_RATE_INTERVAL_USEC, "OOMScoreAdjust", "i", q->oom_score_adj);
     if (r >= 0)
         r = append_limits(m, q);
     if (r >= 0 && q->environment)
