@@ -21,7 +21,15 @@
 #include "runtime/rootfs/rootfs.h"
 
 bool stage_needs_parent(const struct container_params *params) {
-    return params->namespaces_ready || params->spec->namespaces[SPEC_NS_USER].present;
+    return params->namespaces_ready || params->spec->namespaces[SPEC_NS_USER].present ||
+           params->spec->n_net_devices > 0;
+}
+
+int stage_join_tasks(const int *fds, size_t n, struct error *err) {
+    for (size_t i = 0; i < n; i++)
+        if (fds[i] >= 0 && write(fds[i], "0", 1) < 0) /* 0 is the writer */
+            return error_set_errno(err, -errno, "cannot join the resctrl group");
+    return 0;
 }
 
 static int enter_namespaces(const struct container_params *params, const struct namespace_set *set, int sync_fd,
@@ -121,12 +129,14 @@ static int run_stages(const struct container_params *params, const struct namesp
     struct json *state = NULL;
     int r;
 
-    if ((r = enter_namespaces(params, set, l->sync_fd, err)) < 0)
+    if ((r = stage_join_tasks(params->tasks_fds, params->n_tasks_fds, err)) < 0 ||
+        (r = enter_namespaces(params, set, l->sync_fd, err)) < 0)
         return r;
     if (spec->hooks[SPEC_HOOK_CREATE_CONTAINER].n > 0 || spec->hooks[SPEC_HOOK_START_CONTAINER].n > 0)
         state = make_state(params);
     l->state = state;
-    if ((r = write_sysctls(spec, err)) < 0 || (r = name_host(spec, err)) < 0 ||
+    if ((r = label_open(spec->process, &l->label, err)) < 0 || (r = write_sysctls(spec, err)) < 0 ||
+        (r = name_host(spec, err)) < 0 ||
         (!spec->namespaces[SPEC_NS_USER].present && (r = credentials_oom_score(spec->process, 0, err)) < 0) ||
         (r = open_stdio(l->stdio, err)) < 0 || (r = build_root(params, mapped, state, err)) < 0)
         return r;
@@ -149,6 +159,7 @@ _Noreturn void stage_container(const struct container_params *params, const stru
         .wait_for_start = true,
         .sync_fd = sync_fd,
         .listen_fd = params->start_listen_fd,
+        .label = LABEL_FILES_INIT,
         .hooks_of = params->spec,
         .spec = params->spec,
     };

@@ -13,8 +13,10 @@
 
 #include "podium/base/alloc.h"
 #include "podium/base/sys.h"
+#include "runtime/namespaces/links.h"
 #include "runtime/namespaces/namespaces.h"
 #include "runtime/process/channel.h"
+#include "runtime/process/label.h"
 #include "runtime/process/credentials.h"
 #include "runtime/process/listener.h"
 #include "runtime/process/mapped.h"
@@ -26,6 +28,7 @@ void container_process_finish(struct container_process *p) {
     closep(&p->sync_fd);
     closep(&p->console_fd);
     json_unref(steal(&p->listener));
+    links_free(steal(&p->links));
     p->pidfd = p->sync_fd = p->console_fd = -1;
 }
 
@@ -39,6 +42,7 @@ void container_abort(struct container_process *p) {
         while (waitid((idtype_t) P_PIDFD, (id_t) p->pidfd, &info, WEXITED) < 0 && errno == EINTR)
             continue;
     }
+    links_return(steal(&p->links));
     container_process_finish(p);
     p->pid = 0;
 }
@@ -136,6 +140,8 @@ static int serve_namespaces(const struct container_params *params, struct contai
         if (r == 0) /* the process has lost the right to */
             r = credentials_oom_score(params->spec->process, p->pid, err);
     }
+    if (r == 0)
+        r = links_move(p->pid, params->spec, &p->links, err);
     if (r == 0 && params->namespaces_ready)
         r = params->namespaces_ready(params->userdata, p->pid, err);
     if (r == 0 && (r = channel_send(p->sync_fd, CHANNEL_GO, 0, NULL, -1)) < 0)
@@ -150,7 +156,8 @@ static int check_params(const struct container_params *params, struct error *err
         return error_set(err, -EINVAL, "config: process is missing");
     if (!params->spec->namespaces[SPEC_NS_MOUNT].present || params->spec->namespaces[SPEC_NS_MOUNT].path)
         return error_set(err, -EOPNOTSUPP, "config: linux.namespaces: a new mount namespace is required");
-    return spec_sysctl_check(params->spec, err);
+    int r = label_check(params->spec, params->spec->process, err);
+    return r < 0 ? r : spec_sysctl_check(params->spec, err);
 }
 
 static int clone_container(const struct container_params *params, const struct seccomp_filter *seccomp,
@@ -217,6 +224,7 @@ int container_start(struct container_process *p, struct error *err) {
         return child_failed(p, r, &m, err);
     closep(&p->sync_fd);
     p->sync_fd = -1;
+    links_free(steal(&p->links));
     return 0;
 }
 

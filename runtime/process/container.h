@@ -36,6 +36,7 @@
 #include "podium/base/error.h"
 #include "runtime/spec/spec.h"
 
+struct links;
 struct seccomp_filter; /* a compiled filter: container_seccomp_compile() */
 
 struct container_params {
@@ -52,6 +53,8 @@ struct container_params {
     const struct overlay_root *overlay; /* NULL: spec->overlay, else the folder spec->root_path */
     const int *extra_fds;               /* become 3, 4, … of the container */
     size_t n_extra_fds;
+    const int *tasks_fds; /* files that list processes, into which the process writes itself first; -1: none */
+    size_t n_tasks_fds;
     /* A namespace of this kind to join, held by descriptor; goes before the spec's entry. -1: as the spec says. */
     int namespace_fds[SPEC_NS_MAX];
     bool new_session;  /* setsid(); implied by process.terminal */
@@ -82,11 +85,12 @@ struct container_process {
     int pidfd;             /* readable when the process has ended */
     int sync_fd;           /* to the child while it waits for start; -1 afterwards */
     int console_fd;        /* the pty's master, or -1 */
+    struct links *links;   /* network devices that have been moved, and come back by container_abort(); NULL: none */
     struct json *listener; /* whom to tell of a seccomp filter that notifies; NULL: nobody */
 };
 
 #define CONTAINER_PROCESS_INIT                                                                                         \
-    { 0, -1, -1, -1, NULL }
+    { 0, -1, -1, -1, NULL, NULL }
 
 /* Creates the container, ready to start. With start_listen_fd sync_fd is -1 on return. */
 int container_create(const struct container_params *params, struct container_process *ret,
@@ -125,6 +129,8 @@ struct exec_params {
     bool new_session;
     const struct seccomp_filter *seccomp; /* as above */
     const struct json *state;             /* the container's OCI state, for the listener of a filter; may be NULL */
+    const int *tasks_fds;                 /* as above */
+    size_t n_tasks_fds;
 };
 
 #define EXEC_PARAMS_INIT                                                                                               \

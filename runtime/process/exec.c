@@ -24,7 +24,9 @@ static int enter_container(const struct exec_params *params, struct launch *l, s
             return error_set_errno(err, -errno, "cannot open /dev/null");
         l->stdio[i] = null_fd;
     }
-    if ((r = credentials_oom_score(params->process, 0, err)) < 0 || (r = tuning_exec_final(params->process, err)) < 0)
+    if ((r = stage_join_tasks(params->tasks_fds, params->n_tasks_fds, err)) < 0 ||
+        (r = label_open(params->process, &l->label, err)) < 0 ||
+        (r = credentials_oom_score(params->process, 0, err)) < 0 || (r = tuning_exec_final(params->process, err)) < 0)
         return r;
     if ((r = namespaces_join_process(params->init_pidfd, params->spec, err)) < 0)
         return r;
@@ -45,6 +47,7 @@ _Noreturn static void stage_exec(const struct exec_params *params, const struct 
         .new_session = params->new_session,
         .sync_fd = sync_fd,
         .listen_fd = -1,
+        .label = LABEL_FILES_INIT,
         .spec = params->spec,
     };
     int r = enter_container(params, &l, &err);
@@ -59,6 +62,8 @@ int container_exec(const struct exec_params *params, struct container_process *r
     int child_sync = -EBADF, back, r;
 
     *ret = (struct container_process) CONTAINER_PROCESS_INIT;
+    if ((r = label_check(params->spec, params->process, err)) < 0)
+        return r;
     if (!seccomp && params->spec->seccomp) {
         if ((r = seccomp_compile(params->spec->seccomp, &compiled, err)) < 0)
             return r;

@@ -75,15 +75,33 @@ static int place(int fd, int at) {
     return dup2(fd, at) < 0 ? -errno : 0; /* clears FD_CLOEXEC */
 }
 
-/* 0-2 and the extra descriptors get their places; what remains but the two we need is closed. */
+/* Closes all from the first on but those that are kept; -1 is none. */
+static void close_others(int first, int *const *kept, size_t n) {
+    for (;;) {
+        int next = INT_MAX;
+
+        for (size_t i = 0; i < n; i++)
+            if (*kept[i] >= first && *kept[i] < next)
+                next = *kept[i];
+        if (next == INT_MAX)
+            break;
+        if (next > first)
+            (void) close_range((unsigned) first, (unsigned) next - 1, 0);
+        first = next + 1;
+    }
+    (void) close_range((unsigned) first, UINT_MAX, 0);
+}
+
+/* 0-2 and the extra descriptors get their places; what remains but those we need ourselves is closed. */
 static int place_descriptors(struct launch *l, struct error *err) {
     int first_free = 3 + (int) l->n_extra_fds, r = 0;
     int from[3];
     _cleanup_free_ int *extra = xcalloc(l->n_extra_fds + 1, sizeof(*extra));
 
     memcpy(from, l->stdio, sizeof(from));
-    if ((r = lift(&l->sync_fd, first_free)) < 0 || (r = lift(&l->listen_fd, first_free)) < 0)
-        return error_set_errno(err, r, "descriptors");
+    int *const kept[] = {&l->sync_fd, &l->listen_fd, &l->label.apparmor, &l->label.selinux};
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(kept); i++)
+        r = lift(kept[i], first_free);
     for (int i = 0; r == 0 && i < 3; i++)
         if (from[i] != i)
             r = lift(&from[i], first_free);
@@ -97,17 +115,7 @@ static int place_descriptors(struct launch *l, struct error *err) {
         r = place(extra[i], 3 + (int) i);
     if (r < 0)
         return error_set_errno(err, r, "cannot place the descriptors of the container");
-    int low = l->sync_fd, high = l->listen_fd < 0 ? l->sync_fd : l->listen_fd;
-    if (low > high) {
-        int t = low;
-        low = high;
-        high = t;
-    }
-    if (low > first_free)
-        (void) close_range((unsigned) first_free, (unsigned) low - 1, 0);
-    if (high > low + 1)
-        (void) close_range((unsigned) low + 1, (unsigned) high - 1, 0);
-    (void) close_range((unsigned) high + 1, UINT_MAX, 0);
+    close_others(first_free, kept, ARRAY_LEN(kept));
     give_stdio(l);
     return 0;
 }
@@ -192,6 +200,8 @@ int launch_process(struct launch *l, struct error *err) {
     if (l->hooks_of && (r = container_run_hooks(l->hooks_of, SPEC_HOOK_START_CONTAINER, l->state, err)) < 0)
         return r;
     reset_signals();
+    if ((r = label_apply(l->process, &l->label, err)) < 0)
+        return r;
     if (l->seccomp && l->process->no_new_privileges && (r = load_filter(l, err)) < 0)
         return r;
     (void) execve(path, l->process->args, env);

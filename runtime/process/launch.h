@@ -15,6 +15,7 @@
 
 #include "podium/base/error.h"
 #include "podium/base/json.h"
+#include "runtime/process/label.h"
 #include "runtime/spec/spec.h"
 
 struct seccomp_filter;
@@ -34,7 +35,8 @@ struct launch {
     int listen_fd;               /* -1: GO comes over sync_fd */
     const struct spec *hooks_of; /* startContainer hooks, NULL: none */
     const struct json *state;
-    const struct spec *spec; /* personality and memory policy */
+    const struct spec *spec;  /* personality and memory policy */
+    struct label_files label; /* label_open() */
 };
 
 /* Returns only on failure. */

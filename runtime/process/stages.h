@@ -27,6 +27,8 @@ int process_await(struct container_process *p, int wanted, struct error *err) _m
 /* Tells the parent and ends the child. */
 _Noreturn void process_fail(int sync_fd, int r, struct error *err);
 
+/* The child writes itself into container_params.tasks_fds. */
+int stage_join_tasks(const int *fds, size_t n, struct error *err) _must_check_;
 /* Whether the child has to stop for the parent once its namespaces exist. */
 bool stage_needs_parent(const struct container_params *params);
 /* The child of container_create(). mapped: mapped_mounts_take(). */

@@ -158,6 +158,12 @@ static int new_filesystem(struct rootfs *rootfs, const struct spec_mount *m, str
         o->attr_set &= ~(uint64_t) MOUNT_ATTR_RDONLY;
         rootfs->dev_readonly = true;
     }
+    _cleanup_free_ char *context = NULL;
+    if (rootfs->params->spec->mount_label && strcmp(m->type, "proc") != 0 && strcmp(m->type, "sysfs") != 0 &&
+        strcmp(m->type, "mqueue") != 0) { /* those label their files themselves; there is room for one word more */
+        context = xasprintf("context=%s", rootfs->params->spec->mount_label);
+        o->data[o->n_data++] = context;
+    }
     uint64_t attr = o->copy_up ? o->attr_set & ~(uint64_t) MOUNT_ATTR_RDONLY : o->attr_set;
     int fd = filesystem_new(m->type, source, o->data, o->n_data, attr, err);
     if (fd == -EPERM && strcmp(m->type, "sysfs") == 0) {

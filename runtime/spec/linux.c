@@ -5,9 +5,8 @@
 
 #include "podium/base/alloc.h"
 #include "runtime/spec/field.h"
+#include "runtime/spec/machine.h"
 #include "runtime/spec/tuning.h"
-
-static const char *const refused[] = {"intelRdt", "mountLabel", "netDevices", NULL};
 
 static int parse_namespaces(const struct json *o, struct spec *spec, struct error *err) {
     const struct json *list;
@@ -140,7 +139,8 @@ static int check_paths(char *const *paths, const char *key, struct error *err) {
 int spec_linux_parse(const struct json *o, struct spec *spec, struct error *err) {
     int r;
 
-    if ((r = field_refuse(o, "linux", refused, err)) < 0 || (r = parse_namespaces(o, spec, err)) < 0 ||
+    if ((r = field_string(o, "linux", "mountLabel", &spec->mount_label, err)) < 0 ||
+        (r = parse_namespaces(o, spec, err)) < 0 ||
         (r = spec_mappings_parse(o, "linux", "uidMappings", &spec->uid_mappings, &spec->n_uid_mappings, err)) < 0 ||
         (r = spec_mappings_parse(o, "linux", "gidMappings", &spec->gid_mappings, &spec->n_gid_mappings, err)) < 0 ||
         (r = parse_devices(o, spec, err)) < 0 ||
@@ -150,7 +150,7 @@ int spec_linux_parse(const struct json *o, struct spec *spec, struct error *err)
         (r = check_paths(spec->readonly_paths, "readonlyPaths", err)) < 0 ||
         (r = field_string(o, "linux", "cgroupsPath", &spec->cgroups_path, err)) < 0 ||
         (r = parse_propagation(o, spec, err)) < 0 || (r = tuning_parse_linux(o, spec, err)) < 0 ||
-        (r = parse_sections(o, spec, err)) < 0)
+        (r = machine_parse(o, spec, err)) < 0 || (r = parse_sections(o, spec, err)) < 0)
         return r;
     if (spec->namespaces[SPEC_NS_USER].present && !spec->namespaces[SPEC_NS_USER].path &&
         (spec->n_uid_mappings == 0 || spec->n_gid_mappings == 0))
@@ -177,4 +177,6 @@ void spec_linux_clear(struct spec *spec) {
     json_unref(spec->sysctl);
     free(spec->memory_policy);
     free(spec->time_offsets);
+    free(spec->mount_label);
+    machine_clear(spec);
 }

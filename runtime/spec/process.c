@@ -9,8 +9,6 @@
 #include "runtime/spec/spec.h"
 #include "runtime/spec/tuning.h"
 
-static const char *const refused[] = {"apparmorProfile", "selinuxLabel", NULL};
-
 void spec_process_free(struct spec_process *p) {
     if (!p)
         return;
@@ -23,6 +21,8 @@ void spec_process_free(struct spec_process *p) {
     free(p->rlimits);
     free(p->exec_cpus_initial);
     free(p->exec_cpus_final);
+    free(p->apparmor_profile);
+    free(p->selinux_label);
     free(p);
 }
 
@@ -166,7 +166,8 @@ int spec_process_parse(const struct json *process, struct spec_process **ret, st
 
     if (!json_is_object(process))
         return field_error(err, "process", "", "must be an object");
-    if ((r = field_refuse(process, "process", refused, err)) < 0 ||
+    if ((r = field_string(process, "process", "apparmorProfile", &p->apparmor_profile, err)) < 0 ||
+        (r = field_string(process, "process", "selinuxLabel", &p->selinux_label, err)) < 0 ||
         (r = field_bool(process, "process", "terminal", &p->terminal, err)) < 0 ||
         (r = parse_console_size(process, p, err)) < 0 || (r = parse_user(process, &p->user, err)) < 0 ||
         (r = parse_command(process, p, err)) < 0 || (r = parse_capabilities(process, &p->capabilities, err)) < 0 ||

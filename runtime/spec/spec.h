@@ -105,6 +105,7 @@ struct spec_process {
     /* Of `exec` only, NULL: unchanged. Processors while the process moves into the container's cgroup, and afterwards.
      */
     cpu_set_t *exec_cpus_initial, *exec_cpus_final;
+    char *apparmor_profile, *selinux_label; /* NULL: none */
 };
 
 struct spec_mount {
@@ -182,6 +183,18 @@ struct spec_time_offsets {
     uint32_t monotonic_nsec, boottime_nsec;
 };
 
+/* A class of service of the processor's cache and memory bandwidth (resctrl). */
+struct spec_rdt {
+    char *clos_id; /* one that several containers share; NULL: the container's own, named by its id */
+    char **schemata, *l3_cache, *memory_bandwidth; /* lines of the schemata file; NULL: none */
+    bool monitoring;
+};
+
+/* A network device that moves from the runtime's network namespace to the container's. */
+struct spec_net_device {
+    char *host_name, *name;
+};
+
 struct spec {
     char *oci_version;
     struct spec_process *process; /* NULL when absent (allowed until start) */
@@ -209,6 +222,10 @@ struct spec {
     unsigned long personality;                /* PER_* */
     struct spec_memory_policy *memory_policy; /* NULL: the caller's */
     struct spec_time_offsets *time_offsets;   /* NULL: none */
+    char *mount_label;                        /* of SELinux, for new file systems; NULL: none */
+    struct spec_rdt *rdt;                     /* NULL: none */
+    struct spec_net_device *net_devices;
+    size_t n_net_devices;
 
     struct overlay_root *overlay; /* from the annotations, or NULL */
 };

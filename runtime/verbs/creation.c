@@ -148,6 +148,8 @@ static int make_process(const struct creation_options *o, struct creation *c, st
     p.no_pivot = o->no_pivot;
     p.start_listen_fd = listen_fd;
     p.state = doc;
+    p.tasks_fds = c->rdt.tasks;
+    p.n_tasks_fds = ARRAY_LEN(c->rdt.tasks);
     p.userdata = c;
     if (c->spec->hooks[SPEC_HOOK_PRESTART].n > 0 || c->spec->hooks[SPEC_HOOK_CREATE_RUNTIME].n > 0 ||
         creation_group_is_given(c->spec))
@@ -173,8 +175,17 @@ static int record(const struct creation_options *o, struct creation *c, struct e
     return file_write_atomic(o->pid_file, text, (size_t) n, 0644, false, err);
 }
 
+static int make_rdt(struct creation *c, struct error *err) {
+    if (!c->spec->rdt)
+        return 0;
+    c->rdt_root = rdt_open_root(err);
+    return c->rdt_root < 0 ? c->rdt_root : rdt_make(c->rdt_root, c->spec->rdt, c->dir.id, &c->rdt, err);
+}
+
 static void undo(struct creation *c) {
     container_abort(&c->process);
+    if (c->rdt_root >= 0)
+        rdt_undo(c->rdt_root, c->spec->rdt, c->dir.id, &c->rdt);
     creation_group_undo(c);
     if (c->dir.fd >= 0) {
         int r = state_dir_remove(&c->dir, NULL);
@@ -188,7 +199,7 @@ int creation_make(const struct baton *b, const struct creation_options *o, struc
     *c = (struct creation) CREATION_INIT;
     if ((r = preserve_fds_check(o->preserve_fds, err)) == 0 && (r = load_config(o, c, err)) == 0 &&
         (r = state_dir_create(b->root, o->id, &c->dir, err)) == 0 && (r = creation_group_make(b, o->id, c, err)) == 0 &&
-        (r = make_process(o, c, err)) == 0)
+        (r = make_rdt(c, err)) == 0 && (r = make_process(o, c, err)) == 0)
         r = record(o, c, err);
     if (r < 0) {
         undo(c);
@@ -201,10 +212,21 @@ void creation_finish(struct creation *c) {
     container_process_finish(&c->process);
     cgroup_finish(&c->cgroup);
     cgroup_hierarchy_finish(&c->hierarchy);
+    rdt_close(&c->rdt);
+    closep(&c->rdt_root);
+    c->rdt_root = -1;
     spec_free(c->spec);
     c->spec = NULL;
     state_finish(&c->state);
     state_dir_finish(&c->dir);
+}
+
+static int destroy_rdt(const struct json *config, const char *id, struct error *err) {
+    _cleanup_(spec_freep) struct spec *spec = NULL;
+    _cleanup_close_ int root = rdt_open_root(NULL);
+    int r = spec_parse(config, &spec, err);
+
+    return r < 0 || root < 0 || !spec->rdt ? r : rdt_remove(root, spec->rdt, id, err); /* unmounted: all is gone */
 }
 
 int creation_destroy(const struct baton *b, struct state_dir *dir, const struct state *state, struct error *err) {
@@ -212,7 +234,8 @@ int creation_destroy(const struct baton *b, struct state_dir *dir, const struct 
     const struct json *hooks = json_path(state->config, "hooks", "poststop");
     int r = creation_group_destroy(dir, state, err);
 
-    if (r < 0)
+    if (r < 0 || (!json_is_null(json_path(state->config, "linux", "intelRdt")) &&
+                  (r = destroy_rdt(state->config, dir->id, err)) < 0))
         return r;
     if ((r = state_dir_remove(dir, err)) < 0)
         return r;

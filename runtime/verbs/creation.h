@@ -10,6 +10,7 @@
 #include "runtime/process/container.h"
 #include "runtime/spec/spec.h"
 #include "runtime/state/state.h"
+#include "runtime/verbs/rdt.h"
 #include "runtime/verbs/verbs.h"
 
 struct creation_options {
@@ -28,12 +29,14 @@ struct creation {
     struct cgroup cgroup;
     bool cgroup_created;
     pid_t keeper; /* holds a scope of systemd's until the container's process is in it; 0: none */
+    int rdt_root; /* the resctrl file system, -1: not used */
+    struct rdt_group rdt;
     struct container_process process;
 };
 #define CREATION_INIT                                                                                                  \
     {                                                                                                                  \
-        .dir = STATE_DIR_INIT, .cgroup = CGROUP_INIT, .hierarchy = CGROUP_HIERARCHY_INIT,                              \
-        .process = CONTAINER_PROCESS_INIT                                                                              \
+        .dir = STATE_DIR_INIT, .cgroup = CGROUP_INIT, .hierarchy = CGROUP_HIERARCHY_INIT, .rdt_root = -1,              \
+        .rdt = RDT_GROUP_INIT, .process = CONTAINER_PROCESS_INIT                                                       \
     }
 
 /* Parses one of the options that create and run share; false when it is not one of them. */

@@ -149,7 +149,8 @@ static int run_exec(const struct baton *b, const struct exec_options *o, struct 
     _cleanup_(container_process_finish) struct container_process child = CONTAINER_PROCESS_INIT;
     _cleanup_(spec_freep) struct spec *spec = NULL;
     _cleanup_(spec_process_freep) struct spec_process *process = NULL;
-    _cleanup_close_ int console_fd = -1;
+    _cleanup_(rdt_close) struct rdt_group rdt = RDT_GROUP_INIT;
+    _cleanup_close_ int console_fd = -1, rdt_root = -1;
     int preserved[PRESERVE_FDS_MAX];
     struct exec_params p = EXEC_PARAMS_INIT;
     int r;
@@ -158,6 +159,11 @@ static int run_exec(const struct baton *b, const struct exec_options *o, struct 
         (r = prepare(o, &f, &spec, &process, err)) < 0 ||
         (o->console_socket && (r = console_fd = unix_connect(o->console_socket, err)) < 0))
         return r;
+    if (spec->rdt &&
+        ((r = rdt_root = rdt_open_root(err)) < 0 || (r = rdt_open(rdt_root, spec->rdt, o->id, &rdt, err)) < 0))
+        return r;
+    p.tasks_fds = rdt.tasks;
+    p.n_tasks_fds = ARRAY_LEN(rdt.tasks);
     for (int i = 0; i < o->preserve_fds; i++)
         preserved[i] = 3 + i;
     p.spec = spec;

@@ -70,9 +70,12 @@ int verb_features(const struct baton *b, int argc, char **argv) {
     json_set_path(&doc, strings(operators), "linux", "seccomp", "operators");
     json_set_path(&doc, strings(flags), "linux", "seccomp", "knownFlags");
     json_set_path(&doc, strings(flags), "linux", "seccomp", "supportedFlags");
-    json_set_path(&doc, json_bool(false), "linux", "apparmor", "enabled");
-    json_set_path(&doc, json_bool(false), "linux", "selinux", "enabled");
-    json_set_path(&doc, json_bool(false), "linux", "intelRdt", "enabled");
+    json_set_path(&doc, json_bool(true), "linux", "apparmor", "enabled");
+    json_set_path(&doc, json_bool(true), "linux", "selinux", "enabled");
+    json_set_path(&doc, json_bool(true), "linux", "intelRdt", "enabled");
+    json_set_path(&doc, json_bool(true), "linux", "intelRdt", "schemata");
+    json_set_path(&doc, json_bool(true), "linux", "intelRdt", "monitoring");
+    json_set_path(&doc, json_bool(true), "linux", "netDevices", "enabled");
     json_set_path(&doc, json_bool(true), "linux", "mountExtensions", "idmap", "enabled");
     json_set_path(&doc, json_string(BATON_VERSION), "annotations", "org.podium.baton.version");
     json_set(&doc, "potentiallyUnsafeConfigAnnotations", strings(unsafe_annotations));

@@ -135,16 +135,23 @@ kept" ]
     [ "$output" = example.org ]
 }
 
-@test "what this runtime does not do is refused by name" {
-    for field in 'c["linux"]["intelRdt"] = {"closID": "x"}' 'c["linux"]["netDevices"] = {"eth9": {"name": "x"}}' \
-        'c["linux"]["mountLabel"] = "x"' 'c["process"]["selinuxLabel"] = "x"' 'c["process"]["apparmorProfile"] = "x"'; do
+@test "labels that the kernel has no module for are refused by name, also by exec" {
+    for field in 'linux mountLabel SELinux /sys/fs/selinux/enforce' 'process selinuxLabel SELinux /sys/fs/selinux/enforce' \
+        'process apparmorProfile AppArmor /sys/kernel/security/apparmor'; do
+        read -r section name module there <<<"$field"
+        [ ! -e "$there" ] || continue
         config true
-        edit "$field"
+        edit 'c[a[0]][a[1]] = "a_label"' "$section" "$name"
         run_container 1
-        name=$(echo "$field" | cut -d'"' -f4)
-        [[ "$stderr" == *"$name is not supported"* ]]
+        [[ "$stderr" == *"$section.$name: a_label: the kernel does not run $module"* ]]
         nothing_left
     done
+    config sleep 100
+    edit 'c["process"]["apparmorProfile"] = "unconfined"' # that it is anyway
+    baton run -d -b "$T/b" "$ID" </dev/null >/dev/null 2>&1 3>&-
+    baton exec --apparmor unconfined "$ID" true
+    [ -e /sys/fs/selinux/enforce ] || run -255 --separate-stderr baton exec --process-label x "$ID" true
+    [ -e /sys/fs/selinux/enforce ] || [[ "$stderr" == *"process.selinuxLabel: x: the kernel does not run SELinux"* ]]
 }
 
 @test "tmpcopyup: a tmpfs begins with what the image has there" {

@@ -285,3 +285,74 @@ c["mounts"][-1]["options"].remove("ro")'
     [ "$output" = 0 ]
     nothing_left
 }
+
+# in_net SCRIPT: the script in a network namespace with the devices v0 and w0 (and their peers), $0 is baton's command
+in_net() {
+    unshare --net sh -ec 'ip link add v0 type veth peer name v1; ip link add w0 type veth peer name w1
+    ip addr add 10.1.2.3/24 brd + dev v0; ip -6 addr add fd00::7/64 nodad dev v0; ip -6 addr add fe80::9/64 nodad dev v0; ip link set v0 up; ip link set v1 up
+    baton() { "$VIEW" "$BATON" --root "$T/state" "$@"; }
+    '"$1"
+}
+
+@test "network devices move into the container, with their addresses, under another name" {
+    command -v ip >/dev/null || skip "needs iproute2"
+    export VIEW BATON T ID
+    config sh -c 'ip -o addr show dev eth0; ip -o link show w0'
+    edit 'c["linux"]["netDevices"] = {"v0": {"name": "eth0"}, "w0": {}}'
+    in_net 'baton run -b "$T/b" "$ID" </dev/null' >"$T/out"
+    grep -q 'eth0.*inet 10.1.2.3/24 brd 10.1.2.255' "$T/out"
+    grep -q 'eth0.*inet6 fd00::7/64' "$T/out"
+    ! grep -q 'fe80::9' "$T/out"
+    grep -q 'w0@.*[<,]UP' "$T/out"
+    # with a user namespace, and by create and start
+    edit 'c["linux"]["namespaces"].append({"type": "user"})'
+    mapped
+    own_root
+    in_net 'baton create -b "$T/b" "$ID" </dev/null >"$T/out" 2>&1; baton start "$ID"
+    until grep -q w0 "$T/out"; do sleep 0.02; done; baton delete --force "$ID"'
+    grep -q 'eth0.*inet 10.1.2.3/24 brd 10.1.2.255' "$T/out"
+    # an existing namespace by path
+    hold --net
+    config true
+    edit 'c["linux"]["netDevices"] = {"v0": {"name": "eth0"}}'
+    join network "$N/net"
+    export N
+    in_net 'baton run -b "$T/b" "$ID" </dev/null; nsenter --net="$N/net" ip -o addr' | grep -q 'eth0.*inet 10.1.2.3/24'
+}
+
+@test "network devices: what cannot be moved is refused, and a creation that fails gives them back" {
+    command -v ip >/dev/null || skip "needs iproute2"
+    export VIEW BATON T ID
+    show='ip -o -4 addr show dev v0; ip -o -6 addr show dev v0; ip -o link show up dev v0'
+    config true
+    for bad in '{"v0": {"name": "eth0"}, "none": {}}|none: No such device' '{"v0": {"name": "lo"}}|v0: the container has a device lo' \
+        '{"v0": {}, "lo": {}}|the loopback device stays' '{"v0": {"name": "x"}, "w0": {"name": "x"}}|comes twice'; do
+        edit 'c["linux"]["netDevices"] = json.loads(a[0])' "${bad%|*}"
+        in_net 'baton run -b "$T/b" "$ID" </dev/null 2>"$T/err" || '"$show" >"$T/out"
+        grep -qF "${bad#*|}" "$T/err" || { cat "$T/err"; false; }
+        grep -q 'inet 10.1.2.3/24 brd 10.1.2.255' "$T/out"
+        grep -q 'inet6 fd00::7/64' "$T/out"
+        grep -q 'v0@' "$T/out"
+        nothing_left
+    done
+    config /none
+    edit 'c["linux"]["netDevices"] = {"v0": {"name": "eth0"}}'
+    in_net 'baton run -b "$T/b" "$ID" </dev/null 2>"$T/err" || '"$show" >"$T/out"
+    grep -q '/none' "$T/err"
+    [ "$(grep -c 'inet 10.1.2.3/24\|fd00::7\|v0@' "$T/out")" = 3 ] || { cat "$T/out"; false; }
+    config true
+    edit 'c["linux"]["netDevices"] = {"v0": {}}'
+    join network /proc/self/ns/net
+    refused "the container shares our network namespace"
+    edit 'c["linux"]["namespaces"].pop()'
+    refused "linux.netDevices: need a network namespace"
+}
+
+@test "intelRdt without resctrl is refused" {
+    [ ! -e /sys/fs/resctrl/schemata ] || skip "resctrl is mounted"
+    config true
+    edit 'c["linux"]["intelRdt"] = {"closID": "x", "l3CacheSchema": "L3:0=f"}'
+    refused "linux.intelRdt: resctrl is not mounted"
+    edit 'c["linux"]["intelRdt"] = {"closID": "../x"}'
+    refused "linux.intelRdt.closID: must be the name of a folder"
+}

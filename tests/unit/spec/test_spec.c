@@ -109,11 +109,6 @@ static void test_bad_process(void **state) {
 
 static void test_what_is_not_implemented_is_refused(void **state) {
     (void) state;
-    refused(HEAD PROCESS ",\"apparmorProfile\":\"x\"}}", -EOPNOTSUPP, "process.apparmorProfile");
-    refused(HEAD PROCESS ",\"selinuxLabel\":\"x\"}}", -EOPNOTSUPP, "process.selinuxLabel");
-    refused(HEAD "\"linux\":{\"intelRdt\":{\"closID\":\"x\"}}}", -EOPNOTSUPP, "linux.intelRdt");
-    refused(HEAD "\"linux\":{\"netDevices\":{\"eth0\":{}}}}", -EOPNOTSUPP, "linux.netDevices");
-    refused(HEAD "\"linux\":{\"mountLabel\":\"x\"}}", -EOPNOTSUPP, "linux.mountLabel");
     refused(HEAD "\"linux\":{\"personality\":{\"domain\":\"LINUX\",\"flags\":[\"x\"]}}}", -EOPNOTSUPP,
             "linux.personality.flags");
     refused(HEAD "\"windows\":{\"a\":1}}", -EOPNOTSUPP, "windows");
