@@ -16,8 +16,11 @@ static struct link_peer *peer_of_pod(const struct link_server *s, const struct j
 }
 
 static void send_document(struct link_peer *p, const char *member, const struct json *doc) {
-    _cleanup_free_ char *text = json_to_text(doc);
+    _cleanup_json_ struct json *sent = json_ref(doc);
 
+    if (json_path(sent, "metadata", "managedFields")) /* who wrote what is nothing to a node: half of a small pod */
+        json_del(json_edit(&sent, "metadata"), "managedFields");
+    _cleanup_free_ char *text = json_to_text(sent);
     link_peer_call(p, member, "s", text);
 }
 

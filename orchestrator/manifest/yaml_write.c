@@ -237,6 +237,11 @@ static void write_sequence(const struct json *v, unsigned indent, enum place pla
 
 /* indent: the column of the mapping or sequence that holds the value. */
 static void write_value(const struct json *v, unsigned indent, enum place place, struct strbuf *out) {
+    if (json_type(v) == JSON_SEALED) {
+        _cleanup_json_ struct json *tree = json_opened(v);
+        write_value(tree, indent, place, out);
+        return;
+    }
     bool collection = (json_is_object(v) || json_is_array(v)) && json_len(v) > 0;
     /* A list under a key keeps the key's column; everything else goes two deeper. */
     unsigned inner = place == AT_LINE_START || (place == AFTER_KEY && json_is_array(v)) ? indent : indent + 2;

@@ -226,12 +226,28 @@ static int perform(struct state *s, enum op op, const char *path, const char *fr
     return -EINVAL;
 }
 
+/* Sealed objects (json.h) occur in one place; who looks inside gets them open. */
+static void open_owned_fields(struct json **doc) {
+    for (size_t i = 0; i < json_len(json_path(*doc, "metadata", "managedFields")); i++) {
+        struct json **entry = json_edit_at(json_edit(json_edit(doc, "metadata"), "managedFields"), i);
+        struct json *set = json_get(*entry, "fieldsV1");
+        if (json_type(set) == JSON_SEALED)
+            json_set(entry, "fieldsV1", json_opened(set));
+    }
+}
+
+static bool looks_inside(const char *path) {
+    return path && strstr(path, "/fieldsV1");
+}
+
 static int operate(struct state *s, const struct json *operation) {
     const char *name = json_str(json_get(operation, "op")), *path = json_str(json_get(operation, "path"));
     const char *from = json_str(json_get(operation, "from"));
     const struct json *value = json_get(operation, "value");
     if (!name || !path)
         return error_set(s->err, -EINVAL, "a patch operation must have \"op\" and \"path\"");
+    if (looks_inside(path) || looks_inside(from))
+        open_owned_fields(&s->doc);
     for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
         if (strcmp(name, ops[i].name) != 0)
             continue;
