@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The API server alone, for tests: apiserver_main FOLDER [PORT]. Makes its own authority and an admin certificate in
  * FOLDER, listens on localhost, writes FOLDER/kubeconfig and prints the port when it is ready. Ends at SIGTERM.
- * Every pod that is assigned to a node has a log of three lines, and every command in it is `cat`, which ends with the
- * status given as its second argument (`cat 3`). */
+ * Every pod that is assigned to a node has a log of three lines, every command in it is `cat`, which ends with the
+ * status given as its second argument (`cat 3`), and every port of it echoes. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,6 +70,12 @@ static struct node_stream *open_exec(void *carrier, const struct node_exec_reque
     return s;
 }
 
+/* Every port echoes. */
+static struct node_stream *open_forward(void *carrier, const struct node_forward_request *r,
+                                        const struct node_stream_handlers *h, void *userdata) {
+    return stream_new(carrier, h, userdata);
+}
+
 static void exec_write(struct node_stream *s, const void *p, size_t n) {
     s->h->data(s->userdata, NODE_STDOUT, p, n);
     s->h->taken(s->userdata, n);
@@ -83,6 +89,7 @@ static void stream_resume(struct node_stream *s, size_t n) {
 
 static const struct node_ops ops = {.open_logs = open_logs,
                                     .open_exec = open_exec,
+                                    .open_forward = open_forward,
                                     .write = exec_write,
                                     .write_end = stream_end,
                                     .resize = exec_resize,
