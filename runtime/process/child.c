@@ -156,6 +156,7 @@ _Noreturn void stage_container(const struct container_params *params, const stru
         .new_session = params->new_session,
         .keep_keyring = params->keep_keyring,
         .bind_console = true,
+        .make_folder = true,
         .wait_for_start = true,
         .sync_fd = sync_fd,
         .listen_fd = params->start_listen_fd,

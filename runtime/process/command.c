@@ -111,11 +111,11 @@ static int make_folder(const char *path) {
     return fd < 0 ? fd : 0;
 }
 
-int command_change_folder(const char *cwd, struct error *err) {
+int command_change_folder(const char *cwd, bool make, struct error *err) {
     char buffer[PATH_MAX];
     int r = chdir(cwd) < 0 ? -errno : 0;
 
-    if (r == -ENOENT) {
+    if (r == -ENOENT && make) {
         r = make_folder(cwd);
         if (r == 0 && chdir(cwd) < 0)
             r = -errno;

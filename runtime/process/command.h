@@ -14,7 +14,8 @@ int command_find(const char *name, char *const *env, char **ret, struct error *e
 /* The environment to execute with: env, and HOME from /etc/passwd of the container if env has none. A vector of
  * borrowed strings (but for HOME); the process is about to execve, so nothing is freed. */
 char **command_environment(char *const *env, uid_t uid);
-/* Changes to the working folder, made if it does not exist; refuses one outside of the root. */
-int command_change_folder(const char *cwd, struct error *err) _must_check_;
+/* Changes to the working folder, which is made if it does not exist and make says so; refuses one outside of the root.
+ */
+int command_change_folder(const char *cwd, bool make, struct error *err) _must_check_;
 
 #endif

@@ -133,7 +133,7 @@ static int drop_rights(const struct launch *l, struct error *err) {
     if ((r = credentials_limits(p, err)) < 0)
         return r;
     /* root may not be let into the folder (root squash), the user may, and the other way round */
-    folder = command_change_folder(p->cwd, err);
+    folder = command_change_folder(p->cwd, l->make_folder, err);
     if (folder < 0 && folder != -EACCES)
         return folder;
     if ((r = tuning_apply(l->spec, p, err)) < 0)
@@ -142,7 +142,7 @@ static int drop_rights(const struct launch *l, struct error *err) {
         return r;
     if ((r = credentials_become(p, err)) < 0)
         return r;
-    if (folder < 0 && (r = command_change_folder(p->cwd, err)) < 0)
+    if (folder < 0 && (r = command_change_folder(p->cwd, l->make_folder, err)) < 0)
         return r;
     if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return error_set_errno(err, -errno, "cannot set no_new_privs");

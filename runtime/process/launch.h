@@ -30,6 +30,7 @@ struct launch {
     bool new_session;
     bool keep_keyring;           /* the caller's session keyring */
     bool bind_console;           /* show the terminal as /dev/console */
+    bool make_folder;            /* a missing working folder is made: for the first process, as runc and crun do */
     bool wait_for_start;         /* READY, then GO or a connection */
     int sync_fd;                 /* to the parent; changes place: errors are to be sent to where it then is */
     int listen_fd;               /* -1: GO comes over sync_fd */

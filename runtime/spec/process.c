@@ -13,6 +13,7 @@ void spec_process_free(struct spec_process *p) {
     if (!p)
         return;
     free(p->user.additional_gids);
+    strv_free(p->capabilities.unknown);
     strv_free(p->args);
     strv_free(p->env);
     free(p->cwd);
@@ -59,7 +60,17 @@ static int parse_user(const struct json *process, struct spec_user *user, struct
     return 0;
 }
 
-static int parse_capability_set(const struct json *o, const char *key, uint64_t *ret, struct error *err) {
+static void note_unknown(struct spec_capabilities *caps, const char *name) {
+    for (char **u = caps->unknown; u && *u; u++)
+        if (strcmp(*u, name) == 0)
+            return; /* of another set */
+    if (!caps->unknown)
+        caps->unknown = strv_new();
+    strv_push_dup(&caps->unknown, name);
+}
+
+static int parse_capability_set(const struct json *o, const char *key, struct spec_capabilities *caps, uint64_t *ret,
+                                struct error *err) {
     _cleanup_strv_ char **names = NULL;
     int r = field_strv(o, "process.capabilities", key, &names, err);
 
@@ -69,8 +80,9 @@ static int parse_capability_set(const struct json *o, const char *key, uint64_t 
         int n = capability_number(names[i]);
 
         if (n < 0)
-            return error_set(err, -EINVAL, "config: process.capabilities.%s: unknown capability %s", key, names[i]);
-        *ret |= UINT64_C(1) << n;
+            note_unknown(caps, names[i]);
+        else
+            *ret |= UINT64_C(1) << n;
     }
     return 0;
 }
@@ -90,7 +102,7 @@ static int parse_capabilities(const struct json *process, struct spec_capabiliti
         {"permitted", &caps->permitted}, {"ambient", &caps->ambient},
     };
     for (size_t i = 0; i < ARRAY_LEN(sets); i++)
-        if ((r = parse_capability_set(o, sets[i].key, sets[i].set, err)) < 0)
+        if ((r = parse_capability_set(o, sets[i].key, caps, sets[i].set, err)) < 0)
             return r;
     return 0;
 }

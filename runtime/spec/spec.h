@@ -67,6 +67,7 @@ struct spec_user {
 struct spec_capabilities {
     bool present; /* absent: the process gets none */
     uint64_t bounding, effective, inheritable, permitted, ambient;
+    char **unknown; /* names nobody knows, NULL: none. The specification: to be warned about, not to fail */
 };
 
 struct spec_rlimit {
@@ -259,6 +260,8 @@ int spec_rlimit_number(const char *name);
 
 /* The config.json that `baton spec` prints: a shell in ./rootfs, all namespaces but user, Docker's capabilities. */
 struct json *spec_default_config(void);
+/* The same for a user without rights, who is root of a user namespace: with the host's network and cgroups. */
+struct json *spec_rootless_config(uid_t uid, gid_t gid);
 /* The masked and read-only paths that engines use by default, as JSON arrays (one reference each, the caller's). */
 struct json *spec_default_masked_paths(void);
 struct json *spec_default_readonly_paths(void);

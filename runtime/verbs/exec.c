@@ -21,7 +21,7 @@ static const char usage[] =
     "[--console-socket PATH] [--preserve-fds N] ID COMMAND [ARG …]";
 
 struct exec_options {
-    const char *id, *process_file, *cwd, *cgroup, *apparmor, *label, *user, *pid_file, *console_socket;
+    const char *id, *process_file, *cwd, *cgroup, *apparmor, *label, *user, *pid_file, *console_socket, *pidfd_socket;
     char **args;
     char **env, **caps, **gids;
     int preserve_fds;
@@ -159,6 +159,7 @@ static int run_exec(const struct baton *b, const struct exec_options *o, struct 
         (r = prepare(o, &f, &spec, &process, err)) < 0 ||
         (o->console_socket && (r = console_fd = unix_connect(o->console_socket, err)) < 0))
         return r;
+    baton_warn_capabilities(b, process);
     if (spec->rdt &&
         ((r = rdt_root = rdt_open_root(err)) < 0 || (r = rdt_open(rdt_root, spec->rdt, o->id, &rdt, err)) < 0))
         return r;
@@ -179,7 +180,8 @@ static int run_exec(const struct baton *b, const struct exec_options *o, struct 
         foreground_block_signals();
     if ((r = execute(&p, &f, o->cgroup, &child, err)) < 0)
         return r;
-    if (o->pid_file && (r = write_pid(o->pid_file, child.pid, err)) < 0) {
+    if ((o->pidfd_socket && (r = send_pidfd(o->pidfd_socket, child.pidfd, err)) < 0) ||
+        (o->pid_file && (r = write_pid(o->pid_file, child.pid, err)) < 0)) {
         container_abort(&child);
         return r;
     }
@@ -196,7 +198,8 @@ enum {
     OPTION_IGNORE_PAUSED,
     OPTION_CGROUP,
     OPTION_APPARMOR,
-    OPTION_LABEL
+    OPTION_LABEL,
+    OPTION_PIDFD_SOCKET
 };
 
 static bool set_option(struct exec_options *o, int c, char *value) {
@@ -227,6 +230,9 @@ static bool set_option(struct exec_options *o, int c, char *value) {
         return true;
     case OPTION_PID_FILE:
         o->pid_file = value;
+        return true;
+    case OPTION_PIDFD_SOCKET:
+        o->pidfd_socket = value;
         return true;
     case OPTION_CONSOLE_SOCKET:
         o->console_socket = value;
@@ -264,6 +270,7 @@ int verb_exec(const struct baton *b, int argc, char **argv) {
                                             {"cwd", required_argument, NULL, OPTION_CWD},
                                             {"pid-file", required_argument, NULL, OPTION_PID_FILE},
                                             {"console-socket", required_argument, NULL, OPTION_CONSOLE_SOCKET},
+                                            {"pidfd-socket", required_argument, NULL, OPTION_PIDFD_SOCKET},
                                             {"preserve-fds", required_argument, NULL, OPTION_PRESERVE_FDS},
                                             {"no-new-privs", no_argument, NULL, OPTION_NO_NEW_PRIVS},
                                             {"cgroup", required_argument, NULL, OPTION_CGROUP},

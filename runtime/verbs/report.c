@@ -5,8 +5,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "podium/base/alloc.h"
 #include "podium/base/fd.h"
 #include "podium/base/strbuf.h"
+#include "runtime/spec/spec.h"
 #include "runtime/verbs/verbs.h"
 
 static void write_log(const struct baton *b, const char *level, const char *text) {
@@ -51,6 +53,14 @@ void baton_warn(const struct baton *b, const char *text) {
         return;
     fprintf(stderr, "baton: warning: %s\n", text);
     write_log(b, "warning", text);
+}
+
+void baton_warn_capabilities(const struct baton *b, const struct spec_process *process) {
+    for (char **u = process->capabilities.unknown; u && *u; u++) {
+        _cleanup_free_ char *text = xasprintf("process.capabilities: unknown capability %s", *u);
+
+        baton_warn(b, text);
+    }
 }
 
 int baton_usage(const struct baton *b, const char *usage, const char *problem) {

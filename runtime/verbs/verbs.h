@@ -39,6 +39,9 @@ int baton_fail(const struct baton *b, const struct error *err, int r);
 /* A wrong command line: reports it with the verb's usage and returns 1. */
 int baton_usage(const struct baton *b, const char *usage, const char *problem);
 void baton_warn(const struct baton *b, const char *text);
+/* A warning for each capability of the process that nobody knows: it is not given, as the specification wants. */
+struct spec_process;
+void baton_warn_capabilities(const struct baton *b, const struct spec_process *process);
 /* Prints a document on stdout, indented, with a newline. */
 void baton_print(const struct json *doc);
 
@@ -57,5 +60,9 @@ int verb_update(const struct baton *b, int argc, char **argv);
 int verb_events(const struct baton *b, int argc, char **argv);
 int verb_features(const struct baton *b, int argc, char **argv);
 int verb_spec(const struct baton *b, int argc, char **argv);
+/* checkpoint and restore: says that there is no such thing here. */
+int verb_cannot(const struct baton *b, int argc, char **argv);
+/* Prints the page of a verb; false when there is none. */
+bool help_print(const char *verb);
 
 #endif
