@@ -3,10 +3,11 @@
  * Services on a node, in network namespaces of its own: from documents, as the control plane pushes them, to the
  * kernel's nftables.
  *
- *   service_bench [SERVICES=1000] [ENDPOINTS=20] [CHANGES=100]
+ *   service_bench [SERVICES=1000] [ENDPOINTS=20] [CHANGES=100] [FIRST=10]
  *
- * For 10, 100 … up to SERVICES services: all put in place at once (as after a restart of the agent), one change of one
- * service (an endpoint goes and another one comes; median, 99th percentile and longest), and the memory of the program.
+ * For FIRST, ten times that … up to SERVICES services: all put in place at once (as after a restart of the agent), one
+ * change of one service (an endpoint goes and another one comes; median, 99th percentile and longest), and the memory
+ * of the program.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -89,7 +90,7 @@ static int compare(const void *a, const void *b) {
 static void measure(int services, int endpoints, int changes) {
     _cleanup_free_ uint64_t *times = xcalloc((size_t) changes, sizeof(*times));
     sd_event *loop = NULL;
-    long before = memory_kb("RssAnon"), most_kb;
+    long before = memory_kb("RssAnon"), most_kb, early_kb = 0;
 
     if (unshare(CLONE_NEWNET) < 0 || sd_event_new(&loop) < 0) {
         perror("service_bench: a network namespace of its own");
@@ -115,14 +116,19 @@ static void measure(int services, int endpoints, int changes) {
         apply(table, slice);
         turn(loop);
         times[c] = now_monotonic_usec() - from;
+        if (c == changes / 10)
+            early_kb = memory_kb("RssAnon") - before;
     }
+    long late_kb = memory_kb("RssAnon") - before;
     (void) sd_event_run(loop, 10 * USEC_PER_SEC); /* it comes to rest */
     qsort(times, (size_t) changes, sizeof(*times), compare);
-    printf("%d services of %d endpoints: one change p50 %.1f ms, p99 %.1f ms, longest %.1f ms; all at once %.0f ms "
-           "(documents %.0f ms); memory %.1f MB, at most %.1f MB\n",
-           services, endpoints, (double) times[changes / 2] / 1000, (double) times[changes * 99 / 100] / 1000,
-           (double) times[changes - 1] / 1000, (double) (end - start) / 1000, (double) (start - documents) / 1000,
-           (double) (memory_kb("RssAnon") - before) / 1024, (double) (most_kb - before) / 1024);
+    printf(
+        "%d services of %d endpoints: one change p50 %.1f ms, p99 %.1f ms, longest %.1f ms; all at once %.0f ms "
+        "(documents %.0f ms); memory at rest %.1f MB, after a tenth of %d changes %.1f, after all %.1f, at most %.1f\n",
+        services, endpoints, (double) times[changes / 2] / 1000, (double) times[changes * 99 / 100] / 1000,
+        (double) times[changes - 1] / 1000, (double) (end - start) / 1000, (double) (start - documents) / 1000,
+        (double) (memory_kb("RssAnon") - before) / 1024, changes, (double) early_kb / 1024, (double) late_kb / 1024,
+        (double) (most_kb - before) / 1024);
     fflush(stdout);
     datapath_free(datapath);
     service_table_free(table);
@@ -131,11 +137,11 @@ static void measure(int services, int endpoints, int changes) {
 
 int main(int argc, char **argv) {
     int most = argc > 1 ? atoi(argv[1]) : 1000, endpoints = argc > 2 ? atoi(argv[2]) : 20;
-    int changes = argc > 3 ? atoi(argv[3]) : 100;
+    int changes = argc > 3 ? atoi(argv[3]) : 100, first = argc > 4 ? atoi(argv[4]) : 10;
 
-    if (most <= 0 || endpoints <= 0 || changes <= 0)
+    if (most <= 0 || endpoints <= 0 || changes <= 0 || first <= 0)
         return 2;
-    for (int n = 10, last = 0; !last; n *= 10) {
+    for (int n = first, last = 0; !last; n *= 10) {
         last = n >= most;
         pid_t pid = fork(); /* so that each begins with little memory */
         if (pid == 0) {

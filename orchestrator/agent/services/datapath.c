@@ -10,6 +10,7 @@
 #include "podium/base/clock.h"
 #include "podium/base/hashmap.h"
 #include "podium/base/log.h"
+#include "podium/base/memory.h"
 #include "podium/netns_services.h"
 
 #define RETRY_FIRST_USEC (1ull * USEC_PER_SEC)
@@ -152,6 +153,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
 
 static int on_rest(sd_event_source *source, uint64_t usec, void *userdata) {
     netns_services_rest(((struct datapath *) userdata)->services);
+    memory_give_back();
     return 0;
 }
 
