@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 
 #include "orchestrator/agent/dns/node_dns.h"
@@ -22,11 +23,34 @@
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/log.h"
+#include "podium/base/memory.h"
 #include "podium/base/path.h"
 
 #define STEPS_MAX 8 /* actions for one pod before others get their turn */
 
+#define REST_USEC (5 * USEC_PER_SEC) /* after work began: time for what belongs to it */
+
 /* --- the queue --- */
+
+static int on_rest(sd_event_source *source, uint64_t usec, void *userdata) {
+    memory_give_back();
+    return 0;
+}
+
+/* Work was done: some seconds later what it took is given back. Under steady work that is once in so many seconds. */
+static void rest_later(struct agent *agent) {
+    int on = SD_EVENT_OFF;
+
+    if (!agent->rest) {
+        (void) sd_event_add_time_relative(agent->loop, &agent->rest, CLOCK_MONOTONIC, REST_USEC, USEC_PER_SEC, on_rest,
+                                          agent);
+        return;
+    }
+    if (sd_event_source_get_enabled(agent->rest, &on) < 0 || on != SD_EVENT_OFF)
+        return;
+    (void) sd_event_source_set_time_relative(agent->rest, REST_USEC);
+    (void) sd_event_source_set_enabled(agent->rest, SD_EVENT_ONESHOT);
+}
 
 static void wake(struct agent *agent) {
     (void) sd_event_source_set_enabled(agent->defer, SD_EVENT_ONESHOT);
@@ -101,14 +125,20 @@ static void set_timer(struct agent_pod *pod, uint64_t now) {
     (void) sd_event_source_set_enabled(pod->timer, SD_EVENT_ONESHOT);
 }
 
+/* The date of its start says how old it is, once: from then on a clock that is set makes no pod older or younger. */
 static void check_deadline(struct agent_pod *pod, uint64_t now) {
     int64_t seconds = json_int_or(json_path(pod->desired, "spec", "activeDeadlineSeconds"), 0);
 
     if (seconds <= 0 || pod->final)
         return;
-    uint64_t real = now_realtime_usec(), end = pod->start_time + (uint64_t) seconds * USEC_PER_SEC;
-    pod->expires_at = end > real ? now + (end - real) : now;
-    if (end <= real)
+    if (pod->age_known == 0) {
+        uint64_t real = now_realtime_usec();
+        pod->age = real > pod->start_time ? real - pod->start_time : 0;
+        pod->age_known = now;
+    }
+    uint64_t age = pod->age + (now - pod->age_known), life = (uint64_t) seconds * USEC_PER_SEC;
+    pod->expires_at = age < life ? now + (life - age) : now;
+    if (age >= life)
         agent_pod_refuse(pod, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
 }
 
@@ -152,6 +182,7 @@ static int on_defer(sd_event_source *source, void *userdata) {
         agent->node_dirty = false;
         agent->callbacks->node_status(agent->userdata);
     }
+    rest_later(agent);
     return 0;
 }
 
@@ -274,6 +305,19 @@ static int open_parts(struct agent *agent, const struct agent_options *options, 
     return takeup_begin(agent, err);
 }
 
+static int on_clock(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+    if (clock_jump_seen(fd))
+        tokens_clock_changed(userdata);
+    return 0;
+}
+
+static void watch_clock(struct agent *agent) {
+    int fd = clock_jump_fd();
+
+    if (fd >= 0 && sd_event_add_io(agent->loop, &agent->clock, fd, EPOLLIN, on_clock, agent) >= 0)
+        (void) sd_event_source_set_io_fd_own(agent->clock, 1);
+}
+
 int agent_new(sd_event *loop, const struct agent_options *options, struct agent **ret, struct error *err) {
     _cleanup_(agent_freep) struct agent *agent = xnew0(struct agent);
 
@@ -304,6 +348,7 @@ int agent_new(sd_event *loop, const struct agent_options *options, struct agent 
     r = records_new(agent, &agent->records, err);
     if (r < 0)
         return r;
+    watch_clock(agent);
     *ret = steal(&agent);
     return 0;
 }
@@ -331,6 +376,8 @@ void agent_free(struct agent *agent) {
     sd_event_source_disable_unref(agent->defer);
     sd_event_source_disable_unref(agent->inotify);
     sd_event_source_disable_unref(agent->retake);
+    sd_event_source_disable_unref(agent->rest);
+    sd_event_source_disable_unref(agent->clock);
     disposal_free(agent->disposal);
     disk_usage_free(agent->disk_usage);
     image_store_close(agent->images);

@@ -96,7 +96,9 @@ void agent_sync_end(struct agent *agent) {
     agent_mark_all(agent);
 }
 
-static int64_t grace_of(const struct json *pod, bool deleting) {
+/* What is left of it by the date of the deletion is asked for only when nothing is known from before: by clocks that
+ * differ, or one that was set, it would be far too short. */
+static int64_t grace_of(const struct json *pod, bool deleting, bool by_date) {
     int64_t grace = json_int_or(json_path(pod, "spec", "terminationGracePeriodSeconds"), POD_GRACE_DEFAULT);
     uint64_t end = 0, now = now_realtime_usec();
 
@@ -104,7 +106,7 @@ static int64_t grace_of(const struct json *pod, bool deleting) {
         return grace;
     grace = json_int_or(json_path(pod, "metadata", "deletionGracePeriodSeconds"), grace);
     /* what is left of it: the agent may have been away */
-    if (grace > 0 && timestamp_parse(json_str(json_path(pod, "metadata", "deletionTimestamp")), &end) == 0) {
+    if (grace > 0 && by_date && timestamp_parse(json_str(json_path(pod, "metadata", "deletionTimestamp")), &end) == 0) {
         end += USEC_PER_SEC; /* it is cut to whole seconds: what was cut off is the container's, too */
         int64_t left = end > now ? (int64_t) ((end - now + USEC_PER_SEC - 1) / USEC_PER_SEC) : 1;
         if (left < grace)
@@ -138,10 +140,14 @@ static void check_controllers(struct agent_pod *pod) {
     }
 }
 
+static int64_t given_grace(const struct json *pod) {
+    return json_int_or(json_path(pod, "metadata", "deletionGracePeriodSeconds"), -1);
+}
+
 static void take_document(struct agent_pod *pod, const struct json *doc) {
     uint64_t start = 0;
     bool first = !pod->desired, was_deleting = pod->deleting;
-    int64_t grace_before = pod->grace;
+    int64_t grace_before = pod->grace, given_before = given_grace(pod->desired);
 
     if (json_len(json_path(pod->desired, "spec", "ephemeralContainers")) !=
         json_len(json_path(doc, "spec", "ephemeralContainers")))
@@ -153,7 +159,8 @@ static void take_document(struct agent_pod *pod, const struct json *doc) {
         agent_pod_refresh_volumes(pod);
     pod->host_network = json_bool_or(json_path(doc, "spec", "hostNetwork"), false);
     pod->deleting = json_str_or(json_path(doc, "metadata", "deletionTimestamp"), "")[0] != 0;
-    pod->grace = grace_of(doc, pod->deleting);
+    if (first || !pod->deleting || !was_deleting || given_grace(doc) != given_before)
+        pod->grace = grace_of(doc, pod->deleting, first);
     if (pod->deleting && was_deleting && pod->grace < grace_before && pod->connected)
         pod->stop_told = false; /* a shorter grace is told again */
     if (!first)

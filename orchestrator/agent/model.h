@@ -59,7 +59,8 @@ struct agent_pod {
     struct hashmap *images;      /* container name → its image's way here (images/pod_images.c); NULL: none */
     struct json *images_waiting; /* container name → {reason, message} */
     char ip[NETNS_ADDRESS_SIZE];
-    uint64_t start_time; /* real time */
+    uint64_t start_time;     /* real time */
+    uint64_t age, age_known; /* how old it was, and (monotonic; 0: nobody asked yet) when */
     struct json *image_ids;
     struct json *status;       /* told last */
     bool status_silent;        /* nobody was told `status` since callbacks changed */
@@ -103,7 +104,7 @@ struct agent {
     struct disposal *disposal;
     struct disk_usage *disk_usage;
     struct list work;
-    sd_event_source *defer, *inotify, *retake;
+    sd_event_source *defer, *inotify, *retake, *rest, *clock;
     bool node_dirty;
 
     struct json *network; /* as agent_set_network() got it */

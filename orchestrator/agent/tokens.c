@@ -23,6 +23,7 @@ struct pod_token {
     char *error;       /* why it was refused; NULL: it was not */
     uint64_t asked_at; /* monotonic; 0: no answer is to come */
     uint64_t renew_at; /* monotonic */
+    uint64_t from, to; /* real time: when it came, and when it is to be renewed by its date */
 };
 
 struct pod_tokens {
@@ -140,12 +141,27 @@ void tokens_connection_changed(struct agent *agent) {
     }
 }
 
+void tokens_clock_changed(struct agent *agent) {
+    uint64_t now = now_realtime_usec();
+    struct hashmap_iter it = {0};
+
+    while (hashmap_next(agent->pods, &it)) {
+        struct agent_pod *pod = it.value;
+        for (size_t i = 0; pod->tokens && i < pod->tokens->n; i++) {
+            struct pod_token *t = &pod->tokens->items[i];
+            if (t->text && (now < t->from || now >= t->to))
+                t->renew_at = 0;
+        }
+        if (pod->tokens)
+            agent_pod_mark(pod);
+    }
+}
+
 /* --- answers --- */
 
-/* Monotonic time of the renewal: 80 % of its life from now, a day at most. */
-static uint64_t renewal_of(const char *expires, int64_t seconds) {
-    uint64_t end = 0, now = now_realtime_usec();
-    uint64_t life = seconds > 0 ? (uint64_t) seconds * USEC_PER_SEC : 0;
+/* How long it is used: 80 % of its life from now, a day at most. */
+static uint64_t use_of(const char *expires, int64_t seconds, uint64_t now) {
+    uint64_t end = 0, life = seconds > 0 ? (uint64_t) seconds * USEC_PER_SEC : 0;
 
     if (expires && timestamp_parse(expires, &end) == 0 && end > now && end - now < life)
         life = end - now;
@@ -153,14 +169,16 @@ static uint64_t renewal_of(const char *expires, int64_t seconds) {
     if (life > LIFE_MAX_USEC)
         life = LIFE_MAX_USEC;
     uint64_t jitter = life > 10 * JITTER_USEC ? random_u64() % JITTER_USEC : 0;
-    return now_monotonic_usec() + life - jitter;
+    return life - jitter;
 }
 
 static void take_token(struct agent_pod *pod, struct pod_token *t, const char *token, const char *expires) {
     forget_text(&t->text);
     free(steal(&t->error));
     t->text = xstrdup(token);
-    t->renew_at = renewal_of(expires, t->seconds);
+    t->from = now_realtime_usec();
+    t->to = t->from + use_of(expires, t->seconds, t->from);
+    t->renew_at = now_monotonic_usec() + (t->to - t->from);
     agent_pod_refresh_volumes(pod);
 }
 

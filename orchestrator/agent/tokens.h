@@ -47,5 +47,7 @@ bool tokens_awaited(const struct agent_pod *pod);
 void tokens_retry(struct agent_pod *pod);
 /* The connection is new or gone: nobody will answer what was asked. */
 void tokens_connection_changed(struct agent *agent);
+/* Somebody set the clock: tokens that are over by it, or not good yet, are asked for anew. */
+void tokens_clock_changed(struct agent *agent);
 
 #endif

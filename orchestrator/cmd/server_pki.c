@@ -100,13 +100,9 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
     return 0;
 }
 
-/* Somebody set the clock: what is due is due by the new one. */
+/* Somebody set the clock: what is due by the new one is done now, before anybody connects. */
 static int on_clock(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-    struct server_pki *p = userdata;
-
-    if (clock_jump_seen(fd))
-        (void) arm(p, NULL);
-    return 0;
+    return clock_jump_seen(fd) ? on_timer(NULL, 0, userdata) : 0;
 }
 
 static void watch_clock(struct server_pki *p) {

@@ -145,8 +145,14 @@ static int on_renewal(sd_event_source *s, uint64_t usec, void *userdata) {
 }
 
 int agent_join_on_clock(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-    if (clock_jump_seen(fd))
-        agent_join_plan_renewal(userdata);
+    struct agent_link *l = userdata;
+    _cleanup_free_ char *cert = path_join(l->cert_dir, CERT_NAME ".crt");
+
+    if (!clock_jump_seen(fd))
+        return 0;
+    if (l->registered && !agent_join_is_unix(l) && pki_renew_in_sec(cert) == 0)
+        return on_renewal(NULL, 0, l); /* now, while there is a connection to ask over */
+    agent_join_plan_renewal(l);
     return 0;
 }
 

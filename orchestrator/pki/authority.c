@@ -294,6 +294,8 @@ uint64_t pki_renew_in_sec(const char *cert_path) {
     if (read_crt(cert_path, &crt, NULL) < 0)
         return 0;
     int64_t left = pki_renew_at(crt) - now_sec();
+    if ((int64_t) gnutls_x509_crt_get_activation_time(crt) > now_sec()) /* the clock was set back */
+        return 0;
     return left > 0 ? (uint64_t) left : 0;
 }
 

@@ -114,7 +114,7 @@ static int export_pem(gnutls_x509_crt_t crt, char **ret_pem, struct error *err) 
 
 int pki_ca_build(gnutls_x509_privkey_t key, const char *common_name, char **ret_pem, struct error *err) {
     _cleanup_crt_ gnutls_x509_crt_t crt = NULL;
-    int64_t start = now_sec() - (int64_t) PKI_BACKDATE_SEC;
+    int64_t start = now_sec() - (int64_t) PKI_CA_BACKDATE_SEC;
 
     int rc = gnutls_x509_crt_init(&crt);
     if (rc >= 0)

@@ -33,10 +33,12 @@
 #define PKI_CA_LIFETIME_SEC   (10ull * 365 * 24 * 3600)
 #define PKI_LEAF_LIFETIME_SEC (24ull * 3600)
 #define PKI_BACKDATE_SEC      300ull /* certificates start this much in the past: clocks of nodes differ */
-#define PKI_PEM_BYTES_MAX     (256u * 1024u)
-#define PKI_SHA256_SIZE       32
-#define PKI_SHA256_HEX_SIZE   65 /* with the NUL */
-#define PKI_JOIN_TOKEN_SIZE   24 /* "abcdef.0123456789abcdef" with the NUL, the shape of Kubernetes bootstrap tokens */
+#define PKI_CA_BACKDATE_SEC                                                                                            \
+    (24ull * 3600) /* and the authority this much: it cannot be made anew for a clock set back */
+#define PKI_PEM_BYTES_MAX   (256u * 1024u)
+#define PKI_SHA256_SIZE     32
+#define PKI_SHA256_HEX_SIZE 65 /* with the NUL */
+#define PKI_JOIN_TOKEN_SIZE 24 /* "abcdef.0123456789abcdef" with the NUL, the shape of Kubernetes bootstrap tokens */
 
 /* What a certificate is to say. Vectors are NULL-terminated; a NULL vector is empty. Everything is borrowed. */
 struct pki_request {

@@ -6,19 +6,11 @@
 #include <time.h>
 #include <unistd.h>
 
-static uint64_t read_clock(clockid_t id) {
+uint64_t now_monotonic_usec(void) {
     struct timespec ts;
 
-    clock_gettime(id, &ts);
+    clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000u;
-}
-
-uint64_t now_monotonic_usec(void) {
-    return read_clock(CLOCK_MONOTONIC);
-}
-
-uint64_t now_realtime_usec(void) {
-    return read_clock(CLOCK_REALTIME);
 }
 
 #define NEVER_SEC ((time_t) 1 << 40) /* tens of thousands of years from now */

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Clocks, in microseconds. Monotonic for durations, real time only for what people and the API see. */
+/*
+ * Clocks, in microseconds. Monotonic for durations (time-outs, back-off, probes, heartbeats, how long a node has been
+ * silent), so that nothing of these changes when somebody sets the real-time clock. Real time for what people and the
+ * API see, and for what is agreed on as a date: certificates and tokens (which are looked at again at once when the
+ * clock is set, see below), and ages that controllers take from objects, as upstream does: minReadySeconds,
+ * progressDeadlineSeconds, the life of Events. A test that sets the clock defines now_realtime_usec() itself.
+ */
 #ifndef PODIUM_BASE_CLOCK_H
 #define PODIUM_BASE_CLOCK_H
 

@@ -14,6 +14,15 @@
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 
+static int64_t set_by; /* seconds */
+
+uint64_t now_realtime_usec(void) {
+    struct timespec t;
+
+    (void) clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t) (t.tv_sec + set_by) * USEC_PER_SEC + (uint64_t) t.tv_nsec / 1000;
+}
+
 struct fixture {
     struct agent agent;
     struct agent_pod *pod;
@@ -157,12 +166,30 @@ static void test_connection(void **state) {
     assert_int_equal(f->asked, 2);
 }
 
+/* A token that is over by a clock that was set, or from its future, is of no use to the pod. */
+static void test_clock_is_set(void **state) {
+    static const int64_t jumps[] = {0, 365 * 86400, -3600};
+    static const unsigned asked[] = {1, 2, 3};
+    struct fixture *f = *state;
+
+    tokens_request(f->pod);
+    for (size_t i = 0; i < ARRAY_LEN(jumps); i++) {
+        agent_token_answer(&f->agent, "u", "a", 1, "secret", NULL, NULL);
+        set_by = jumps[i];
+        tokens_clock_changed(&f->agent);
+        tokens_request(f->pod);
+        assert_int_equal(f->asked, asked[i]);
+    }
+    set_by = 0;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_asked_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_renewed_at_80_percent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_clock_is_set, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
