@@ -17,7 +17,8 @@ struct apply {
     const struct json *live, *config; /* live NULL: the object does not exist */
     struct shape shape;
     struct managers *managers; /* as they were */
-    struct fset config_set;
+    struct fset config_set;    /* every field of config */
+    struct fset owned_set;     /* of these, what can be owned */
 };
 
 static const char *subresource_of(const struct managed_writer *w) {
@@ -128,6 +129,8 @@ static void prune_last(const struct apply *a, struct managers *m, const struct f
     if (last->n == 0)
         return;
     struct fset managed = union_of_version(m, api_version);
+    /* what the applier says holds all it needs, be it owned or not: an object without its name is none */
+    managed = fset_union(&m->arena, &managed, &a->config_set);
     if (strcmp(api_version, here->api_version) == 0) {
         prune(m, a->shape, last, &managed, doc);
         return;
@@ -269,7 +272,7 @@ static void attempt(const struct apply *a, struct outcome *o) {
     struct manager *me = managers_need(m, name, "Apply", version, subresource_of(w));
     struct fset last = me->set;
     const char *last_version = me->api_version;
-    me->set = a->config_set;
+    me->set = a->owned_set;
     me->api_version = version;
     prune_last(a, m, &last, last_version, &o->doc);
     struct change_set c = {.api_version = version};
@@ -369,8 +372,8 @@ int managed_apply(const struct managed_writer *w, const struct json *live, const
     int code = check_config(&a, err);
     if (code == 0) {
         load_managers(&a);
-        struct fset set = fields_of(&m.arena, a.shape, config);
-        a.config_set = managers_scope(&m.arena, w, &set);
+        a.config_set = fields_of(&m.arena, a.shape, config);
+        a.owned_set = managers_scope(&m.arena, w, &a.config_set);
         attempt(&a, &o);
         code = conclude(&a, &o, force, ret, conflicts, err);
         outcome_finish(&o);
