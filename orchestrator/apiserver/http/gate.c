@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "orchestrator/apiserver/http/internal.h"
+#include "orchestrator/apiserver/http/gate.h"
 
 void gate_arm(struct gate *g) {
     atomic_store(&g->state, GATE_ARMED);

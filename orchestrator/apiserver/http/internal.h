@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "orchestrator/apiserver/http/gate.h"
+#include "orchestrator/apiserver/http/handshake.h"
 #include "orchestrator/apiserver/http/keeper.h"
 #include "orchestrator/apiserver/request.h"
 #include "orchestrator/apiserver/server.h"
@@ -40,30 +42,16 @@ struct http_server {
 struct peer {
     struct http_server *server;
     struct tls_generation *tls; /* NULL on the unix socket */
-    bool known;                 /* its certificate has been looked at */
-    bool asked;                 /* it is not fresh any more */
-    struct api_user user;       /* name NULL: anonymous */
+    struct handshake handshake;
+    bool known;           /* its certificate has been looked at */
+    bool asked;           /* it is not fresh any more */
+    struct api_user user; /* name NULL: anonymous */
 };
 void peer_notify(void *cls, struct MHD_Connection *c, void **socket_context, enum MHD_ConnectionNotificationCode what);
 /* A request came. True when it is the connection's first. */
 bool peer_asks(struct peer *p);
 /* Sets req->user (may stay NULL: anonymous). False: a bad token or certificate was shown (401). */
 bool peer_authenticate(struct peer *p, struct MHD_Connection *c, struct api_request *req);
-
-/*
- * Suspends a connection until woken; wakes may come at any time, from any thread, any number of times. The order
- * matters: armed before work that may wake it; the connection is suspended before the gate says so, because a wake
- * that finds it closed resumes at once.
- */
-struct gate {
-    atomic_int state;
-    struct MHD_Connection *connection;
-};
-enum { GATE_ARMED, GATE_WOKEN, GATE_CLOSED };
-void gate_arm(struct gate *g);
-void gate_wake(struct gate *g);
-/* Suspends, unless a wake has come since arming: then false, and the work is to be tried again. */
-bool gate_close(struct gate *g);
 
 /* MHD's callbacks for requests. */
 enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *c, const char *url, const char *method,

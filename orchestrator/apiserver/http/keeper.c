@@ -58,9 +58,9 @@ static void peer_event(struct keeper *k, void *known) {
     list_foreach(e, &k->entries, link) {
         if (e != known)
             continue;
-        struct pollfd p = {.fd = e->fd, .events = POLLRDHUP};
+        struct pollfd p = {.fd = e->fd, .events = (short) (POLLRDHUP | (e->input ? POLLIN : 0))};
         if (poll(&p, 1, 0) > 0)
-            e->wake(e, true);
+            e->wake(e, (p.revents & ~POLLIN) != 0);
         return;
     }
 }
@@ -84,6 +84,10 @@ static void *keeper_main(void *userdata) {
         if (stop)
             return NULL;
     }
+}
+
+static uint32_t events_of(const struct keeper_entry *e) {
+    return EPOLLRDHUP | EPOLLONESHOT | (e->input ? (uint32_t) EPOLLIN : 0);
 }
 
 static int register_fd(struct keeper *k, int fd, uint32_t events, void *ptr) {
@@ -134,10 +138,17 @@ void keeper_add(struct keeper *k, struct keeper_entry *e, int socket) {
     e->fd = socket >= 0 ? fcntl(socket, F_DUPFD_CLOEXEC, 3) : -1;
     list_append(&k->entries, &e->link);
     if (e->fd >= 0)
-        (void) register_fd(k, e->fd, EPOLLRDHUP | EPOLLONESHOT, e);
+        (void) register_fd(k, e->fd, events_of(e), e);
     if (e->due)
         arm(k, e->due);
     (void) pthread_mutex_unlock(&k->lock);
+}
+
+void keeper_listen(struct keeper *k, struct keeper_entry *e) {
+    struct epoll_event event = {.events = events_of(e), .data.ptr = e};
+
+    if (e->fd >= 0)
+        (void) epoll_ctl(k->epoll, EPOLL_CTL_MOD, e->fd, &event);
 }
 
 void keeper_set_due(struct keeper *k, struct keeper_entry *e, uint64_t due) {

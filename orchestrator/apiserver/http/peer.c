@@ -66,6 +66,7 @@ static void started(struct http_server *h, struct MHD_Connection *c, void **sock
     (void) pthread_mutex_unlock(&h->lock);
     (void) gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, p->tls->cred);
     gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
+    handshake_begin(&p->handshake, c, session, connection_socket(c), h->keeper, &h->stopping);
 }
 
 bool peer_asks(struct peer *p) {
@@ -89,6 +90,7 @@ void peer_notify(void *cls, struct MHD_Connection *c, void **socket_context, enu
     if (!p)
         return;
     (void) peer_asks(p);
+    handshake_finish(&p->handshake);
     tls_generation_unref(p->tls);
     api_user_finish(&p->user);
     free(p);
