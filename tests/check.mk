@@ -91,3 +91,5 @@ tidy: $(BUILD)/gen/type_ids.h
 valgrind: $(UNIT_BINS)
 	@BUILD=$(BUILD) .ci/deps valgrind
 	$(Q)tests/valgrind $(UNIT_BINS)
+
+-include tests/vm/vm.mk

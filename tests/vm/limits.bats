@@ -1,0 +1,122 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What pods may use of a node, on a real kernel with all controllers: memory, processor, processes, devices.
+
+load harness
+
+setup_file() {
+    vm_setup
+    vm_start
+    vm_cluster
+    # swap there is, to see that no limit is evaded by it
+    vm 'fallocate -l 256M /swap && chmod 600 /swap && mkswap -q /swap && swapon /swap'
+}
+teardown_file() { vm_teardown; }
+setup() { vm_test; }
+teardown() { vm_report; }
+
+@test "a container over its memory limit is OOMKilled, exit code 137, and only that one" {
+    vm 'pod two <<Y
+containers:
+- {name: hog, image: busybox:vm, command: [sh, -c, "sleep 1; dd if=/dev/zero of=/dev/null bs=60M count=1; sleep 1000"], resources: {limits: {memory: 32Mi}}}
+- {name: calm, image: busybox:vm, command: [sleep, "1000"], resources: {limits: {memory: 32Mi}}}
+Y
+        pod_wait two ".status.containerStatuses[0].lastState.terminated.reason=OOMKilled"'
+    run -0 vm 'pod_get two ".status.containerStatuses[0].lastState.terminated.exitCode"; echo
+        pod_get two ".status.containerStatuses[1].restartCount"; echo
+        pod_get two ".status.containerStatuses[1].state.running.startedAt" | grep -c 20'
+    [ "$output" = $'137\n0\n1' ]
+    vm 'pods_gone two'
+}
+
+@test "a Guaranteed pod at its limit loses the container, not its supervisor" {
+    vm 'pod full <<Y
+containers:
+- {name: c, image: busybox:vm, command: [sh, -c, "sleep 1; dd if=/dev/zero of=/dev/null bs=60M count=1; sleep 1000"], resources: {limits: {cpu: 500m, memory: 32Mi}}}
+Y
+        pod_wait full .status.phase=Running
+        supervisor=$(cat $(pod_group full supervisor)/cgroup.procs)
+        [ "$(cat /proc/$supervisor/oom_score_adj)" = -998 ]
+        pod_wait full ".status.containerStatuses[0].lastState.terminated.reason=OOMKilled"
+        [ "$(pod_get full .status.qosClass)" = Guaranteed ]
+        [ "$(cat $(pod_group full supervisor)/cgroup.procs)" = "$supervisor" ]
+        pods_gone full'
+}
+
+@test "what a pod asks for is in its groups: weight, quota, limit, score" {
+    vm 'pod guaranteed <<Y
+containers:
+- {name: c, image: busybox:vm, command: [sleep, "1000"], resources: {limits: {cpu: 200m, memory: 16Mi}}}
+Y
+        pod burstable <<Y
+containers:
+- {name: c, image: busybox:vm, command: [sleep, "1000"], resources: {requests: {cpu: 500m, memory: 100Mi}}}
+Y
+        pod besteffort <<Y
+containers:
+- {name: c, image: busybox:vm, command: [sleep, "1000"]}
+Y
+        for p in guaranteed burstable besteffort; do pod_wait $p .status.phase=Running; done' >/dev/null
+    run -0 vm 'for p in guaranteed burstable besteffort; do
+            g=$(pod_group $p c)
+            [[ $g == */podium.slice/podium-$p.slice/* ]] || echo "wrong slice: $g"
+            echo $p $(cat $g/memory.max $g/memory.swap.max $g/memory.oom.group $g/cpu.max $g/cpu.weight $g/../cpu.weight) $(cat /proc/$(head -n 1 $g/cgroup.procs)/oom_score_adj)
+        done'
+    [ "${lines[0]}" = "guaranteed 16777216 0 1 20000 100000 8 8 -997" ]
+    [[ "${lines[1]}" =~ ^"burstable max max 0 max 100000 20 20 "(8[0-9][0-9]|9[0-9][0-9])$ ]]
+    [ "${lines[2]}" = "besteffort max max 0 max 100000 100 1 1000" ]
+    # what is run in a container afterwards is held to the same
+    run -0 vm 'podium exec guaranteed -- cat /proc/self/oom_score_adj
+        podium exec guaranteed -- sh -c "dd if=/dev/zero of=/dev/null bs=60M count=1" >/dev/null 2>&1 || true
+        pod_wait guaranteed ".status.containerStatuses[0].lastState.terminated.reason=OOMKilled"'
+    [ "${lines[0]}" = -997 ]
+    vm 'pods_gone guaranteed burstable besteffort'
+}
+
+@test "a processor quota holds within a tenth" {
+    vm 'pod busy <<Y
+containers:
+- {name: c, image: busybox:vm, command: [sh, -c, "while :; do :; done & while :; do :; done"], resources: {limits: {cpu: 300m, memory: 16Mi}}}
+Y
+        pod_wait busy .status.phase=Running'
+    # in thousandths; the machine itself may be kept waiting, then another look is fair
+    run -0 vm 'g=$(pod_group busy c)
+        for try in 1 2 3; do
+            used=$(cpu_usec $g) began=$(date +%s%N)
+            sleep 5
+            share=$((($(cpu_usec $g) - used) * 1000000 / ($(date +%s%N) - began)))
+            [ $share -lt 270 ] || [ $share -gt 330 ] || break
+        done
+        echo $share'
+    echo "$output thousandths"
+    [ "${lines[-1]}" -ge 270 ] && [ "${lines[-1]}" -le 330 ]
+    vm 'pods_gone busy'
+}
+
+@test "a pod reaches no device but those of every container" {
+    vm 'pod plain <<Y
+containers:
+- {name: c, image: busybox:vm, command: [sleep, "1000"]}
+Y
+        pod_wait plain .status.phase=Running
+        number=$(cat /sys/class/block/vda/dev)
+        podium exec plain -- sh -c "
+            set -e
+            echo x >/dev/null
+            head -c 8 /dev/zero >/dev/null
+            head -c 8 /dev/urandom >/dev/null
+            mknod /tmp/disk b ${number/:/ }
+            ! head -c 8 /tmp/disk 2>/tmp/why
+            grep -q \"not permitted\" /tmp/why
+            mknod /tmp/kmsg c 1 11
+            ! head -c 8 /tmp/kmsg 2>/dev/null
+        "
+        # a privileged one does
+        pod mighty <<Y
+containers:
+- {name: c, image: busybox:vm, command: [sleep, "1000"], securityContext: {privileged: true}}
+Y
+        pod_wait mighty .status.phase=Running
+        podium exec mighty -- sh -c "mknod /tmp/disk b ${number/:/ } && head -c 8 /tmp/disk >/dev/null"
+        pods_gone plain mighty'
+}

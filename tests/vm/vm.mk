@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Tests in virtual machines: tests/vm/*.bats. `make check-vm` runs all, `make check-vm VM_TESTS=tests/vm/limits.bats` some.
+
+VM_TOOLS := $(BUILD)/vm-tools/control $(BUILD)/vm-tools/runner
+.PHONY: check-vm vm-image vm-tools
+check-vm: deps
+	@BUILD=$(BUILD) VM_TESTS="$(VM_TESTS)" CHECK_STEPS=vm tests/check
+vm-tools: $(VM_TOOLS)
+vm-image: all vm-tools
+	@BUILD=$(BUILD) tests/vm/make-image $(BUILD)/vm
+# the runner is alone in its machine: no library of ours, none of the guest's
+$(BUILD)/vm-tools/runner: tests/vm/runner.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARN) -static -o $@ $<
+$(BUILD)/vm-tools/control: tests/vm/control.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARN) -o $@ $<
