@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/apiserver/request.h"
 
+#include <errno.h>
 #include <semaphore.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "orchestrator/apiserver/routes.h"
 #include "orchestrator/apiserver/service_pool.h"
+#include "orchestrator/apiserver/status.h"
 #include "orchestrator/apiserver/subresources/stream.h"
 #include "orchestrator/apiserver/versions.h"
 #include "orchestrator/store/backup.h"
@@ -105,7 +107,7 @@ const char *api_param(const struct api_request *req, const char *key) {
 
 bool api_param_bool(const struct api_request *req, const char *key) {
     const char *v = api_param(req, key);
-    return v && (!*v || strcmp(v, "1") == 0 || strcasecmp(v, "true") == 0);
+    return v && strcmp(v, "0") != 0 && strcasecmp(v, "false") != 0;
 }
 
 void api_param_set(struct api_request *req, const char *key, const char *value) {
@@ -120,6 +122,21 @@ void api_warn(struct api_request *req, const char *fmt, ...) {
         req->out.warnings = strv_new();
     strv_push(&req->out.warnings, xvasprintf(fmt, ap));
     va_end(ap);
+}
+
+bool api_param_revision(struct api_request *req, uint64_t *ret) {
+    const char *rv = api_param(req, "resourceVersion");
+    char *end = NULL;
+    *ret = 0;
+    if (!rv || !*rv)
+        return true;
+    errno = 0;
+    *ret = strtoull(rv, &end, 10);
+    if (errno == 0 && !*end && *rv >= '0' && *rv <= '9')
+        return true;
+    (void) api_bad_request(req, "invalid resource version: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax",
+                           rv, rv);
+    return false;
 }
 
 enum api_progress api_reply_object(struct api_request *req, unsigned code, struct json *take) {

@@ -138,8 +138,10 @@ void api_request_run(struct api_request *req);
 
 /* The first value of a parameter, NULL when absent. */
 const char *api_param(const struct api_request *req, const char *key);
-/* "true", "1", or present and empty count as true, as in Go's conversion of query parameters. */
+/* Everything but "false", "0" and absence is true, also nothing at all, as in Go's conversion of query parameters. */
 bool api_param_bool(const struct api_request *req, const char *key);
+/* The parameter resourceVersion; 0 when absent or empty. False: answered (400). */
+bool api_param_revision(struct api_request *req, uint64_t *ret);
 void api_param_set(struct api_request *req, const char *key, const char *value); /* NULL value: nothing happens */
 
 /* Adds a Warning header. */

@@ -58,13 +58,8 @@ static bool read_revision(struct api_request *req, struct list_options *o) {
             return false;
         }
     }
-    if (!rv || !*rv)
-        return true;
-    if (!parse_u64(rv, &wanted)) {
-        (void) api_bad_request(
-            req, "invalid resource version: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax", rv, rv);
+    if (!api_param_revision(req, &wanted))
         return false;
-    }
     if (o->from.name && wanted != 0) {
         (void) api_bad_request(req, "specifying resource version is not allowed when using continue");
         return false;
@@ -73,7 +68,9 @@ static bool read_revision(struct api_request *req, struct list_options *o) {
         (void) api_revision_too_large(req, wanted, current);
         return false;
     }
-    if (match && strcmp(match, "Exact") == 0)
+    /* With a limit, a revision has always meant that very state, before there was a way to say so. */
+    bool exact = match && *match ? strcmp(match, "Exact") == 0 : o->limit > 0;
+    if (exact)
         o->at_revision = wanted;
     return true;
 }

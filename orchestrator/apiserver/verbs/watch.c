@@ -96,17 +96,10 @@ static bool read_initial(struct api_request *req, struct watch_options *o) {
 }
 
 static bool read_options(struct api_request *req, struct watch_options *o) {
-    const char *rv = api_param(req, "resourceVersion"), *timeout = api_param(req, "timeoutSeconds");
+    const char *timeout = api_param(req, "timeoutSeconds");
     char *end = NULL;
-    if (rv && *rv) {
-        errno = 0;
-        o->after = strtoull(rv, &end, 10);
-        if (errno != 0 || *end || *rv < '0' || *rv > '9') {
-            (void) api_bad_request(
-                req, "invalid resource version: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax", rv, rv);
-            return false;
-        }
-    }
+    if (!api_param_revision(req, &o->after))
+        return false;
     o->initial = o->after == 0;
     if (!read_initial(req, o))
         return false;
@@ -115,9 +108,14 @@ static bool read_options(struct api_request *req, struct watch_options *o) {
         (void) api_revision_too_large(req, o->after, current);
         return false;
     }
-    if (timeout && *timeout)
-        o->timeout_seconds = strtoull(timeout, NULL, 10);
-    if (o->timeout_seconds == 0)
+    if (timeout && *timeout) {
+        o->timeout_seconds = strtoull(timeout, &end, 10);
+        if (*end || *timeout < '0' || *timeout > '9') {
+            (void) api_bad_request(req, "strconv.ParseInt: parsing \"%s\": invalid syntax", timeout);
+            return false;
+        }
+    }
+    if (o->timeout_seconds == 0 || o->timeout_seconds > UINT32_MAX)
         o->timeout_seconds = TIMEOUT_MIN_SECONDS + random_u64() % TIMEOUT_MIN_SECONDS;
     return true;
 }
@@ -173,7 +171,7 @@ enum api_progress verb_watch(struct api_request *req) {
     w->selection = sel;
     sel = (struct selection){0};
     w->bookmarks = api_param_bool(req, "allowWatchBookmarks");
-    w->initial_end_wanted = o.initial_end;
+    w->initial_end_wanted = o.initial_end && w->bookmarks; /* it is one */
     set_times(req, w, &o);
     int r = open_watch(req, w, &o);
     if (r < 0)
