@@ -15,7 +15,8 @@ struct backend_tls {
     const struct backend_tls_ops *ops;
     void *userdata;
     bool established, ended;
-    struct strbuf early;        /* to be sent after the handshake */
+    struct strbuf early;        /* in the clear, to be sent after the handshake */
+    struct strbuf out;          /* records to be sent when GnuTLS has returned: an answer may come at once */
     const unsigned char *input; /* during backend_tls_input() */
     size_t input_len;
 };
@@ -23,8 +24,16 @@ struct backend_tls {
 static ssize_t push(gnutls_transport_ptr_t p, const void *data, size_t n) {
     struct backend_tls *t = p;
 
-    t->ops->send(t->userdata, data, n);
+    strbuf_add(&t->out, data, n);
     return (ssize_t) n;
+}
+
+static void flush_out(struct backend_tls *t) {
+    while (t->out.len > 0) {
+        size_t n = t->out.len;
+        _cleanup_free_ char *records = strbuf_steal(&t->out);
+        t->ops->send(t->userdata, records, n);
+    }
 }
 
 static ssize_t pull(gnutls_transport_ptr_t p, void *data, size_t n) {
@@ -95,10 +104,9 @@ int backend_tls_new(const struct backend_tls_ops *ops, void *userdata, struct ba
         gnutls_transport_set_pull_timeout_function(t->session, pull_ready);
         gnutls_handshake_set_timeout(t->session, 0); /* the client's patience counts */
     }
-    r = r < 0 ? failed(r, err) : handshake(t, err);
     if (r < 0) {
         backend_tls_free(t);
-        return r;
+        return failed(r, err);
     }
     *ret = t;
     return 0;
@@ -112,12 +120,15 @@ void backend_tls_free(struct backend_tls *t) {
     if (t->credentials)
         gnutls_certificate_free_credentials(t->credentials);
     strbuf_finish(&t->early);
+    strbuf_finish(&t->out);
     free(t);
 }
 
 int backend_tls_write(struct backend_tls *t, const void *p, size_t n, struct error *err) {
     strbuf_add(&t->early, p, n);
-    return t->established ? flush_early(t, err) : 0;
+    int r = t->established ? flush_early(t, err) : handshake(t, err);
+    flush_out(t);
+    return r;
 }
 
 static int receive(struct backend_tls *t, struct error *err) {
@@ -147,6 +158,7 @@ int backend_tls_input(struct backend_tls *t, const void *p, size_t n, struct err
     if (r == 0 && t->established)
         r = receive(t, err);
     t->input_len = 0;
+    flush_out(t);
     return r;
 }
 

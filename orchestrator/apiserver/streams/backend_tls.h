@@ -6,7 +6,8 @@
  * The certificate is not verified, as upstream's proxy does not: pods are reached by addresses that no certificate
  * names. No server name is sent for the same reason, and no client certificate.
  *
- * Invariants. What is written before the handshake is done waits here. An end without TLS's own goodbye is told by
+ * Invariants. The first write begins the handshake; what is written before it is done waits here. send() may lead to
+ * backend_tls_input(); receive() to nothing here. An end without TLS's own goodbye is told by
  * nobody but who carries the bytes: HTTP says itself whether a body is complete.
  * Ownership. ops is borrowed; backend_tls_free() not from inside an operation of it. Threads: one.
  */
@@ -25,7 +26,6 @@ struct backend_tls_ops {
     void (*receive)(void *userdata, const void *p, size_t n); /* from it, in the clear */
 };
 
-/* Sends the first message of the handshake. */
 int backend_tls_new(const struct backend_tls_ops *ops, void *userdata, struct backend_tls **ret,
                     struct error *err) _must_check_;
 void backend_tls_free(struct backend_tls *t); /* NULL is fine */

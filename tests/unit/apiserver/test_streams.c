@@ -73,6 +73,27 @@ static void exec_end(struct node_stream *s) {
     free(s);
 }
 
+static int query_tick(sd_event_source *source, void *userdata) {
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    static const struct node_stream_end end = {0};
+    struct node_stream *s = userdata;
+    (void) sd_event_source_disable_unref(s->tick);
+    s->h->data(s->userdata, NODE_STDOUT, answer, strlen(answer));
+    s->h->end(s->userdata, &end);
+    free(s);
+    return 0;
+}
+
+static struct node_stream *open_query(void *carrier, const struct node_query_request *r,
+                                      const struct node_stream_handlers *h, void *userdata) {
+    struct node_stream *s = xnew0(struct node_stream);
+    struct context *x = carrier;
+    *s = (struct node_stream){.x = x, .h = h, .userdata = userdata};
+    strbuf_addf(&x->seen, "query %s %s %s;", r->node, r->method, r->path);
+    (void) sd_event_add_defer(x->loop, &s->tick, query_tick, s);
+    return s;
+}
+
 static int instant_end(sd_event_source *source, void *userdata) {
     exec_end(userdata);
     return 0;
@@ -127,6 +148,7 @@ static void stream_cancel(struct node_stream *s) {
 static const struct node_ops ops = {.open_logs = open_logs,
                                     .open_exec = open_exec,
                                     .open_forward = open_forward,
+                                    .open_query = open_query,
                                     .write = exec_write,
                                     .write_end = exec_end,
                                     .resize = exec_resize,
@@ -629,12 +651,44 @@ static void test_proxy_passes_one_request(void **state) {
     assert_string_equal(strbuf_str(&b.got), request);
     assert_int_equal(x->cancelled, 1);
     strbuf_finish(&b.got);
-    _cleanup_answer_ struct answer scheme = ask(&x->f, "GET", PODS "/https:p:443/proxy/", NULL);
-    assert_code(scheme, 501);
+    _cleanup_answer_ struct answer scheme = ask(&x->f, "GET", PODS "/ftp:p:443/proxy/", NULL);
+    assert_code(scheme, 400);
     _cleanup_answer_ struct answer port = ask(&x->f, "GET", PODS "/p:none/proxy/", NULL);
     assert_code(port, 400);
     _cleanup_answer_ struct answer service = ask(&x->f, "GET", "/api/v1/namespaces/default/services/none/proxy/", NULL);
     assert_code(service, 404);
+}
+
+/* A pod that does not speak TLS: it gets the first message and says the same. */
+static void test_proxy_tls(void **state) {
+    struct context *x = *state;
+    struct blocking b = {.x = x, .run = run_get, .path = PODS "/https:p:443/proxy/who"};
+    begin(&b);
+    finish(&b);
+    assert_string_equal(strbuf_str(&x->seen), "forward p 443;");
+    assert_true(x->stdin_.len > 100 && x->stdin_.data[0] == 22); /* a handshake record */
+    assert_null(memmem(x->stdin_.data, x->stdin_.len, "who", 3));
+    assert_code(b.answer, 503);
+    assert_non_null(strstr(message_of(&b.answer), "error trying to reach port 443 of pod p: tls: "));
+    assert_int_equal(x->cancelled, 1);
+    answer_finish(&b.answer);
+}
+
+static void test_proxy_to_node(void **state) {
+    struct context *x = *state;
+    _cleanup_answer_ struct answer n = ask(&x->f, "POST", "/api/v1/nodes", "{\"metadata\":{\"name\":\"n1\"}}");
+    assert_code(n, 201);
+    struct blocking b = {.x = x, .run = run_get, .path = "/api/v1/nodes/https:n1:10250/proxy/stats/summary?a=b"};
+    begin(&b);
+    finish(&b);
+    assert_string_equal(strbuf_str(&x->seen), "query n1 GET /stats/summary?a=b;");
+    assert_code(b.answer, 200);
+    assert_string_equal(strbuf_str(&b.answer.text), "ok");
+    answer_finish(&b.answer);
+    _cleanup_answer_ struct answer port = ask(&x->f, "GET", "/api/v1/nodes/n1:80/proxy/", NULL);
+    assert_code(port, 400);
+    _cleanup_answer_ struct answer none = ask(&x->f, "GET", "/api/v1/nodes/none/proxy/", NULL);
+    assert_code(none, 404);
 }
 
 /* The server goes down with a command and a follower attached. */
@@ -671,6 +725,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_spdy_exec, setup, teardown),
         cmocka_unit_test_setup_teardown(test_spdy_forward, setup, teardown),
         cmocka_unit_test_setup_teardown(test_proxy_passes_one_request, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_proxy_tls, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_proxy_to_node, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shutdown, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
