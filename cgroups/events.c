@@ -75,7 +75,14 @@ static bool populated_is(const struct cgroup_events *ev, bool wanted) {
 int cgroup_freeze(const struct cgroup *cg, bool frozen, struct error *err) {
     int r = cgroup_set(cg, "cgroup.freeze", frozen ? "1" : "0", err);
 
-    return r < 0 ? r : wait_events(cg, FREEZE_TIMEOUT_MSEC, frozen_is, frozen, frozen ? "frozen" : "thawed", err);
+    if (r == 0)
+        r = wait_events(cg, FREEZE_TIMEOUT_MSEC, frozen_is, frozen, frozen ? "frozen" : "thawed", err);
+    if (r < 0 && frozen) { /* not half of it */
+        int back = cgroup_set(cg, "cgroup.freeze", "0", NULL);
+
+        (void) back;
+    }
+    return r;
 }
 
 int cgroup_wait_empty(const struct cgroup *cg, int timeout_msec, struct error *err) {

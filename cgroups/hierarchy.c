@@ -166,23 +166,68 @@ int cgroup_open(const struct cgroup_hierarchy *h, const char *path, struct cgrou
     return 0;
 }
 
+#define PRUNED_MEANWHILE_MAX 8
+
+/* mkdir of the parts between the first and the last. */
+static int make_parents(int root, char *path) {
+    for (char *p = strchr(path, '/'); p; p = strchr(p + 1, '/')) {
+        *p = 0;
+        int r = mkdirat(root, path, 0755) < 0 ? -errno : 0;
+        *p = '/';
+        if (r < 0 && r != -EEXIST)
+            return r;
+    }
+    return 0;
+}
+
 /* mkdir of every part; *ret_created for the last. */
 static int make_groups(int root, const char *path, bool *ret_created) {
     _cleanup_free_ char *copy = xstrdup(relative(path));
 
-    *ret_created = mkdirat(root, copy, 0755) == 0;
-    if (*ret_created || errno == EEXIST)
-        return 0;
-    if (errno != ENOENT)
-        return -errno;
-    for (char *p = strchr(copy, '/'); p; p = strchr(p + 1, '/')) {
-        *p = 0;
-        if (mkdirat(root, copy, 0755) < 0 && errno != EEXIST)
+    *ret_created = false;
+    for (int i = 0; i < PRUNED_MEANWHILE_MAX; i++) {
+        *ret_created = mkdirat(root, copy, 0755) == 0;
+        if (*ret_created || errno == EEXIST)
+            return 0;
+        if (errno != ENOENT)
             return -errno;
-        *p = '/';
+        int r = make_parents(root, copy);
+        if (r < 0 && r != -ENOENT) /* a container that ends may prune them under our hands */
+            return r;
     }
-    *ret_created = mkdirat(root, copy, 0755) == 0;
-    return *ret_created || errno == EEXIST ? 0 : -errno;
+    return -ENOENT;
+}
+
+int cgroup_find_missing(const struct cgroup_hierarchy *h, const char *path, char **ret, struct error *err) {
+    _cleanup_free_ char *copy = xstrdup(relative(path)), *missing = NULL;
+
+    *ret = NULL;
+    for (char *slash; (slash = strrchr(copy, '/'));) {
+        *slash = 0;
+        if (faccessat(h->fd, copy, F_OK, 0) == 0)
+            break;
+        if (errno != ENOENT)
+            return error_set_errno(err, -errno, "cannot look at the cgroup %s/%s", h->mount, copy);
+        free(missing);
+        missing = path_join("/", copy);
+    }
+    *ret = steal(&missing);
+    return 0;
+}
+
+int cgroup_prune(const struct cgroup_hierarchy *h, const char *path, const char *top, struct error *err) {
+    _cleanup_free_ char *copy = xstrdup(relative(path));
+    size_t shortest = strlen(relative(top));
+
+    for (char *slash; (slash = strrchr(copy, '/')) && (size_t) (slash - copy) >= shortest;) {
+        *slash = 0;
+        if (unlinkat(h->fd, copy, AT_REMOVEDIR) == 0 || errno == ENOENT)
+            continue;
+        if (errno == EBUSY || errno == ENOTEMPTY)
+            return 0;
+        return error_set_errno(err, -errno, "cannot remove the cgroup %s/%s", h->mount, copy);
+    }
+    return 0;
 }
 
 int cgroup_create(const struct cgroup_hierarchy *h, const char *path, struct cgroup *ret, bool *ret_created,

@@ -93,3 +93,8 @@ valgrind: $(UNIT_BINS)
 	$(Q)tests/valgrind $(UNIT_BINS)
 
 -include tests/vm/vm.mk
+# --- every system call of baton fails once, with errors in turn, and baton is killed at each; minutes ---------------------------
+FAULT_ROUNDS ?= 2
+.PHONY: check-faults
+check-faults: $(BUILD)/baton
+	$(Q)BUILD=$(BUILD) tests/faults/run --rounds $(FAULT_ROUNDS)

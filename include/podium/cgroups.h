@@ -66,6 +66,10 @@ int cgroup_open(const struct cgroup_hierarchy *h, const char *path, struct cgrou
  * folder is new (may be NULL). */
 int cgroup_create(const struct cgroup_hierarchy *h, const char *path, struct cgroup *ret, bool *ret_created,
                   struct error *err) _must_check_;
+/* The topmost of the groups above path that do not exist yet; NULL when its parent does. The caller frees. */
+int cgroup_find_missing(const struct cgroup_hierarchy *h, const char *path, char **ret, struct error *err) _must_check_;
+/* Removes the groups above path as far up as top; one that others use, and those above it, stay. */
+int cgroup_prune(const struct cgroup_hierarchy *h, const char *path, const char *top, struct error *err) _must_check_;
 /* The same for a direct child of a group. */
 int cgroup_open_child(const struct cgroup *parent, const char *name, struct cgroup *ret,
                       struct error *err) _must_check_;

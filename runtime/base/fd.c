@@ -85,7 +85,9 @@ int proc_open(const char *path, struct error *err) {
 
     if (fd < 0)
         return error_set_errno(err, fd, "cannot open /proc/%s", path);
-    if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+    if (fstatfs(fd, &fs) < 0)
+        return error_set_errno(err, -errno, "cannot look at /proc/%s", path);
+    if (fs.f_type != PROC_SUPER_MAGIC)
         return error_set(err, -EPERM, "/proc/%s is not on a proc file system: refused", path);
     return steal_fd(&fd);
 }

@@ -23,16 +23,16 @@ int channel_receive(int sock, struct channel_message *m, int *ret_fd) {
     size_t n_fds = 1;
     ssize_t n = fd_recv_message(sock, m, sizeof(*m) - 1, &fd, &n_fds);
 
-    if (n == -ECONNRESET) /* a peer that ended with our GO unread */
-        n = 0;
-    if (n < 0)
+    if (n < 0 && n != -ECONNRESET)
         return (int) n;
     if (n_fds == 1 && ret_fd)
         *ret_fd = fd;
     else if (n_fds == 1)
         (void) close(fd);
-    if (n == 0)
+    if (n <= 0) { /* or a peer that ended with our GO unread */
+        m->code = (int) n;
         return CHANNEL_END;
+    }
     if ((size_t) n < offsetof(struct channel_message, text))
         return -EPROTO;
     ((char *) m)[n] = 0;
@@ -45,5 +45,6 @@ int channel_wait_go(int sock, struct error *err) {
 
     if (r == CHANNEL_GO)
         return 0;
-    return error_set(err, r < 0 ? r : -EPIPE, "the parent went away");
+    return r < 0 ? error_set_errno(err, r, "cannot hear from the parent")
+                 : error_set(err, -EPIPE, "the parent went away");
 }

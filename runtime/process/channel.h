@@ -7,7 +7,8 @@
  *              ◀───────────────── GO
  *   CONSOLE (+ the pty's master) ▶ (only with a terminal and no console socket)
  *   READY ──────────────────────▶
- *              ◀───────────────── GO (container_start)
+ *              ◀───────────────── GO (container_start; with a socket to start by: container_confirm)
+ *   the connection of `start` ◀─ GO (container_start_connect; only with such a socket)
  *   LISTENER (a descriptor's number) ▶ sends the descriptor away (only with a seccomp filter that notifies: listener.h)
  *              ◀───────────────── GO
  *   end of stream: execve worked; or FAILED with errno and text, at any point
@@ -39,7 +40,8 @@ struct channel_message {
 
 /* fd -1: none goes along. -errno. */
 int channel_send(int sock, enum channel_kind kind, int code, const char *text, int fd) _must_check_;
-/* Returns the kind (CHANNEL_END on end of stream) or -errno. *ret_fd (may be NULL): a descriptor that came along. */
+/* Returns the kind (CHANNEL_END on end of stream; code is -ECONNRESET when the peer has not read all) or -errno.
+ * *ret_fd (may be NULL): a descriptor that came along. */
 int channel_receive(int sock, struct channel_message *m, int *ret_fd) _must_check_;
 /* Waits for the parent's GO; -EPIPE when it went away instead. */
 int channel_wait_go(int sock, struct error *err) _must_check_;

@@ -37,6 +37,9 @@ void container_abort(struct container_process *p) {
 
     if (!p)
         return;
+    /* should the signal fail, it ends by itself when nobody is there any more */
+    closep(&p->sync_fd);
+    p->sync_fd = -1;
     if (p->pidfd >= 0 && p->pid > 0) {
         (void) pidfd_send_signal(p->pidfd, SIGKILL, NULL, 0);
         while (waitid((idtype_t) P_PIDFD, (id_t) p->pidfd, &info, WEXITED) < 0 && errno == EINTR)
@@ -203,10 +206,16 @@ int container_create(const struct container_params *params, struct container_pro
         return r;
     if ((r = process_await(ret, CHANNEL_READY, err)) < 0)
         return r;
-    if (params->start_listen_fd >= 0) {
-        closep(&ret->sync_fd);
-        ret->sync_fd = -1;
-    }
+    return 0;
+}
+
+int container_confirm(struct container_process *p, struct error *err) {
+    int r = channel_send(p->sync_fd, CHANNEL_GO, 0, NULL, -1);
+
+    if (r < 0)
+        return error_set_errno(err, r, "the container's process went away");
+    closep(&p->sync_fd);
+    p->sync_fd = -1;
     return 0;
 }
 
@@ -220,20 +229,24 @@ int container_start(struct container_process *p, struct error *err) {
     if (r < 0 && r != -EPIPE)
         return error_set_errno(err, r, "cannot start the container");
     r = listener_receive(p->sync_fd, &m, NULL, p->pidfd, p->listener);
-    if (r != CHANNEL_END)
-        return child_failed(p, r, &m, err);
-    closep(&p->sync_fd);
-    p->sync_fd = -1;
-    links_free(steal(&p->links));
-    return 0;
+    if (r == CHANNEL_END && m.code == 0) {
+        closep(&p->sync_fd);
+        p->sync_fd = -1;
+        links_free(steal(&p->links));
+        return 0;
+    }
+    return child_failed(p, r, &m, err);
 }
 
 int container_start_connect(int connected_fd, int pidfd, const struct json *listener, struct error *err) {
     struct channel_message m;
-    int r = listener_receive(connected_fd, &m, NULL, pidfd, listener);
+    int r = channel_send(connected_fd, CHANNEL_GO, 0, NULL, -1);
 
+    if (r < 0)
+        return error_set_errno(err, r, "the container's process went away");
+    r = listener_receive(connected_fd, &m, NULL, pidfd, listener);
     if (r == CHANNEL_END)
-        return 0;
+        return m.code == 0 ? 0 : error_set(err, m.code, "the container's process ended before it was started");
     if (r == CHANNEL_FAILED)
         return error_set(err, m.code < 0 ? m.code : -EPROTO, "%s", m.text);
     return error_set(err, r < 0 ? r : -EPROTO, "unexpected answer from the container's process");

@@ -60,8 +60,8 @@ struct container_params {
     bool new_session;  /* setsid(); implied by process.terminal */
     bool keep_keyring; /* stay in the caller's session keyring; else a new, empty one */
     bool no_pivot;     /* MS_MOVE and chroot instead of pivot_root, for a root on an initramfs */
-    /* A listening unix socket: whoever connects to it starts the container (container_start_connect()); for `create`
-     * and `start` in two processes. -1: container_start() with the process returned. */
+    /* A listening unix socket: whoever connects to it may start the container (container_start_connect()); for
+     * `create` and `start` in two processes. -1: container_start() with the process returned. */
     int start_listen_fd;
     /* NULL: compiled from spec->seccomp when that is present. */
     const struct seccomp_filter *seccomp;
@@ -92,9 +92,12 @@ struct container_process {
 #define CONTAINER_PROCESS_INIT                                                                                         \
     { 0, -1, -1, -1, NULL, NULL }
 
-/* Creates the container, ready to start. With start_listen_fd sync_fd is -1 on return. */
+/* Creates the container, ready to start. */
 int container_create(const struct container_params *params, struct container_process *ret,
                      struct error *err) _must_check_;
+/* With start_listen_fd, once the process has been recorded: from now on it waits for `start` whoever goes away. Without
+ * this word it ends with the caller. sync_fd is -1 afterwards. */
+int container_confirm(struct container_process *process, struct error *err) _must_check_;
 /* Lets it execve and waits until it did; the error of a failed execve comes back (the process has ended then, and has
  * been reaped). */
 int container_start(struct container_process *process, struct error *err) _must_check_;

@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
-#include <sys/capability.h>
+#include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "podium/base/capability.h"
+#include "podium/base/cleanup.h"
 #include "podium/base/fd.h"
 
 int credentials_limits(const struct spec_process *p, struct error *err) {
@@ -41,61 +43,54 @@ int credentials_oom_score(const struct spec_process *p, pid_t pid, struct error 
     return r;
 }
 
-/* Ends the bounding set of what is not granted. */
+/* Ends the bounding set of what is not granted. Where the kernel's capabilities end it says so; ours must not end
+ * before, or the rest would stay. */
 static int drop_bounding(uint64_t keep, struct error *err) {
-    for (int cap = 0; cap < cap_max_bits(); cap++)
-        if (!(keep & (UINT64_C(1) << cap)) && cap_drop_bound(cap) < 0)
-            return error_set_errno(err, -errno, "cannot drop %s from the bounding set",
-                                   capability_name((unsigned) cap));
+    for (unsigned cap = 0; cap < 64; cap++) {
+        if (keep & (UINT64_C(1) << cap) || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+            continue;
+        if (errno == EINVAL && !capability_name(cap))
+            return 0;
+        return error_set_errno(err, -errno, "cannot drop %s from the bounding set",
+                               capability_name(cap) ? capability_name(cap) : "a capability");
+    }
     return 0;
 }
 
-static int fill_flag(cap_t caps, cap_flag_t flag, uint64_t set) {
-    cap_value_t list[64];
-    int n = 0;
+/* The kernel's three sets, in two halves each. By system call: libcap learns the kernel's capabilities at every start
+ * of the program, eight calls that say nothing when they fail. */
+struct capability_sets {
+    struct __user_cap_header_struct header;
+    struct __user_cap_data_struct halves[_LINUX_CAPABILITY_U32S_3];
+};
 
-    for (int cap = 0; cap < cap_max_bits(); cap++)
-        if (set & (UINT64_C(1) << cap))
-            list[n++] = cap;
-    return n == 0 || cap_set_flag(caps, flag, n, list, CAP_SET) == 0 ? 0 : -errno;
-}
+static int permitted_now(uint64_t *ret, struct error *err) {
+    struct capability_sets sets = {.header = {.version = _LINUX_CAPABILITY_VERSION_3}};
 
-static uint64_t permitted_now(void) {
-    cap_t caps = cap_get_proc();
-    uint64_t set = 0;
-
-    for (int cap = 0; caps && cap < cap_max_bits(); cap++) {
-        cap_flag_value_t value;
-
-        if (cap_get_flag(caps, cap, CAP_PERMITTED, &value) == 0 && value == CAP_SET)
-            set |= UINT64_C(1) << cap;
-    }
-    (void) cap_free(caps);
-    return set;
+    if (syscall(SYS_capget, &sets.header, sets.halves) < 0)
+        return error_set_errno(err, -errno, "cannot read the capabilities");
+    *ret = sets.halves[0].permitted | (uint64_t) sets.halves[1].permitted << 32;
+    return 0;
 }
 
 static int set_capabilities(const struct spec_capabilities *c, uint64_t have, struct error *err) {
-    uint64_t permitted = c->permitted & have;
-    cap_t caps = cap_init();
-    int r = caps ? 0 : -ENOMEM;
+    const uint64_t permitted = c->permitted & have, effective = c->effective & permitted;
+    const uint64_t inheritable = c->inheritable & have;
+    struct capability_sets sets = {.header = {.version = _LINUX_CAPABILITY_VERSION_3}};
 
-    if (r == 0)
-        r = fill_flag(caps, CAP_PERMITTED, permitted);
-    if (r == 0)
-        r = fill_flag(caps, CAP_EFFECTIVE, c->effective & permitted);
-    if (r == 0)
-        r = fill_flag(caps, CAP_INHERITABLE, c->inheritable & have);
-    if (r == 0 && cap_set_proc(caps) < 0)
-        r = -errno;
-    if (caps)
-        (void) cap_free(caps);
-    if (r < 0)
-        return error_set_errno(err, r, "cannot set the capabilities");
+    for (unsigned i = 0; i < ARRAY_LEN(sets.halves); i++)
+        sets.halves[i] = (struct __user_cap_data_struct){
+            .effective = (uint32_t) (effective >> 32 * i),
+            .permitted = (uint32_t) (permitted >> 32 * i),
+            .inheritable = (uint32_t) (inheritable >> 32 * i),
+        };
+    if (syscall(SYS_capset, &sets.header, sets.halves) < 0)
+        return error_set_errno(err, -errno, "cannot set the capabilities");
     /* the kernel only lets what is permitted and inheritable be ambient */
     uint64_t ambient = c->ambient & permitted & c->inheritable;
-    for (int cap = 0; cap < cap_max_bits(); cap++)
-        if ((ambient & (UINT64_C(1) << cap)) && cap_set_ambient(cap, CAP_SET) < 0)
-            return error_set_errno(err, -errno, "cannot make %s ambient", capability_name((unsigned) cap));
+    for (unsigned cap = 0; cap < 64; cap++)
+        if ((ambient & (UINT64_C(1) << cap)) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+            return error_set_errno(err, -errno, "cannot make %s ambient", capability_name(cap));
     return 0;
 }
 
@@ -110,10 +105,10 @@ static int set_user(const struct spec_user *u, struct error *err) {
 }
 
 int credentials_become(const struct spec_process *p, struct error *err) {
-    uint64_t have = permitted_now();
-    int r = drop_bounding(p->capabilities.bounding, err);
+    uint64_t have = 0;
+    int r;
 
-    if (r < 0)
+    if ((r = permitted_now(&have, err)) < 0 || (r = drop_bounding(p->capabilities.bounding, err)) < 0)
         return r;
     if (p->user.uid != 0 && prctl(PR_SET_KEEPCAPS, 1) < 0)
         return error_set_errno(err, -errno, "cannot keep capabilities");

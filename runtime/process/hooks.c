@@ -35,8 +35,9 @@ static int hook_wait(const struct spec_hook *hook, int pidfd, struct error *err)
     while (n < 0 && errno == EINTR);
     if (n == 0)
         (void) pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
-    if (waitid((idtype_t) P_PIDFD, (id_t) pidfd, &info, WEXITED) < 0)
-        return error_set_errno(err, -errno, "hook %s: cannot wait", hook->path);
+    while (waitid((idtype_t) P_PIDFD, (id_t) pidfd, &info, WEXITED) < 0)
+        if (errno != EINTR)
+            return error_set_errno(err, -errno, "hook %s: cannot wait", hook->path);
     if (n == 0)
         return error_set(err, -ETIMEDOUT, "hook %s did not end within %d s", hook->path, hook->timeout);
     if (info.si_code != CLD_EXITED)
@@ -60,16 +61,18 @@ static int run_hook(const struct spec_hook *hook, const char *state, struct erro
     if (pid == 0)
         hook_child(hook, read_end);
     if (pid < 0)
-        return error_set_errno(err, pid, "hook %s", hook->path);
+        return error_set_errno(err, pid, "hook %s: cannot clone its process", hook->path);
     /* a hook that does not read its input is no error; the state fits into the pipe */
     struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
     (void) sigaction(SIGPIPE, &ignore, &before);
     (void) close(steal_fd(&read_end));
-    int r = fd_write_all(write_end, state, strlen(state));
-    (void) r;
+    int sent = fd_write_all(write_end, state, strlen(state));
     (void) close(steal_fd(&write_end));
     (void) sigaction(SIGPIPE, &before, NULL);
-    return hook_wait(hook, pidfd, err);
+    int r = hook_wait(hook, pidfd, err);
+    if (r == 0 && sent < 0 && sent != -EPIPE)
+        return error_set_errno(err, sent, "hook %s: cannot write the state to it", hook->path);
+    return r;
 }
 
 int container_run_hooks(const struct spec *spec, enum spec_hook_kind kind, const struct json *state,

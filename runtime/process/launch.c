@@ -76,7 +76,7 @@ static int place(int fd, int at) {
 }
 
 /* Closes all from the first on but those that are kept; -1 is none. */
-static void close_others(int first, int *const *kept, size_t n) {
+static int close_others(int first, int *const *kept, size_t n) {
     for (;;) {
         int next = INT_MAX;
 
@@ -85,11 +85,11 @@ static void close_others(int first, int *const *kept, size_t n) {
                 next = *kept[i];
         if (next == INT_MAX)
             break;
-        if (next > first)
-            (void) close_range((unsigned) first, (unsigned) next - 1, 0);
+        if (next > first && close_range((unsigned) first, (unsigned) next - 1, 0) < 0)
+            return -errno;
         first = next + 1;
     }
-    (void) close_range((unsigned) first, UINT_MAX, 0);
+    return close_range((unsigned) first, UINT_MAX, 0) < 0 ? -errno : 0;
 }
 
 /* 0-2 and the extra descriptors get their places; what remains but those we need ourselves is closed. */
@@ -115,7 +115,8 @@ static int place_descriptors(struct launch *l, struct error *err) {
         r = place(extra[i], 3 + (int) i);
     if (r < 0)
         return error_set_errno(err, r, "cannot place the descriptors of the container");
-    close_others(first_free, kept, ARRAY_LEN(kept));
+    if ((r = close_others(first_free, kept, ARRAY_LEN(kept))) < 0)
+        return error_set_errno(err, r, "cannot close the descriptors of the host");
     give_stdio(l);
     return 0;
 }
@@ -164,25 +165,34 @@ static int wait_for_start(struct launch *l, struct error *err) {
         return error_set_errno(err, r, "the parent went away");
     if (l->listen_fd < 0)
         return channel_wait_go(l->sync_fd, err);
-    /* the parent of `create` is gone by now; errors from here on go to whoever starts us */
-    (void) close(l->sync_fd);
-    do
-        l->sync_fd = accept4(l->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-    while (l->sync_fd < 0 && errno == EINTR);
-    if (l->sync_fd < 0)
-        return error_set_errno(err, -errno, "cannot wait for start");
+    /* `create` has recorded us, and we are to stay; without its word nobody knows of us, should it have been killed */
+    if ((r = channel_wait_go(l->sync_fd, err)) < 0)
+        return r;
+    /* errors from here on go to whoever starts us; one that goes away before it says so has not started us */
+    do {
+        (void) close(l->sync_fd);
+        do
+            l->sync_fd = accept4(l->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+        while (l->sync_fd < 0 && errno == EINTR);
+        if (l->sync_fd < 0)
+            return error_set_errno(err, -errno, "cannot wait for start");
+        r = channel_wait_go(l->sync_fd, NULL);
+    } while (r == -EPIPE);
+    if (r < 0)
+        return error_set_errno(err, r, "cannot wait for start");
     (void) close(l->listen_fd);
     l->listen_fd = -1;
     return 0;
 }
 
-static void reset_signals(void) {
+static int reset_signals(struct error *err) {
     struct sigaction standard = {.sa_handler = SIG_DFL};
     sigset_t none;
 
-    (void) sigaction(SIGPIPE, &standard, NULL);
     (void) sigemptyset(&none);
-    (void) sigprocmask(SIG_SETMASK, &none, NULL);
+    if (sigaction(SIGPIPE, &standard, NULL) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+        return error_set_errno(err, -errno, "cannot reset the signals");
+    return 0;
 }
 
 int launch_process(struct launch *l, struct error *err) {
@@ -199,8 +209,7 @@ int launch_process(struct launch *l, struct error *err) {
         return r;
     if (l->hooks_of && (r = container_run_hooks(l->hooks_of, SPEC_HOOK_START_CONTAINER, l->state, err)) < 0)
         return r;
-    reset_signals();
-    if ((r = label_apply(l->process, &l->label, err)) < 0)
+    if ((r = reset_signals(err)) < 0 || (r = label_apply(l->process, &l->label, err)) < 0)
         return r;
     if (l->seccomp && l->process->no_new_privileges && (r = load_filter(l, err)) < 0)
         return r;

@@ -143,6 +143,11 @@ static int new_cgroup_mount(const struct rootfs *rootfs, struct mount_options *o
     return r < 0 ? error_set_errno(err, r, "cannot set the options of the cgroup mount") : steal_fd(&fd);
 }
 
+static bool owns_network(const struct spec *spec) {
+    return spec->namespaces[SPEC_NS_NETWORK].present && !spec->namespaces[SPEC_NS_NETWORK].path &&
+           !spec->namespaces[SPEC_NS_USER].present;
+}
+
 static int new_filesystem(struct rootfs *rootfs, const struct spec_mount *m, struct mount_options *o,
                           struct error *err) {
     static const char *const pseudo[] = {"proc", "sysfs", "mqueue", "devpts"};
@@ -166,7 +171,7 @@ static int new_filesystem(struct rootfs *rootfs, const struct spec_mount *m, str
     }
     uint64_t attr = o->copy_up ? o->attr_set & ~(uint64_t) MOUNT_ATTR_RDONLY : o->attr_set;
     int fd = filesystem_new(m->type, source, o->data, o->n_data, attr, err);
-    if (fd == -EPERM && strcmp(m->type, "sysfs") == 0) {
+    if (fd == -EPERM && strcmp(m->type, "sysfs") == 0 && !owns_network(rootfs->params->spec)) {
         /* a user namespace that does not own its network namespace may not mount sysfs, only show the host's */
         error_clear(err);
         fd = open_tree(AT_FDCWD, "/sys", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);

@@ -19,6 +19,7 @@
 #define ID_BYTES_MAX    255
 #define STATE_FILE      "state.json"
 #define STATE_NEW       ".state.json"
+#define STATE_PROCESS   "process"
 #define STATE_BYTES_MAX (CONFIG_JSON_BYTES_MAX + (64u << 10))
 
 static int check_id(const char *id, struct error *err) {
@@ -66,8 +67,10 @@ int state_dir_create(const char *root, const char *id, struct state_dir *ret, st
         r = errno == EEXIST ? error_set(err, -EEXIST, "container with id \"%s\" exists already", id)
                             : error_set_errno(err, -errno, "cannot make %s/%s", root, id);
     else if ((dir.fd = openat(dir.root_fd, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) < 0 ||
-             lock(dir.fd) < 0)
+             lock(dir.fd) < 0) {
         r = error_set_errno(err, -errno, "cannot open %s/%s", root, id);
+        (void) unlinkat(dir.root_fd, id, AT_REMOVEDIR);
+    }
     if (r < 0) {
         state_dir_finish(&dir);
         return r;
@@ -103,7 +106,7 @@ int state_dir_open(const char *root, const char *id, struct state_dir *ret, stru
 }
 
 int state_dir_remove(struct state_dir *dir, struct error *err) {
-    static const char *const files[] = {STATE_FILE, STATE_NEW, STATE_START_SOCKET};
+    static const char *const files[] = {STATE_PROCESS, STATE_NEW, STATE_START_SOCKET, STATE_FILE};
 
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         if (unlinkat(dir->fd, files[i], 0) < 0 && errno != ENOENT)
@@ -143,11 +146,11 @@ int state_write(const struct state_dir *dir, const struct state *s, struct error
     _cleanup_json_ struct json *doc = NULL;
     _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
 
-    json_set(&doc, "pid", json_int(s->pid));
-    json_set(&doc, "pidStart", json_int((int64_t) s->pid_start));
     json_set(&doc, "bundle", json_string(s->bundle));
     json_set(&doc, "rootfs", json_string(s->rootfs));
     json_set(&doc, "cgroup", json_string(s->cgroup));
+    if (s->cgroup_top)
+        json_set(&doc, "cgroupTop", json_string(s->cgroup_top));
     if (s->unit)
         json_set(&doc, "unit", json_string(s->unit));
     json_set(&doc, "created", json_string(s->created));
@@ -160,6 +163,28 @@ int state_write(const struct state_dir *dir, const struct state *s, struct error
     return r < 0 ? error_set_errno(err, r, "cannot write the state of container %s", dir->id) : 0;
 }
 
+int state_write_process(const struct state_dir *dir, const struct state *s, struct error *err) {
+    char text[48];
+
+    /* a link is made whole or not at all, in one call */
+    (void) snprintf(text, sizeof(text), "%d %llu", (int) s->pid, (unsigned long long) s->pid_start);
+    if (symlinkat(text, dir->fd, STATE_PROCESS) < 0)
+        return error_set_errno(err, -errno, "cannot record the process of container %s", dir->id);
+    return 0;
+}
+
+static int read_process(const struct state_dir *dir, struct state *s) {
+    char text[48], *end;
+    ssize_t n = readlinkat(dir->fd, STATE_PROCESS, text, sizeof(text) - 1);
+
+    if (n < 0)
+        return errno == ENOENT ? 0 : -errno;
+    text[n] = 0;
+    s->pid = (pid_t) strtol(text, &end, 10);
+    s->pid_start = *end == ' ' ? strtoull(end + 1, &end, 10) : 0;
+    return *end ? -EINVAL : 0;
+}
+
 static char *copy(const struct json *doc, const char *key) {
     const char *s = json_str(json_get(doc, key));
 
@@ -169,20 +194,22 @@ static char *copy(const struct json *doc, const char *key) {
 int state_read(const struct state_dir *dir, struct state *ret, struct error *err) {
     _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
     _cleanup_json_ struct json *doc = NULL;
-    int r = file_read_at(dir->fd, STATE_FILE, STATE_BYTES_MAX, &text, err);
+    int r;
 
     *ret = (struct state) STATE_INIT;
+    if ((r = read_process(dir, ret)) < 0)
+        return error_set_errno(err, r, "cannot read the process of container %s", dir->id);
+    r = file_read_at(dir->fd, STATE_FILE, STATE_BYTES_MAX, &text, err);
     if (r == -ENOENT) { /* the creation did not come that far */
         error_clear(err);
         return 0;
     }
     if (r < 0 || (r = json_parse(text.data, text.len, NULL, &doc, err)) < 0)
         return error_prefix(err, r, "state of container %s", dir->id);
-    ret->pid = (pid_t) json_int_or(json_get(doc, "pid"), 0);
-    ret->pid_start = (uint64_t) json_int_or(json_get(doc, "pidStart"), 0);
     ret->bundle = copy(doc, "bundle");
     ret->rootfs = copy(doc, "rootfs");
     ret->cgroup = copy(doc, "cgroup");
+    ret->cgroup_top = copy(doc, "cgroupTop");
     ret->unit = copy(doc, "unit");
     ret->created = copy(doc, "created");
     ret->config = json_ref(json_get(doc, "config"));
@@ -193,6 +220,7 @@ void state_finish(struct state *s) {
     free(s->bundle);
     free(s->rootfs);
     free(s->cgroup);
+    free(s->cgroup_top);
     free(s->unit);
     free(s->created);
     json_unref(s->config);
@@ -205,8 +233,8 @@ int state_pid_start(pid_t pid, uint64_t *ret) {
     (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (n <= 0)
-        return -ESRCH;
+    if (n < 0)
+        return errno == ENOENT ? -ESRCH : -errno;
     text[n] = 0;
     /* the name in parentheses may hold anything: fields count from the last one */
     char *at = strrchr(text, ')');
@@ -221,19 +249,32 @@ int state_pid_start(pid_t pid, uint64_t *ret) {
     return 0;
 }
 
-enum state_status state_status(const struct state_dir *dir, const struct state *s, int *ret_pidfd) {
-    _cleanup_close_ int pidfd = s->pid > 0 ? pidfd_open(s->pid, 0) : -EBADF;
-    uint64_t start;
+int state_status(const struct state_dir *dir, const struct state *s, enum state_status *ret, int *ret_pidfd,
+                 struct error *err) {
+    _cleanup_close_ int pidfd = -EBADF;
+    uint64_t start = 0;
+    int r = 0;
 
+    *ret = s->pid <= 0 ? STATE_CREATING : STATE_STOPPED;
     if (ret_pidfd)
         *ret_pidfd = -1;
     if (s->pid <= 0)
-        return STATE_CREATING;
-    if (pidfd < 0 || state_pid_start(s->pid, &start) < 0 || start != s->pid_start)
-        return STATE_STOPPED;
+        return 0;
+    if ((pidfd = pidfd_open(s->pid, 0)) < 0)
+        r = -errno;
+    else
+        r = state_pid_start(s->pid, &start);
+    if (r == -ESRCH || (r == 0 && start != s->pid_start))
+        return 0;
+    if (r < 0)
+        return error_set_errno(err, r, "cannot tell whether container %s is running", dir->id);
+    r = faccessat(dir->fd, STATE_START_SOCKET, F_OK, 0) < 0 ? -errno : 0;
+    if (r < 0 && r != -ENOENT)
+        return error_set_errno(err, r, "cannot tell whether container %s has been started", dir->id);
+    *ret = r == 0 ? STATE_CREATED : STATE_RUNNING;
     if (ret_pidfd)
         *ret_pidfd = steal_fd(&pidfd);
-    return faccessat(dir->fd, STATE_START_SOCKET, F_OK, 0) == 0 ? STATE_CREATED : STATE_RUNNING;
+    return 0;
 }
 
 const char *state_status_name(enum state_status status) {

@@ -16,30 +16,63 @@ int container_file_cgroup(const struct container_file *f, struct cgroup *ret, st
     return cgroup_open(&h, f->state.cgroup, ret, err);
 }
 
-static bool is_frozen(const struct container_file *f) {
+/* Running, or frozen. Without a group of its own (or one that is gone) it cannot be frozen. */
+static int look_whether_frozen(struct container_file *f, struct error *err) {
     _cleanup_(cgroup_finish) struct cgroup cg = CGROUP_INIT;
     _cleanup_close_ int fd = -EBADF;
     struct cgroup_events ev = {false, false};
+    int r;
 
-    return container_file_cgroup(f, &cg, NULL) == 0 && cgroup_events_open(&cg, &fd, NULL) == 0 &&
-           cgroup_events_read(fd, &ev, NULL) == 0 && ev.frozen;
+    if (!f->state.cgroup)
+        return 0;
+    r = container_file_cgroup(f, &cg, err);
+    if (r == -ENOENT || r == -ENOTSUP) {
+        error_clear(err);
+        return 0;
+    }
+    if (r < 0 || (r = cgroup_events_open(&cg, &fd, err)) < 0 || (r = cgroup_events_read(fd, &ev, err)) < 0)
+        return r;
+    if (ev.frozen)
+        f->status = STATE_PAUSED;
+    return 0;
+}
+
+/* After an error dir and what could be read of state stay in *f. */
+static int open_file(const struct baton *b, const char *id, struct container_file *f, struct error *err) {
+    int r = state_dir_open(b->root, id, &f->dir, err);
+
+    if (r < 0 || (r = state_read(&f->dir, &f->state, err)) < 0)
+        return r;
+    return state_status(&f->dir, &f->state, &f->status, &f->pidfd, err);
 }
 
 int container_file_open(const struct baton *b, const char *id, struct container_file *ret, struct error *err) {
     struct container_file f = CONTAINER_FILE_INIT;
-    int r = state_dir_open(b->root, id, &f.dir, err);
+    int r = open_file(b, id, &f, err);
 
+    if (r == 0 && f.status == STATE_RUNNING)
+        r = look_whether_frozen(&f, err);
     if (r < 0)
-        return r;
-    if ((r = state_read(&f.dir, &f.state, err)) < 0) {
-        state_dir_finish(&f.dir);
-        return r;
-    }
-    f.status = state_status(&f.dir, &f.state, &f.pidfd);
-    if (f.status == STATE_RUNNING && is_frozen(&f))
-        f.status = STATE_PAUSED;
+        container_file_finish(&f);
     *ret = f;
-    return 0;
+    return r;
+}
+
+int container_file_open_damaged(const struct baton *b, const char *id, struct container_file *ret, struct error *err) {
+    struct container_file f = CONTAINER_FILE_INIT;
+    int r = open_file(b, id, &f, err);
+
+    if (f.dir.fd >= 0 && (r == -EINVAL || r == -EFBIG || r == -E2BIG || r == -ELOOP)) {
+        error_clear(err);
+        f.damaged = true;
+        r = state_status(&f.dir, &f.state, &f.status, &f.pidfd, err);
+    }
+    if (r == 0 && f.status == STATE_RUNNING)
+        r = look_whether_frozen(&f, err);
+    if (r < 0)
+        container_file_finish(&f);
+    *ret = f;
+    return r;
 }
 
 void container_file_finish(struct container_file *f) {

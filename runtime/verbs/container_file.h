@@ -11,6 +11,7 @@ struct container_file {
     struct state_dir dir;
     struct state state;
     enum state_status status; /* STATE_PAUSED when its cgroup is frozen */
+    bool damaged;             /* by container_file_open_damaged(): the document could not be read */
     int pidfd;                /* its first process while it lives, else -1 */
 };
 #define CONTAINER_FILE_INIT                                                                                            \
@@ -18,6 +19,9 @@ struct container_file {
 
 int container_file_open(const struct baton *b, const char *id, struct container_file *ret,
                         struct error *err) _must_check_;
+/* The same for one that is to be deleted whatever its file looks like: what cannot be read is left out. */
+int container_file_open_damaged(const struct baton *b, const char *id, struct container_file *ret,
+                                struct error *err) _must_check_;
 void container_file_finish(struct container_file *f);
 /* Opens its cgroup; -ENOENT when it has none. */
 int container_file_cgroup(const struct container_file *f, struct cgroup *ret, struct error *err) _must_check_;

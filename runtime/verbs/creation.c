@@ -89,6 +89,7 @@ static int load_config(const struct creation_options *o, struct creation *c, str
         return error_set(err, -EINVAL, "%s: process is missing", file);
     if (!c->spec->root_path)
         return error_set(err, -EINVAL, "%s: root is missing", file);
+    c->state.created = now_text();
     c->state.rootfs =
         c->spec->root_path[0] == '/' ? xstrdup(c->spec->root_path) : path_join(c->state.bundle, c->spec->root_path);
     if (c->spec->process->terminal && o->detached && !o->console_socket)
@@ -154,6 +155,7 @@ static int make_process(const struct creation_options *o, struct creation *c, st
     if (c->spec->hooks[SPEC_HOOK_PRESTART].n > 0 || c->spec->hooks[SPEC_HOOK_CREATE_RUNTIME].n > 0 ||
         creation_group_is_given(c->spec))
         p.namespaces_ready = namespaces_ready;
+    c->attempted = true;
     r = container_create(&p, &c->process, err);
     creation_group_settle(c);
     return r;
@@ -163,16 +165,19 @@ static int record(const struct creation_options *o, struct creation *c, struct e
     int r;
 
     c->state.pid = c->process.pid;
-    c->state.created = now_text();
-    if (state_pid_start(c->process.pid, &c->state.pid_start) < 0)
-        return error_set(err, -ESRCH, "the container's process ended");
-    if ((r = state_write(&c->dir, &c->state, err)) < 0)
+    if ((r = state_pid_start(c->process.pid, &c->state.pid_start)) < 0)
+        return error_set_errno(err, r, "cannot read when the container's process was started");
+    if (o->pid_file) {
+        char text[16];
+        int n = snprintf(text, sizeof(text), "%d", (int) c->process.pid);
+
+        if ((r = file_write_atomic(o->pid_file, text, (size_t) n, 0644, false, err)) < 0)
+            return r;
+        c->pid_file = o->pid_file;
+    }
+    if ((r = state_write_process(&c->dir, &c->state, err)) < 0)
         return r;
-    if (!o->pid_file)
-        return 0;
-    char text[16];
-    int n = snprintf(text, sizeof(text), "%d", (int) c->process.pid);
-    return file_write_atomic(o->pid_file, text, (size_t) n, 0644, false, err);
+    return o->start_later ? container_confirm(&c->process, err) : 0;
 }
 
 static int make_rdt(struct creation *c, struct error *err) {
@@ -182,15 +187,42 @@ static int make_rdt(struct creation *c, struct error *err) {
     return c->rdt_root < 0 ? c->rdt_root : rdt_make(c->rdt_root, c->spec->rdt, c->dir.id, &c->rdt, err);
 }
 
-static void undo(struct creation *c) {
+static int run_poststop_hooks(const struct baton *b, const struct state_dir *dir, const struct state *state,
+                              struct error *err) {
+    _cleanup_(spec_freep) struct spec *spec = NULL;
+    int r;
+
+    if (json_len(json_path(state->config, "hooks", "poststop")) == 0)
+        return 0;
+    if ((r = spec_parse(state->config, &spec, err)) < 0)
+        return r;
+    _cleanup_json_ struct json *doc = state_document(dir, state, STATE_STOPPED);
+    r = container_run_hooks(spec, SPEC_HOOK_POSTSTOP, doc, err);
+    if (r < 0) { /* a failing poststop hook is to be logged, not to fail the deletion */
+        baton_warn(b, error_text(err, r));
+        error_clear(err);
+    }
+    return 0;
+}
+
+void creation_undo(const struct baton *b, struct creation *c) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    int r;
+
     container_abort(&c->process);
     if (c->rdt_root >= 0)
         rdt_undo(c->rdt_root, c->spec->rdt, c->dir.id, &c->rdt);
-    creation_group_undo(c);
-    if (c->dir.fd >= 0) {
-        int r = state_dir_remove(&c->dir, NULL);
-        (void) r;
-    }
+    if (c->pid_file && unlink(c->pid_file) < 0 && errno != ENOENT)
+        baton_warn(b, "the pid file could not be removed");
+    if (c->dir.fd < 0)
+        return;
+    if ((r = creation_group_undo(c)) < 0)
+        baton_warn(b, "the cgroup could not be removed: delete --force tries again");
+    else if ((r = state_dir_remove(&c->dir, &err)) < 0)
+        baton_warn(b, error_text(&err, r));
+    error_clear(&err);
+    if (c->attempted && (r = run_poststop_hooks(b, &c->dir, &c->state, &err)) < 0)
+        baton_warn(b, error_text(&err, r));
 }
 
 int creation_make(const struct baton *b, const struct creation_options *o, struct creation *c, struct error *err) {
@@ -202,7 +234,7 @@ int creation_make(const struct baton *b, const struct creation_options *o, struc
         (r = make_rdt(c, err)) == 0 && (r = make_process(o, c, err)) == 0)
         r = record(o, c, err);
     if (r < 0) {
-        undo(c);
+        creation_undo(b, c);
         creation_finish(c);
     }
     return r;
@@ -230,22 +262,12 @@ static int destroy_rdt(const struct json *config, const char *id, struct error *
 }
 
 int creation_destroy(const struct baton *b, struct state_dir *dir, const struct state *state, struct error *err) {
-    _cleanup_(spec_freep) struct spec *spec = NULL;
-    const struct json *hooks = json_path(state->config, "hooks", "poststop");
     int r = creation_group_destroy(dir, state, err);
 
-    if (r < 0 || (!json_is_null(json_path(state->config, "linux", "intelRdt")) &&
-                  (r = destroy_rdt(state->config, dir->id, err)) < 0))
+    if (r < 0 ||
+        (!json_is_null(json_path(state->config, "linux", "intelRdt")) &&
+         (r = destroy_rdt(state->config, dir->id, err)) < 0) ||
+        (r = state_dir_remove(dir, err)) < 0)
         return r;
-    if ((r = state_dir_remove(dir, err)) < 0)
-        return r;
-    if (json_len(hooks) == 0 || (r = spec_parse(state->config, &spec, err)) < 0)
-        return r;
-    _cleanup_json_ struct json *doc = state_document(dir, state, STATE_STOPPED);
-    r = container_run_hooks(spec, SPEC_HOOK_POSTSTOP, doc, err);
-    if (r < 0) { /* a failing poststop hook is to be logged, not to fail the deletion */
-        baton_warn(b, error_text(err, r));
-        error_clear(err);
-    }
-    return 0;
+    return run_poststop_hooks(b, dir, state, err);
 }

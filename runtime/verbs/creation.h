@@ -28,8 +28,10 @@ struct creation {
     struct cgroup_hierarchy hierarchy;
     struct cgroup cgroup;
     bool cgroup_created;
-    pid_t keeper; /* holds a scope of systemd's until the container's process is in it; 0: none */
-    int rdt_root; /* the resctrl file system, -1: not used */
+    const char *pid_file; /* the options', once it has been written */
+    bool attempted;       /* a process was made, or nearly: hooks may have run */
+    pid_t keeper;         /* holds a scope of systemd's until the container's process is in it; 0: none */
+    int rdt_root;         /* the resctrl file system, -1: not used */
     struct rdt_group rdt;
     struct container_process process;
 };
@@ -70,8 +72,12 @@ int creation_make(const struct baton *b, const struct creation_options *o, struc
 /* Releases what is in the struct; the container stays. */
 void creation_finish(struct creation *c);
 
+/* Undoes a creation whose container cannot start or is not to stay: process, cgroup, state folder, pid file, and the
+ * poststop hooks are run. What cannot be undone is told as a warning, and stays for `delete --force`. */
+void creation_undo(const struct baton *b, struct creation *c);
+
 /* Ends what is left of a container's processes, removes its cgroup and its state folder and runs its poststop hooks.
- * Goes on after an error and returns the first. */
+ * Ends at the first error, so that it can be called again. */
 int creation_destroy(const struct baton *b, struct state_dir *dir, const struct state *state,
                      struct error *err) _must_check_;
 

@@ -50,7 +50,9 @@ static int make_folder(const struct baton *b, const char *id, struct creation *c
         return r;
     _cleanup_free_ char *path = wanted ? path_join("/", wanted) : default_cgroup(id);
     c->state.cgroup = steal(&path);
-    if ((r = cgroup_create(&c->hierarchy, c->state.cgroup, &c->cgroup, &c->cgroup_created, err)) < 0)
+    if ((r = cgroup_find_missing(&c->hierarchy, c->state.cgroup, &c->state.cgroup_top, err)) < 0 ||
+        (r = state_write(&c->dir, &c->state, err)) < 0 ||
+        (r = cgroup_create(&c->hierarchy, c->state.cgroup, &c->cgroup, &c->cgroup_created, err)) < 0)
         return r;
     return c->spec->resources ? apply_limits(b, c, err) : 0;
 }
@@ -87,14 +89,16 @@ static int make_scope(const struct baton *b, const char *id, struct creation *c,
 
     if ((r = cgroup_hierarchy_open(&c->hierarchy, err)) < 0 ||
         (r = cgroup_scope_names(c->spec->cgroups_path, id, &slice, &unit, err)) < 0 ||
-        (r = cgroup_scope_properties(c->spec->resources, c->spec->annotations, &properties, err)) < 0 ||
-        (r = start_keeper(c, err)) < 0 ||
+        (r = cgroup_scope_properties(c->spec->resources, c->spec->annotations, &properties, err)) < 0)
+        return r;
+    c->state.unit = xstrdup(unit);
+    if ((r = state_write(&c->dir, &c->state, err)) < 0 || (r = start_keeper(c, err)) < 0 ||
         (r = cgroup_scope_start(unit, slice, description, c->keeper, properties, err)) < 0)
         return r;
-    c->state.unit = steal(&unit);
     c->cgroup_created = true;
     if ((r = cgroup_path_of(&c->hierarchy, c->keeper, &c->state.cgroup, err)) < 0 ||
-        (r = cgroup_open(&c->hierarchy, c->state.cgroup, &c->cgroup, err)) < 0)
+        (r = cgroup_open(&c->hierarchy, c->state.cgroup, &c->cgroup, err)) < 0 ||
+        (r = state_write(&c->dir, &c->state, err)) < 0)
         return r;
     return c->spec->resources ? apply_limits(b, c, err) : 0;
 }
@@ -108,7 +112,7 @@ int creation_group_make(const struct baton *b, const char *id, struct creation *
     case CGROUP_MANAGER_DISABLED:
         if (cgroup_resources_controllers(c->spec->resources))
             baton_warn(b, "cgroups are disabled: the limits of linux.resources are not applied");
-        return 0;
+        return state_write(&c->dir, &c->state, err);
     }
     return error_set(err, -EINVAL, "unknown cgroup manager");
 }
@@ -150,32 +154,37 @@ int creation_group_give(struct creation *c, pid_t pid, struct error *err) {
     return 0;
 }
 
-void creation_group_undo(struct creation *c) {
-    int r = 0;
+static int remove_folder(const struct cgroup_hierarchy *h, const char *path, const char *top, struct error *err) {
+    _cleanup_(cgroup_finish) struct cgroup cg = CGROUP_INIT;
+    int r = cgroup_remove(h, path, err);
 
-    creation_group_settle(c);
-    if (c->state.unit)
-        r = cgroup_scope_stop(c->state.unit, NULL);
-    else if (c->cgroup_created && cgroup_wait_empty(&c->cgroup, EMPTY_TIMEOUT_MSEC, NULL) == 0)
-        r = cgroup_remove(&c->hierarchy, c->state.cgroup, NULL);
-    (void) r; /* the first error is the one to tell */
+    if (r == -EBUSY) { /* processes outlived the container's first one, or the last is on its way out */
+        error_clear(err);
+        if ((r = cgroup_open(h, path, &cg, err)) == 0 && (r = cgroup_kill(&cg, err)) == 0 &&
+            (r = cgroup_wait_empty(&cg, EMPTY_TIMEOUT_MSEC, err)) == 0)
+            r = cgroup_remove(h, path, err);
+        if (r == -ENOENT) {
+            error_clear(err);
+            r = 0;
+        }
+    }
+    return r == 0 && top ? cgroup_prune(h, path, top, err) : r;
 }
 
-static int remove_folder(const char *path, struct error *err) {
+int creation_group_undo(struct creation *c) {
+    creation_group_settle(c);
+    if (c->state.unit)
+        return c->cgroup_created ? cgroup_scope_stop(c->state.unit, NULL) : 0;
+    if (c->cgroup_created)
+        return remove_folder(&c->hierarchy, c->state.cgroup, c->state.cgroup_top, NULL);
+    return c->state.cgroup_top ? cgroup_prune(&c->hierarchy, c->state.cgroup, c->state.cgroup_top, NULL) : 0;
+}
+
+static int find_and_remove_folder(const char *path, const char *top, struct error *err) {
     _cleanup_(cgroup_hierarchy_finish) struct cgroup_hierarchy h = CGROUP_HIERARCHY_INIT;
-    _cleanup_(cgroup_finish) struct cgroup cg = CGROUP_INIT;
     int r = cgroup_hierarchy_open(&h, err);
 
-    if (r < 0)
-        return r;
-    r = cgroup_remove(&h, path, err);
-    if (r != -EBUSY)
-        return r;
-    error_clear(err); /* processes outlived the container's first one, or the last is on its way out */
-    if ((r = cgroup_open(&h, path, &cg, err)) < 0 || (r = cgroup_kill(&cg, err)) < 0 ||
-        (r = cgroup_wait_empty(&cg, EMPTY_TIMEOUT_MSEC, err)) < 0)
-        return r == -ENOENT ? 0 : r;
-    return cgroup_remove(&h, path, err);
+    return r < 0 ? r : remove_folder(&h, path, top, err);
 }
 
 int creation_group_destroy(const struct state_dir *dir, const struct state *state, struct error *err) {
@@ -183,7 +192,7 @@ int creation_group_destroy(const struct state_dir *dir, const struct state *stat
     _cleanup_free_ char *usual = default_cgroup(dir->id);
     int r;
 
-    if (state->cgroup && (r = remove_folder(state->cgroup, err)) < 0)
+    if (state->cgroup && (r = find_and_remove_folder(state->cgroup, state->cgroup_top, err)) < 0)
         return r;
     /* an emptied scope ends by itself, but a new container of this name must not meet it on its way out */
     if (state->unit) {
@@ -196,7 +205,7 @@ int creation_group_destroy(const struct state_dir *dir, const struct state *stat
     }
     if (state->cgroup || state->config)
         return 0;
-    r = remove_folder(usual, err);
+    r = find_and_remove_folder(usual, NULL, err);
     if (r == -ENOTSUP) { /* without cgroup2 there cannot be one */
         error_clear(err);
         return 0;

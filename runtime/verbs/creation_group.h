@@ -8,8 +8,9 @@
 
 #include "runtime/verbs/creation.h"
 
-/* Makes the group and applies the limits: fills hierarchy, cgroup, cgroup_created and keeper of the creation, cgroup
- * and unit of its state. After an error creation_group_undo() removes what is there. */
+/* Makes the group and applies the limits: fills hierarchy, cgroup, cgroup_created and keeper of the creation, cgroup,
+ * cgroup_top and unit of its state, which is written first. After an error creation_group_undo() removes what is there.
+ */
 int creation_group_make(const struct baton *b, const char *id, struct creation *c, struct error *err) _must_check_;
 /* Once the container's process is in the group: the process that kept the scope until then ends. */
 void creation_group_settle(struct creation *c);
@@ -19,7 +20,7 @@ bool creation_group_is_given(const struct spec *spec);
  * namespace knows it (config-linux.md, "Cgroup ownership"). */
 int creation_group_give(struct creation *c, pid_t pid, struct error *err) _must_check_;
 /* Removes a group that creation_group_make() has made, when its process is gone. */
-void creation_group_undo(struct creation *c);
+int creation_group_undo(struct creation *c) _must_check_;
 /* Ends what is left inside and removes the group of an existing container; none is fine. */
 int creation_group_destroy(const struct state_dir *dir, const struct state *state, struct error *err) _must_check_;
 

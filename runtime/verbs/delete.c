@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/pidfd.h>
 
+#include "podium/base/alloc.h"
 #include "runtime/verbs/container_file.h"
 #include "runtime/verbs/creation.h"
 #include "runtime/verbs/verbs.h"
@@ -19,14 +20,41 @@ static int end_process(const struct container_file *f, struct error *err) {
         return 0;
     if (pidfd_send_signal(f->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
         return error_set_errno(err, -errno, "cannot kill the container");
-    if (poll(&p, 1, END_TIMEOUT_MSEC) == 0)
+    int n;
+    do
+        n = poll(&p, 1, END_TIMEOUT_MSEC);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return error_set_errno(err, -errno, "cannot wait for the container's end");
+    if (n == 0)
         return error_set(err, -ETIMEDOUT, "the container's process did not end within %d s", END_TIMEOUT_MSEC / 1000);
     return 0;
 }
 
+/* Where the process of a container is whose document is lost. */
+static char *group_of(const struct container_file *f) {
+    _cleanup_(cgroup_hierarchy_finish) struct cgroup_hierarchy h = CGROUP_HIERARCHY_INIT;
+    char *path = NULL;
+
+    if (!f->damaged || f->pidfd < 0 || cgroup_hierarchy_open(&h, NULL) < 0 ||
+        cgroup_path_of(&h, f->state.pid, &path, NULL) < 0)
+        return NULL;
+    return path;
+}
+
+/* It may have been others', too: it goes only if nobody is left in it. */
+static void remove_empty_group(const char *path) {
+    _cleanup_(cgroup_hierarchy_finish) struct cgroup_hierarchy h = CGROUP_HIERARCHY_INIT;
+
+    if (path && cgroup_hierarchy_open(&h, NULL) == 0) {
+        int r = cgroup_remove(&h, path, NULL);
+        (void) r;
+    }
+}
+
 static int delete_container(const struct baton *b, const char *id, bool force, struct error *err) {
     _cleanup_(container_file_finish) struct container_file f = CONTAINER_FILE_INIT;
-    int r = container_file_open(b, id, &f, err);
+    int r = force ? container_file_open_damaged(b, id, &f, err) : container_file_open(b, id, &f, err);
 
     if (r == -ENOENT && force) {
         error_clear(err);
@@ -43,8 +71,10 @@ static int delete_container(const struct baton *b, const char *id, bool force, s
         if (container_file_cgroup(&f, &cg, NULL) == 0 && (r = cgroup_freeze(&cg, false, err)) < 0)
             return r;
     }
+    _cleanup_free_ char *group = group_of(&f);
     if ((r = end_process(&f, err)) < 0)
         return r;
+    remove_empty_group(group);
     return creation_destroy(b, &f.dir, &f.state, err);
 }
 

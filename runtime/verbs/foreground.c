@@ -37,9 +37,15 @@ static bool is_passed_on(int sig) {
     return sig != SIGCHLD && sig != SIGTTIN && sig != SIGTTOU && sig != SIGPIPE && sig != SIGWINCH && sig != SIGURG;
 }
 
+/* SIGCHLD is of any child; what cannot be told is found out by waiting. */
+static bool has_ended(const struct container_process *p) {
+    struct pollfd ended = {.fd = p->pidfd, .events = POLLIN};
+
+    return poll(&ended, 1, 0) != 0;
+}
+
 /* Without a terminal there is nothing to do but to sleep: one system call, no descriptors. */
 static int wait_quietly(struct container_process *p, struct error *err) {
-    struct pollfd ended = {.fd = p->pidfd, .events = POLLIN};
     sigset_t set;
     int sig;
 
@@ -47,7 +53,7 @@ static int wait_quietly(struct container_process *p, struct error *err) {
     for (;;) {
         if (sigwait(&set, &sig) != 0)
             continue;
-        if (sig == SIGCHLD && poll(&ended, 1, 0) == 1)
+        if (sig == SIGCHLD && has_ended(p))
             return finish(p, err);
         if (is_passed_on(sig))
             (void) pidfd_send_signal(p->pidfd, sig, NULL, 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <getopt.h>
+#include <unistd.h>
 
 #include "runtime/verbs/creation.h"
 #include "runtime/verbs/foreground.h"
@@ -51,19 +52,22 @@ static int run(const struct baton *b, const struct creation_options *o, bool kee
     if ((r = creation_make(b, o, &c, err)) < 0)
         return r;
     if ((r = container_start(&c.process, err)) < 0) {
-        _cleanup_(error_clear) struct error second = ERROR_INIT;
-        int q = creation_destroy(b, &c.dir, &c.state, &second);
-
-        if (q < 0)
-            baton_warn(b, error_text(&second, q));
+        creation_undo(b, &c);
         return r;
     }
     poststart(b, &c);
     if (o->detached)
         return 0;
     slim_down(&c);
-    if ((status = foreground_wait(&c.process, err)) < 0)
+    if ((status = foreground_wait(&c.process, err)) < 0) {
+        /* nobody would learn of its end */
+        container_abort(&c.process);
+        if (o->pid_file)
+            (void) unlink(o->pid_file);
+        if ((r = clean_up(b, o->id, &c, NULL)) < 0)
+            baton_warn(b, "the container could not be removed: delete --force tries again");
         return status;
+    }
     if (!keep && (r = clean_up(b, o->id, &c, err)) < 0)
         return r;
     return status;

@@ -44,24 +44,33 @@ static void test_life(void **state) {
     _cleanup_(state_finish) struct state s = STATE_INIT, read = STATE_INIT;
     struct state_dir second = STATE_DIR_INIT;
     _cleanup_strv_ char **ids = NULL;
+    enum state_status status;
     int pidfd = -1;
 
     assert_int_equal(state_dir_create(*state, "a.b-c_d+1", &dir, NULL), 0);
     assert_int_equal(state_dir_create(*state, "a.b-c_d+1", &second, NULL), -EEXIST);
     assert_int_equal(state_read(&dir, &read, NULL), 0); /* nothing written yet */
-    assert_int_equal(state_status(&dir, &read, NULL), STATE_CREATING);
+    assert_int_equal(state_status(&dir, &read, &status, NULL, NULL), 0);
+    assert_int_equal(status, STATE_CREATING);
     s.pid = getpid();
     assert_int_equal(state_pid_start(s.pid, &s.pid_start), 0);
     s.bundle = xstrdup("/b");
     s.cgroup = xstrdup("/c");
+    s.cgroup_top = xstrdup("/top");
     json_set_path(&s.config, json_string("v"), "annotations", "k");
     assert_int_equal(state_write(&dir, &s, NULL), 0);
+    assert_int_equal(state_read(&dir, &read, NULL), 0); /* the creation goes on: no process yet */
+    assert_int_equal(state_status(&dir, &read, &status, NULL, NULL), 0);
+    assert_int_equal(status, STATE_CREATING);
+    assert_string_equal(read.cgroup_top, "/top");
+    assert_int_equal(state_write_process(&dir, &s, NULL), 0);
     state_finish(&read);
     assert_int_equal(state_read(&dir, &read, NULL), 0);
     assert_string_equal(read.bundle, "/b");
     assert_string_equal(read.cgroup, "/c");
     assert_null(read.rootfs);
-    assert_int_equal(state_status(&dir, &read, &pidfd), STATE_RUNNING);
+    assert_int_equal(state_status(&dir, &read, &status, &pidfd, NULL), 0);
+    assert_int_equal(status, STATE_RUNNING);
     assert_true(pidfd >= 0);
     (void) close(pidfd);
     _cleanup_json_ struct json *doc = state_document(&dir, &read, STATE_RUNNING);
@@ -77,13 +86,15 @@ static void test_life(void **state) {
 static void test_a_recycled_pid_is_somebody_else(void **state) {
     _cleanup_(state_dir_finish) struct state_dir dir = STATE_DIR_INIT;
     struct state s = STATE_INIT;
+    enum state_status now;
     int status;
 
     assert_int_equal(state_dir_create(*state, "x", &dir, NULL), 0);
     s.pid = getpid();
     assert_int_equal(state_pid_start(s.pid, &s.pid_start), 0);
     s.pid_start++;
-    assert_int_equal(state_status(&dir, &s, NULL), STATE_STOPPED);
+    assert_int_equal(state_status(&dir, &s, &now, NULL, NULL), 0);
+    assert_int_equal(now, STATE_STOPPED);
     /* nor is one that has ended but was not reaped */
     pid_t pid = fork();
     if (pid == 0)
