@@ -294,6 +294,10 @@ void container_seccomp_free(struct seccomp_filter *filter) {
     seccomp_filter_free(filter);
 }
 
+struct json *container_seccomp_architectures(void) {
+    return seccomp_architectures();
+}
+
 struct json *container_seccomp_default(uint64_t capabilities) {
     return seccomp_default_profile(capabilities);
 }

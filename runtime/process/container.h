@@ -164,6 +164,8 @@ int container_run_hooks(const struct spec *spec, enum spec_hook_kind kind, const
 int container_seccomp_compile(const struct json *section, struct seccomp_filter **ret, struct error *err) _must_check_;
 void container_seccomp_free(struct seccomp_filter *filter);
 DEFINE_CLEANUP(struct seccomp_filter *, container_seccomp_free)
+/* The architectures a seccomp section can name, an array of "SCMP_ARCH_...". One reference, the caller's. */
+struct json *container_seccomp_architectures(void);
 /* The default profile as an OCI seccomp section, for a container with these capabilities in its bounding set (bit n:
  * capability n). One reference, the caller's. */
 struct json *container_seccomp_default(uint64_t capabilities);

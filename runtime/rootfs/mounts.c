@@ -245,8 +245,9 @@ static int add_mount(struct rootfs *rootfs, const struct spec_mount *m, struct m
 
     if (!bind && !m->type)
         return error_set(err, -EINVAL, "has no type");
-    if (bind && o->n_data > 0)
-        return error_set(err, -EINVAL, "option %s is not known for a bind mount", o->data[0]);
+    for (size_t i = 0; bind && i < o->n_data; i++)
+        if (!mount_option_is_usual(o->data[i]))
+            return error_set(err, -EINVAL, "option %s is not known for a bind mount", o->data[i]);
     if (o->copy_up && (bind || strcmp(m->type, "tmpfs") != 0))
         return error_set(err, -EINVAL, "option tmpcopyup needs type tmpfs");
     _cleanup_close_ int fd = steal_fd(early);

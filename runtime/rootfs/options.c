@@ -65,6 +65,20 @@ static bool parse_propagation(const char *word, struct mount_options *o) {
     return false;
 }
 
+/* Of mount(8), about messages of the kernel's and what the new mount interface always or never does. */
+static bool means_nothing(const char *word) {
+    static const char *const words[] = {"", "defaults", "silent", "loud", "noiversion"};
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strcmp(words[i], word) == 0)
+            return true;
+    return false;
+}
+
+bool mount_option_is_usual(const char *word) {
+    return strcmp(word, "async") == 0 || strcmp(word, "nolazytime") == 0 || strcmp(word, "nomand") == 0;
+}
+
 void mount_options_parse(char *const *words, struct mount_options *o) {
     size_t n = strv_len(words);
 
@@ -83,7 +97,7 @@ void mount_options_parse(char *const *words, struct mount_options *o) {
             o->idmap = true;
         else if (strcmp(word, "ridmap") == 0)
             o->idmap = o->idmap_recursive = true;
-        else if (!*word || strcmp(word, "defaults") == 0)
+        else if (means_nothing(word))
             continue;
         else if (!parse_attribute(word, o) && !parse_propagation(word, o))
             o->data[o->n_data++] = word;

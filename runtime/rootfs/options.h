@@ -21,6 +21,8 @@ struct mount_options {
     size_t n_data;
 };
 
+/* Whether a word for the file system asks for what is so anyway: bind mounts, which cannot change it, pass over it. */
+bool mount_option_is_usual(const char *word);
 /* Words that are no generic option go to data; the file system judges them. Never fails. */
 void mount_options_parse(char *const *words, struct mount_options *ret);
 void mount_options_finish(struct mount_options *o);

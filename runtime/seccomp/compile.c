@@ -161,17 +161,40 @@ static int add_rule(scmp_filter_ctx ctx, const struct json *rule, uint32_t defau
     return r;
 }
 
+/* "SCMP_ARCH_X86_64" -> its token; 0 when it is not known. */
+static uint32_t resolve_architecture(const char *name) {
+    static const char prefix[] = "SCMP_ARCH_";
+    char lower[32];
+    size_t n = 0;
+
+    if (strncmp(name, prefix, strlen(prefix)) == 0)
+        for (name += strlen(prefix); n < sizeof(lower) - 1 && name[n]; n++)
+            lower[n] = (char) tolower((unsigned char) name[n]);
+    lower[n] = 0;
+    return seccomp_arch_resolve_name(lower);
+}
+
+struct json *seccomp_architectures(void) {
+    static const char *const names[] = {"AARCH64",   "ARM",    "LOONGARCH64", "M68K",        "MIPS",   "MIPS64",
+                                        "MIPS64N32", "MIPSEL", "MIPSEL64",    "MIPSEL64N32", "PARISC", "PARISC64",
+                                        "PPC",       "PPC64",  "PPC64LE",     "RISCV64",     "S390",   "S390X",
+                                        "SH",        "SHEB",   "X32",         "X86",         "X86_64"};
+    struct json *list = json_array();
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char name[32];
+
+        (void) snprintf(name, sizeof(name), "SCMP_ARCH_%s", names[i]);
+        if (resolve_architecture(name) != 0)
+            json_append(&list, json_string(name));
+    }
+    return list;
+}
+
 static int add_architectures(scmp_filter_ctx ctx, const struct json *list, struct error *err) {
     for (size_t i = 0; i < json_len(list); i++) {
         const char *name = json_str_or(json_at(list, i), "");
-        char lower[32];
-        size_t n = 0;
-
-        if (strncmp(name, "SCMP_ARCH_", 10) == 0)
-            for (name += 10; n < sizeof(lower) - 1 && name[n]; n++)
-                lower[n] = (char) tolower((unsigned char) name[n]);
-        lower[n] = 0;
-        uint32_t token = seccomp_arch_resolve_name(lower);
+        uint32_t token = resolve_architecture(name);
         if (token == 0)
             return error_set(err, -EINVAL, "config: linux.seccomp.architectures: %s is not known",
                              json_str_or(json_at(list, i), "?"));

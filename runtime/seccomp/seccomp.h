@@ -32,6 +32,9 @@ int seccomp_load_filter(const struct seccomp_filter *filter, int *ret_listener, 
 void seccomp_filter_free(struct seccomp_filter *filter);
 DEFINE_CLEANUP(struct seccomp_filter *, seccomp_filter_free)
 
+/* The architectures that libseccomp knows, as the specification spells them (one reference, the caller's). */
+struct json *seccomp_architectures(void);
+
 /*
  * The default profile as an OCI section (one reference, the caller's): an allow list; everything else fails with EPERM
  * (ENOSYS for calls newer than the list, so that C libraries fall back). Calls that need a capability are allowed when

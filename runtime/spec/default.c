@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The configuration that `baton spec` prints, and the default paths hidden from containers. */
+#include <string.h>
+
 #include "podium/base/alloc.h"
 #include "runtime/spec/spec.h"
 
@@ -71,5 +73,52 @@ struct json *spec_default_config(void) {
         json_set_path(&config, string_array(caps), "process", "capabilities", sets[i]);
     json_set_path(&config, spec_default_masked_paths(), "linux", "maskedPaths");
     json_set_path(&config, spec_default_readonly_paths(), "linux", "readonlyPaths");
+    return config;
+}
+
+static struct json *map_root_to(uint32_t id) {
+    struct json *list = json_array(), *m = NULL;
+
+    json_set(&m, "containerID", json_int(0));
+    json_set(&m, "hostID", json_int(id));
+    json_set(&m, "size", json_int(1));
+    json_append(&list, m);
+    return list;
+}
+
+/* The group of terminals is not mapped, and who does not own a network namespace may only show the host's sysfs. */
+static void adapt_mount(struct json **mount) {
+    static const char *const bound[] = {"rbind", "nosuid", "noexec", "nodev", "rro", NULL};
+    struct json **options = json_edit(mount, "options");
+
+    if (json_get_is(*mount, "type", "sysfs")) {
+        json_set(mount, "type", json_string("none"));
+        json_set(mount, "source", json_string("/sys"));
+        json_set(mount, "options", string_array(bound));
+        return;
+    }
+    for (size_t i = json_len(*options); i-- > 0;)
+        if (strncmp(json_str_or(json_at(*options, i), ""), "gid=", 4) == 0)
+            json_remove_at(options, i);
+    if (json_len(*options) == 0)
+        json_del(mount, "options");
+}
+
+struct json *spec_rootless_config(uid_t uid, gid_t gid) {
+    static const char *const kinds[] = {"pid", "ipc", "uts", "mount", "cgroup", "user"};
+    struct json *config = spec_default_config(), *namespaces = json_array();
+    struct json **mounts = json_edit(&config, "mounts");
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct json *n = NULL;
+
+        json_set(&n, "type", json_string(kinds[i]));
+        json_append(&namespaces, n);
+    }
+    json_set_path(&config, namespaces, "linux", "namespaces");
+    json_set_path(&config, map_root_to(uid), "linux", "uidMappings");
+    json_set_path(&config, map_root_to(gid), "linux", "gidMappings");
+    for (size_t i = 0; i < json_len(*mounts); i++)
+        adapt_mount(json_edit_at(mounts, i));
     return config;
 }

@@ -16,6 +16,8 @@ static int verb_pod(const struct baton *b, int argc, char **argv) {
     return pod_main(argc, argv);
 }
 
+static int verb_help(const struct baton *b, int argc, char **argv);
+
 static const struct verb {
     const char *name;
     int (*run)(const struct baton *b, int argc, char **argv);
@@ -38,20 +40,33 @@ static const struct verb {
     {"spec", verb_spec, false, "write a config.json to start from"},
     {"pod", verb_pod, true, "supervise the containers of a pod (started by podium's agent)"},
     {"features", verb_features, false, "print what this runtime can as JSON"},
+    {"help", verb_help, false, "print the options of a verb"},
+    {"checkpoint", verb_cannot, false, NULL},
+    {"restore", verb_cannot, false, NULL},
 };
 
 static void print_help(FILE *to) {
     fprintf(to, "usage: baton [options] VERB [arguments]\n\nverbs:\n");
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].help);
+        if (verbs[i].help)
+            fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].help);
     fprintf(to, "\noptions:\n"
                 "  --root DIR                             state folder (default " STATE_ROOT_DEFAULT ")\n"
                 "  --log FILE, --log-format text|json     also write errors there\n"
                 "  --log-level debug|info|warning|error, --debug\n"
                 "  --cgroup-manager cgroupfs|systemd|disabled\n"
                 "  --systemd-cgroup                       the same as --cgroup-manager systemd\n"
+                "  --rootless true|false|auto             accepted: baton finds out by itself\n"
                 "  --cgroup-controllers required|optional limits whose controller is missing: fail, or warn\n"
                 "  --version, --help\n");
+}
+
+static int verb_help(const struct baton *b, int argc, char **argv) {
+    if (argc < 2) {
+        print_help(stdout);
+        return 0;
+    }
+    return help_print(argv[1]) ? 0 : baton_usage(b, "help [VERB]", "there is no such verb");
 }
 
 enum {
@@ -147,6 +162,7 @@ static int set_option(struct baton *b, int c, const char *value) {
 }
 
 int main(int argc, char **argv) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
     struct baton b = {.root = STATE_ROOT_DEFAULT};
     int c, status;
 
@@ -164,8 +180,10 @@ int main(int argc, char **argv) {
     optind = 0; /* glibc: start anew */
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         if (strcmp(verbs[i].name, name) == 0) {
-            if (verbs[i].executes)
-                self_protect(whole);
+            if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) && help_print(name))
+                return 0;
+            if (verbs[i].executes && (status = self_protect(whole, &err)) < 0)
+                return baton_fail(&b, &err, status);
             return verbs[i].run(&b, argc, argv);
         }
     fprintf(stderr, "baton: unknown verb \"%s\"; see baton --help\n", name);

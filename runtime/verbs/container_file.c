@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "runtime/verbs/container_file.h"
 
+#include <regex.h>
 #include <signal.h>
 #include <string.h>
 #include <strings.h>
+
+#include "podium/base/alloc.h"
 
 int container_file_cgroup(const struct container_file *f, struct cgroup *ret, struct error *err) {
     _cleanup_(cgroup_hierarchy_finish) struct cgroup_hierarchy h = CGROUP_HIERARCHY_INIT;
@@ -80,6 +83,27 @@ void container_file_finish(struct container_file *f) {
     f->pidfd = -1;
     state_finish(&f->state);
     state_dir_finish(&f->dir);
+}
+
+int container_ids_matching(const struct baton *b, const char *pattern, char ***ret, struct error *err) {
+    _cleanup_strv_ char **all = NULL;
+    regex_t regex;
+    int r = regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB);
+
+    if (r != 0) {
+        char text[128];
+
+        (void) regerror(r, &regex, text, sizeof(text));
+        return error_set(err, -EINVAL, "%s is no regular expression: %s", pattern, text);
+    }
+    if ((r = state_list(b->root, &all, err)) == 0) {
+        *ret = strv_new();
+        for (size_t i = 0; all[i]; i++)
+            if (regexec(&regex, all[i], 0, NULL, 0) == 0)
+                strv_push_dup(ret, all[i]);
+    }
+    regfree(&regex);
+    return r;
 }
 
 int signal_number(const char *name) {

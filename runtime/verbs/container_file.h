@@ -19,6 +19,8 @@ struct container_file {
 
 int container_file_open(const struct baton *b, const char *id, struct container_file *ret,
                         struct error *err) _must_check_;
+/* The ids that match an extended regular expression, sorted. */
+int container_ids_matching(const struct baton *b, const char *pattern, char ***ret, struct error *err) _must_check_;
 /* The same for one that is to be deleted whatever its file looks like: what cannot be read is left out. */
 int container_file_open_damaged(const struct baton *b, const char *id, struct container_file *ret,
                                 struct error *err) _must_check_;

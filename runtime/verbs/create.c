@@ -5,7 +5,8 @@
 #include "runtime/verbs/verbs.h"
 
 static const char usage[] =
-    "create [-b BUNDLE] [--pid-file FILE] [--console-socket PATH] [--preserve-fds N] [--no-pivot] ID";
+    "create [-b BUNDLE] [-f CONFIG] [--pid-file FILE] [--pidfd-socket PATH] [--console-socket PATH] "
+    "[--preserve-fds N] [--no-pivot] [--no-new-keyring] ID";
 
 int verb_create(const struct baton *b, int argc, char **argv) {
     static const struct option options[] = {CREATION_LONG_OPTIONS, {NULL, 0, NULL, 0}};

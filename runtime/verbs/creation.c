@@ -28,14 +28,44 @@ bool parse_preserve_fds(const char *value, int *ret) {
 int preserve_fds_check(int n, struct error *err) {
     for (int i = 0; i < n; i++)
         if (fcntl(3 + i, F_GETFD) < 0)
-            return error_set(err, -EBADF, "--preserve-fds=%d: descriptor %d is not open", n, 3 + i);
+            return error_set(err, -EBADF, "--preserve-fds: %d are to be passed on, but descriptor %d is not open", n,
+                             3 + i);
     return 0;
+}
+
+/* Descriptors that a service manager has given us (sd_listen_fds(3)) are the container's: the first ones. */
+static int count_listen_fds(int *ret, struct error *err) {
+    const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
+
+    *ret = 0;
+    if (!n || !pid || strtol(pid, NULL, 10) != getpid())
+        return 0;
+    return parse_preserve_fds(n, ret)
+               ? 0
+               : error_set(err, -EINVAL, "LISTEN_FDS=%s is not a number of descriptors up to %d", n, PRESERVE_FDS_MAX);
+}
+
+static void tell_listen_fds(struct spec_process *process, int n) {
+    const char *names = getenv("LISTEN_FDNAMES");
+
+    if (n == 0)
+        return;
+    strv_push(&process->env, xasprintf("LISTEN_FDS=%d", n));
+    strv_push_dup(&process->env, "LISTEN_PID=1");
+    if (names)
+        strv_push(&process->env, xasprintf("LISTEN_FDNAMES=%s", names));
 }
 
 bool creation_option(struct creation_options *o, int option, const char *value) {
     switch (option) {
     case 'b':
         o->bundle = value;
+        return true;
+    case 'f':
+        o->config = value;
+        return true;
+    case CREATION_PIDFD_SOCKET:
+        o->pidfd_socket = value;
         return true;
     case CREATION_PID_FILE:
         o->pid_file = value;
@@ -76,9 +106,9 @@ static char *absolute(const char *path) {
     return strcmp(path, ".") == 0 ? xstrdup(here ? here : "/") : path_join(here ? here : "/", path);
 }
 
-static int load_config(const struct creation_options *o, struct creation *c, struct error *err) {
+static int load_config(const struct baton *b, const struct creation_options *o, struct creation *c, struct error *err) {
     c->state.bundle = absolute(o->bundle ? o->bundle : ".");
-    _cleanup_free_ char *file = path_join(c->state.bundle, "config.json");
+    _cleanup_free_ char *file = o->config ? absolute(o->config) : path_join(c->state.bundle, "config.json");
     int r = json_parse_file(file, CONFIG_JSON_BYTES_MAX, &c->state.config, err);
 
     if (r < 0)
@@ -89,9 +119,11 @@ static int load_config(const struct creation_options *o, struct creation *c, str
         return error_set(err, -EINVAL, "%s: process is missing", file);
     if (!c->spec->root_path)
         return error_set(err, -EINVAL, "%s: root is missing", file);
+    baton_warn_capabilities(b, c->spec->process);
     c->state.created = now_text();
     c->state.rootfs =
         c->spec->root_path[0] == '/' ? xstrdup(c->spec->root_path) : path_join(c->state.bundle, c->spec->root_path);
+    tell_listen_fds(c->spec->process, c->n_fds - o->preserve_fds);
     if (c->spec->process->terminal && o->detached && !o->console_socket)
         return error_set(err, -EINVAL, "process.terminal needs --console-socket when detached");
     if (o->console_socket && !c->spec->process->terminal)
@@ -128,14 +160,14 @@ static int namespaces_ready(void *userdata, pid_t pid, struct error *err) {
 static int make_process(const struct creation_options *o, struct creation *c, struct error *err) {
     _cleanup_close_ int listen_fd = -1, console_fd = -1;
     _cleanup_json_ struct json *doc = state_document(&c->dir, &c->state, STATE_CREATING);
-    int preserved[PRESERVE_FDS_MAX];
+    int preserved[2 * PRESERVE_FDS_MAX];
     struct container_params p = CONTAINER_PARAMS_INIT;
     int r;
 
     if ((o->start_later && (r = listen_for_start(&c->dir, &listen_fd, err)) < 0) ||
         (o->console_socket && (r = console_fd = unix_connect(o->console_socket, err)) < 0))
         return r;
-    for (int i = 0; i < o->preserve_fds; i++)
+    for (int i = 0; i < c->n_fds; i++)
         preserved[i] = 3 + i;
     p.spec = c->spec;
     p.id = o->id;
@@ -143,7 +175,7 @@ static int make_process(const struct creation_options *o, struct creation *c, st
     p.cgroup_fd = c->cgroup.fd;
     p.console_socket_fd = console_fd;
     p.extra_fds = preserved;
-    p.n_extra_fds = (size_t) o->preserve_fds;
+    p.n_extra_fds = (size_t) c->n_fds;
     p.new_session = true;
     p.keep_keyring = o->no_new_keyring;
     p.no_pivot = o->no_pivot;
@@ -161,6 +193,16 @@ static int make_process(const struct creation_options *o, struct creation *c, st
     return r;
 }
 
+int send_pidfd(const char *path, int pidfd, struct error *err) {
+    static const char name[] = "pidfd";
+    _cleanup_close_ int sock = unix_connect(path, err);
+
+    if (sock < 0)
+        return error_prefix(err, sock, "--pidfd-socket");
+    ssize_t n = fd_send_message(sock, name, strlen(name), &pidfd, 1);
+    return n < 0 ? error_set_errno(err, (int) n, "--pidfd-socket: cannot send to %s", path) : 0;
+}
+
 static int record(const struct creation_options *o, struct creation *c, struct error *err) {
     int r;
 
@@ -175,7 +217,8 @@ static int record(const struct creation_options *o, struct creation *c, struct e
             return r;
         c->pid_file = o->pid_file;
     }
-    if ((r = state_write_process(&c->dir, &c->state, err)) < 0)
+    if ((o->pidfd_socket && (r = send_pidfd(o->pidfd_socket, c->process.pidfd, err)) < 0) ||
+        (r = state_write_process(&c->dir, &c->state, err)) < 0)
         return r;
     return o->start_later ? container_confirm(&c->process, err) : 0;
 }
@@ -229,7 +272,10 @@ int creation_make(const struct baton *b, const struct creation_options *o, struc
     int r;
 
     *c = (struct creation) CREATION_INIT;
-    if ((r = preserve_fds_check(o->preserve_fds, err)) == 0 && (r = load_config(o, c, err)) == 0 &&
+    if ((r = count_listen_fds(&c->n_fds, err)) < 0)
+        return r;
+    c->n_fds += o->preserve_fds;
+    if ((r = preserve_fds_check(c->n_fds, err)) == 0 && (r = load_config(b, o, c, err)) == 0 &&
         (r = state_dir_create(b->root, o->id, &c->dir, err)) == 0 && (r = creation_group_make(b, o->id, c, err)) == 0 &&
         (r = make_rdt(c, err)) == 0 && (r = make_process(o, c, err)) == 0)
         r = record(o, c, err);

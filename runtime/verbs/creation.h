@@ -14,7 +14,7 @@
 #include "runtime/verbs/verbs.h"
 
 struct creation_options {
-    const char *id, *bundle, *pid_file, *console_socket;
+    const char *id, *bundle, *config, *pid_file, *console_socket, *pidfd_socket;
     int preserve_fds;
     bool no_pivot, no_new_keyring;
     bool start_later; /* `create`: leave a socket for `start` */
@@ -31,6 +31,7 @@ struct creation {
     const char *pid_file; /* the options', once it has been written */
     bool attempted;       /* a process was made, or nearly: hooks may have run */
     pid_t keeper;         /* holds a scope of systemd's until the container's process is in it; 0: none */
+    int n_fds;            /* descriptors from 3 on that are the container's */
     int rdt_root;         /* the resctrl file system, -1: not used */
     struct rdt_group rdt;
     struct container_process process;
@@ -42,17 +43,20 @@ struct creation {
     }
 
 /* Parses one of the options that create and run share; false when it is not one of them. */
-#define CREATION_SHORT_OPTIONS "b:"
+#define CREATION_SHORT_OPTIONS "b:f:"
 enum {
     CREATION_PID_FILE = 256,
     CREATION_CONSOLE_SOCKET,
     CREATION_PRESERVE_FDS,
     CREATION_NO_PIVOT,
     CREATION_NO_NEW_KEYRING,
-    CREATION_NO_SUBREAPER
+    CREATION_NO_SUBREAPER,
+    CREATION_PIDFD_SOCKET
 };
 #define CREATION_LONG_OPTIONS                                                                                          \
-    {"bundle", required_argument, NULL, 'b'}, {"pid-file", required_argument, NULL, CREATION_PID_FILE},                \
+    {"bundle", required_argument, NULL, 'b'}, {"config", required_argument, NULL, 'f'},                                \
+        {"pid-file", required_argument, NULL, CREATION_PID_FILE},                                                      \
+        {"pidfd-socket", required_argument, NULL, CREATION_PIDFD_SOCKET},                                              \
         {"console-socket", required_argument, NULL, CREATION_CONSOLE_SOCKET},                                          \
         {"preserve-fds", required_argument, NULL, CREATION_PRESERVE_FDS},                                              \
         {"no-pivot", no_argument, NULL, CREATION_NO_PIVOT},                                                            \
@@ -66,6 +70,9 @@ bool parse_preserve_fds(const char *value, int *ret);
 /* -EBADF when one of 3 … 2 + n is not open. To be called before the verb opens anything itself: it would take the
  * number of one that the caller did not give, and leak into the container. */
 int preserve_fds_check(int n, struct error *err) _must_check_;
+
+/* Sends a descriptor of a process to whoever listens at the path. */
+int send_pidfd(const char *path, int pidfd, struct error *err) _must_check_;
 
 int creation_make(const struct baton *b, const struct creation_options *o, struct creation *ret,
                   struct error *err) _must_check_;

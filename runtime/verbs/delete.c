@@ -11,7 +11,7 @@
 
 #define END_TIMEOUT_MSEC 10000
 
-static const char usage[] = "delete [--force] ID";
+static const char usage[] = "delete [--force] [--regex] ID";
 
 static int end_process(const struct container_file *f, struct error *err) {
     struct pollfd p = {.fd = f->pidfd, .events = POLLIN};
@@ -78,19 +78,35 @@ static int delete_container(const struct baton *b, const char *id, bool force, s
     return creation_destroy(b, &f.dir, &f.state, err);
 }
 
+/* Goes on after one that cannot be deleted. */
+static int delete_matching(const struct baton *b, const char *pattern, bool force, struct error *err) {
+    _cleanup_strv_ char **ids = NULL;
+    int first = 0, r = container_ids_matching(b, pattern, &ids, err);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; ids[i]; i++)
+        if ((r = delete_container(b, ids[i], force, first < 0 ? NULL : err)) < 0 && first == 0)
+            first = r;
+    return first;
+}
+
 int verb_delete(const struct baton *b, int argc, char **argv) {
-    static const struct option options[] = {{"force", no_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"force", no_argument, NULL, 'f'}, {"regex", no_argument, NULL, 'r'}, {NULL, 0, NULL, 0}};
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    bool force = false;
+    bool force = false, regex = false;
     int c;
 
-    while ((c = getopt_long(argc, argv, "+f", options, NULL)) >= 0)
+    while ((c = getopt_long(argc, argv, "+fr", options, NULL)) >= 0)
         if (c == 'f')
             force = true;
+        else if (c == 'r')
+            regex = true;
         else
             return baton_usage(b, usage, NULL);
     if (argc - optind != 1)
         return baton_usage(b, usage, "exactly one container id is needed");
-    int r = delete_container(b, argv[optind], force, &err);
+    int r = regex ? delete_matching(b, argv[optind], force, &err) : delete_container(b, argv[optind], force, &err);
     return r < 0 ? baton_fail(b, &err, r) : 0;
 }

@@ -2,28 +2,73 @@
 /* features: what this runtime can, as the specification's features.md wants it. */
 #include "podium/base/capability.h"
 #include "podium/base/cleanup.h"
+#include "runtime/process/container.h"
 #include "runtime/spec/spec.h"
 #include "runtime/verbs/verbs.h"
 
 static const char *const hooks[] = {
     "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop", NULL};
-static const char *const mount_options[] = {"atime",     "bind",         "defaults",
-                                            "dev",       "diratime",     "exec",
-                                            "noatime",   "nodev",        "nodiratime",
-                                            "noexec",    "norelatime",   "nostrictatime",
-                                            "nosuid",    "nosymfollow",  "private",
-                                            "ratime",    "rbind",        "rdev",
-                                            "rdiratime", "relatime",     "rexec",
-                                            "rnoatime",  "rnodev",       "rnodiratime",
-                                            "rnoexec",   "rnorelatime",  "rnostrictatime",
-                                            "rnosuid",   "rnosymfollow", "ro",
-                                            "rprivate",  "rrelatime",    "rro",
-                                            "rrw",       "rslave",       "rstrictatime",
-                                            "rsuid",     "rsymfollow",   "runbindable",
-                                            "rw",        "slave",        "strictatime",
-                                            "suid",      "symfollow",    "unbindable",
-                                            "idmap",     "ridmap",       "tmpcopyup",
-                                            "shared",    "rshared",      NULL};
+static const char *const mount_options[] = {"async",
+                                            "atime",
+                                            "bind",
+                                            "defaults",
+                                            "dev",
+                                            "diratime",
+                                            "dirsync",
+                                            "exec",
+                                            "idmap",
+                                            "lazytime",
+                                            "loud",
+                                            "mand",
+                                            "noatime",
+                                            "nodev",
+                                            "nodiratime",
+                                            "noexec",
+                                            "noiversion",
+                                            "nolazytime",
+                                            "nomand",
+                                            "norelatime",
+                                            "nostrictatime",
+                                            "nosuid",
+                                            "nosymfollow",
+                                            "private",
+                                            "ratime",
+                                            "rbind",
+                                            "rdev",
+                                            "rdiratime",
+                                            "relatime",
+                                            "rexec",
+                                            "ridmap",
+                                            "rnoatime",
+                                            "rnodev",
+                                            "rnodiratime",
+                                            "rnoexec",
+                                            "rnorelatime",
+                                            "rnostrictatime",
+                                            "rnosuid",
+                                            "rnosymfollow",
+                                            "ro",
+                                            "rprivate",
+                                            "rrelatime",
+                                            "rro",
+                                            "rrw",
+                                            "rshared",
+                                            "rslave",
+                                            "rstrictatime",
+                                            "rsuid",
+                                            "rsymfollow",
+                                            "runbindable",
+                                            "rw",
+                                            "shared",
+                                            "silent",
+                                            "slave",
+                                            "strictatime",
+                                            "suid",
+                                            "symfollow",
+                                            "sync",
+                                            "tmpcopyup",
+                                            "unbindable",
+                                            NULL};
 static const char *const actions[] = {
     "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO",  "SCMP_ACT_KILL",  "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
     "SCMP_ACT_LOG",   "SCMP_ACT_NOTIFY", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP",         NULL};
@@ -68,6 +113,7 @@ int verb_features(const struct baton *b, int argc, char **argv) {
     json_set_path(&doc, json_bool(true), "linux", "seccomp", "enabled");
     json_set_path(&doc, strings(actions), "linux", "seccomp", "actions");
     json_set_path(&doc, strings(operators), "linux", "seccomp", "operators");
+    json_set_path(&doc, container_seccomp_architectures(), "linux", "seccomp", "archs");
     json_set_path(&doc, strings(flags), "linux", "seccomp", "knownFlags");
     json_set_path(&doc, strings(flags), "linux", "seccomp", "supportedFlags");
     json_set_path(&doc, json_bool(true), "linux", "apparmor", "enabled");

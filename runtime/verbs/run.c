@@ -7,8 +7,8 @@
 #include "runtime/verbs/verbs.h"
 
 static const char usage[] =
-    "run [-d] [--keep] [-b BUNDLE] [--pid-file FILE] [--console-socket PATH] [--preserve-fds N] "
-    "[--no-pivot] ID";
+    "run [-d] [--keep] [-b BUNDLE] [-f CONFIG] [--pid-file FILE] [--pidfd-socket PATH] [--console-socket PATH] "
+    "[--preserve-fds N] [--no-pivot] [--no-new-keyring] ID";
 
 /* Runs the poststart hooks; a failing one is logged only. */
 static void poststart(const struct baton *b, const struct creation *c) {

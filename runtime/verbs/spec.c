@@ -10,9 +10,9 @@
 #include "runtime/spec/spec.h"
 #include "runtime/verbs/verbs.h"
 
-static int write_spec(const char *bundle, struct error *err) {
-    _cleanup_json_ struct json *config = spec_default_config();
-    _cleanup_free_ char *path = path_join(bundle, "config.json");
+static int write_spec(const char *bundle, const char *name, bool rootless, struct error *err) {
+    _cleanup_json_ struct json *config = rootless ? spec_rootless_config(geteuid(), getegid()) : spec_default_config();
+    _cleanup_free_ char *path = path_join(bundle, name);
     _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
 
     json_write(config, JSON_WRITE_PRETTY, &text);
@@ -23,16 +23,26 @@ static int write_spec(const char *bundle, struct error *err) {
 }
 
 int verb_spec(const struct baton *b, int argc, char **argv) {
-    static const struct option options[] = {{"bundle", required_argument, NULL, 'b'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"bundle", required_argument, NULL, 'b'},
+                                            {"file", required_argument, NULL, 'f'},
+                                            {"rootless", no_argument, NULL, 'r'},
+                                            {NULL, 0, NULL, 0}};
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    const char *bundle = ".";
+    const char *bundle = ".", *name = "config.json";
+    bool rootless = false;
     int c;
 
-    while ((c = getopt_long(argc, argv, "+b:", options, NULL)) >= 0)
+    while ((c = getopt_long(argc, argv, "+b:f:", options, NULL)) >= 0)
         if (c == 'b')
             bundle = optarg;
+        else if (c == 'f')
+            name = optarg;
+        else if (c == 'r')
+            rootless = true;
         else
-            return baton_usage(b, "spec [-b BUNDLE]", NULL);
-    int r = write_spec(bundle, &err);
+            return baton_usage(b, "spec [-b BUNDLE] [-f FILE] [--rootless]", NULL);
+    if (argc != optind)
+        return baton_usage(b, "spec [-b BUNDLE] [-f FILE] [--rootless]", "no arguments are taken");
+    int r = write_spec(bundle, name, rootless, &err);
     return r < 0 ? baton_fail(b, &err, r) : 0;
 }

@@ -155,7 +155,7 @@ int verb_update(const struct baton *b, int argc, char **argv) {
         if (c == 'r')
             file = optarg;
         else if (c == OPTION_RDT)
-            return baton_usage(b, usage, "Intel RDT is not supported");
+            return baton_usage(b, usage, "a container's class of Intel RDT is chosen when it is created");
         else if (c < OPTION_FIRST)
             return baton_usage(b, usage, NULL);
         else if (resources_set_option(&change, (unsigned) (c - OPTION_FIRST), optarg, &ignored, &err) < 0)

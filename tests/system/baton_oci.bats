@@ -163,7 +163,7 @@ join() { # TYPE PATH: the namespace by path instead of a new one
 
 @test "a user namespace by path: ids, ownership of what is made, exec, its own mappings or none given" {
     hold --user
-    config sh -c 'id -u; readlink /proc/self/ns/user; stat -c %u:%g /dev/null /dev/shm /dev/pts/ptmx /data/of-host; touch /data/f;
+    config sh -c 'id -u; readlink /proc/self/ns/user; stat -c %u:%g /dev/shm /dev/pts/ptmx /data/of-host; touch /data/f;
     cat /proc/self/uid_map; cat /proc/self/oom_score_adj; sleep 100'
     own_root
     mkdir -m 777 "$U/data"
@@ -175,7 +175,7 @@ c["mounts"].append({"destination": "/data", "type": "bind", "source": a[0] + "/d
     baton create -b "$T/b" --pid-file "$T/pid" "$ID" </dev/null >"$T/out" 2>&1 3>&-
     baton start "$ID"
     wait_for grep -qx 123 "$T/out"
-    [ "$(xargs <"$T/out")" = "0 $ids 65534:65534 0:0 0:0 7:7 0 100000 65536 123" ] || { cat "$T/out"; false; }
+    [ "$(xargs <"$T/out")" = "0 $ids 0:0 0:0 7:7 0 100000 65536 123" ] || { cat "$T/out"; false; }
     [ "$(stat -c %u "$U/data/f")" = 0 ] # as the id-mapped mount says, and 100000 in the process:
     [ "$(awk '/^Uid/ {print $2}' "/proc/$(cat "$T/pid")/status")" = 100000 ]
     [ "$(baton exec "$ID" sh -c 'id -u; readlink /proc/self/ns/user' | paste -sd ' ')" = "0 $ids" ]
@@ -355,4 +355,116 @@ in_net() {
     refused "linux.intelRdt: resctrl is not mounted"
     edit 'c["linux"]["intelRdt"] = {"closID": "../x"}'
     refused "linux.intelRdt.closID: must be the name of a folder"
+}
+
+# receive_pidfd PATH: prints the process id of a descriptor sent to a socket there
+receive_pidfd() {
+    python3 - "$1" <<'PY'
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1] + "~")
+s.listen()
+os.rename(sys.argv[1] + "~", sys.argv[1])
+data, fds, _, _ = socket.recv_fds(s.accept()[0], 64, 4)
+assert len(data) > 0 and len(fds) == 1
+print(next(l.split()[1] for l in open("/proc/self/fdinfo/%d" % fds[0]) if l.startswith("Pid:")))
+PY
+}
+
+@test "--pidfd-socket of create, run and exec gets the process" {
+    config sleep 100
+    for verb in create run exec; do
+        rm -f "$T/sock"
+        receive_pidfd "$T/sock" >"$T/got" 3>&- &
+        receiver=$!
+        wait_for test -S "$T/sock"
+        case $verb in
+        create) baton create --pidfd-socket "$T/sock" --pid-file "$T/pid" -b "$T/b" "$ID" </dev/null >/dev/null 2>&1 3>&- ;;
+        run) baton run -d --pidfd-socket "$T/sock" --pid-file "$T/pid" -b "$T/b" "$ID" </dev/null >/dev/null 2>&1 3>&- ;;
+        exec) baton exec -d --pidfd-socket "$T/sock" --pid-file "$T/pid" "$ID" sleep 100 </dev/null >/dev/null 2>&1 3>&- ;;
+        esac
+        wait "$receiver"
+        [ "$(cat "$T/got")" = "$(cat "$T/pid")" ]
+        [ $verb != create ] || baton delete --force "$ID"
+    done
+    baton delete --force "$ID"
+    rm "$T/sock"
+    run_container 1 --pidfd-socket "$T/sock"
+    [[ "$stderr" == *"--pidfd-socket: cannot connect to the socket $T/sock"* ]]
+    nothing_left
+}
+
+@test "another configuration file; a working folder, a root and sources relative to the bundle" {
+    config echo usual
+    cp "$T/b/config.json" "$T/other.json"
+    sed -i s/usual/other/ "$T/other.json"
+    rm "$T/b/config.json"
+    (cd "$T" && "$VIEW" "$BATON" --root "$T/state" run -f other.json -b b "$ID" </dev/null) >"$T/out"
+    [ "$(cat "$T/out")" = other ]
+    [ "$("$VIEW" "$BATON" --root "$T/state" run --config "$T/other.json" -b "$T/b" "$ID" </dev/null)" = other ]
+}
+
+@test "descriptors of a service manager are the container's first ones" {
+    config sh -c 'echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; cat <&3; cat <&4; test ! -e /proc/self/fd/5'
+    echo first >"$T/first"
+    echo second >"$T/second"
+    # shellcheck disable=SC2016
+    LISTEN_FDS=1 LISTEN_FDNAMES=web "$VIEW" sh -c 'LISTEN_PID=$$ exec "$@"' sh "$BATON" --root "$T/state" run --preserve-fds 1 -b "$T/b" "$ID" \
+        </dev/null 3<"$T/first" 4<"$T/second" >"$T/out"
+    [ "$(cat "$T/out")" = "1 1 web
+first
+second" ]
+    # those of somebody else are not taken
+    LISTEN_FDS=1 LISTEN_PID=1 baton run -b "$T/b" "$ID" </dev/null 3>&- >"$T/out" 2>/dev/null || true
+    [ "$(head -n 1 "$T/out")" = "" ]
+    nothing_left
+}
+
+@test "kill and delete by regular expression" {
+    config sleep 100
+    for n in one two three; do baton run -d -b "$T/b" "$ID-$n" </dev/null >/dev/null 2>&1 3>&-; done
+    baton kill --regex "^$ID-t" KILL
+    wait_for sh -c '[ "$("$@" list -f json | grep -c stopped)" = 2 ]' sh "$VIEW" "$BATON" --root "$T/state"
+    run -1 --separate-stderr baton delete --regex "^$ID-.*e\$"
+    [[ "$stderr" == *"$ID-one that is not stopped: running"* ]]
+    [ "$(baton list -q | xargs)" = "$ID-one $ID-two" ] # three is gone
+    baton delete --force --regex "^$ID-"
+    run -1 --separate-stderr baton delete --regex '['
+    [[ "$stderr" == *"is no regular expression"* ]]
+    nothing_left
+}
+
+@test "spec --rootless is a configuration that runs" {
+    rm -f "$T/b/config.json"
+    (cd "$T/b" && "$BATON" spec --rootless -f mine.json)
+    sed 's/"terminal": true/"terminal": false/; s/"sh"/"cat", "\/proc\/self\/uid_map"/' "$T/b/mine.json" >"$T/b/config.json"
+    run_container 0
+    [ "$(echo $output)" = "0 0 1" ]
+    run -1 --separate-stderr "$BATON" spec -b "$T/b"
+    [[ "$stderr" == *"File exists"* ]]
+}
+
+@test "every option of a verb is in its help and in the manual; checkpoint and restore say that they are not" {
+    page=$(sed 's/\\-/-/g; s/\\f.//g' "$ROOT/manifests/man/baton.8")
+    for verb in create start run exec kill delete state list ps pause resume update events spec features pod; do
+        "$BATON" help $verb >"$T/help"
+        [ "$("$BATON" $verb --help)" = "$(cat "$T/help")" ]
+        grep -q "^usage: baton \[options\] $verb" "$T/help"
+        grep -q "^.S[SH] .*\b$verb\b" "$ROOT/manifests/man/baton.8"
+        files=$ROOT/runtime/verbs/$verb.c
+        [ -e "$files" ] || continue
+        case $verb in create | run) files="$files $ROOT/runtime/verbs/creation.h" ;; esac
+        for o in $(cat $files | grep -o '{ *"[a-z-]*", \(no\|required\)_argument' | cut -d'"' -f2); do
+            case $o in l3-cache-schema | mem-bw-schema) continue ;; esac
+            grep -q -- "--$o\b" "$T/help" || { echo "$verb --$o is not in the help"; false; }
+            grep -q -- "--$o\b" <<<"$page" || { echo "$verb --$o is not in the manual"; false; }
+        done
+    done
+    "$BATON" help | grep -q 'print the options of a verb'
+    run -1 --separate-stderr "$BATON" help nonsense
+    for verb in checkpoint restore; do
+        run -1 --separate-stderr "$BATON" $verb "$ID"
+        [[ "$stderr" == *"$verb: baton does not save containers' processes (CRIU is not supported)"* ]]
+    done
+    "$BATON" --rootless auto --systemd-cgroup --log-level debug features >/dev/null
 }

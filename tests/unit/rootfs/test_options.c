@@ -60,6 +60,18 @@ static void test_the_rest_is_for_the_file_system(void **state) {
     assert_string_equal(o.data[2], "newinstance");
 }
 
+/* What asks for nothing, or for what is so anyway, must not make a bind mount fail. */
+static void test_words_without_meaning(void **state) {
+    (void) state;
+    static const char *const words[] = {"silent", "loud", "noiversion", "async", NULL};
+    _cleanup_(mount_options_finish) struct mount_options o = parse(words);
+
+    assert_int_equal(o.n_data, 1);
+    assert_true(mount_option_is_usual(o.data[0]));
+    assert_true(mount_option_is_usual("nolazytime") && mount_option_is_usual("nomand"));
+    assert_false(mount_option_is_usual("sync") || mount_option_is_usual("size=1m") || mount_option_is_usual("asynch"));
+}
+
 static void test_what_is_ours_does_not_reach_the_file_system(void **state) {
     (void) state;
     static const char *const words[] = {"tmpcopyup", "ridmap", "mode=1", NULL};
@@ -77,6 +89,7 @@ int main(void) {
         cmocka_unit_test(test_attributes),
         cmocka_unit_test(test_the_last_word_wins),
         cmocka_unit_test(test_recursive_and_propagation),
+        cmocka_unit_test(test_words_without_meaning),
         cmocka_unit_test(test_the_rest_is_for_the_file_system),
         cmocka_unit_test(test_what_is_ours_does_not_reach_the_file_system),
     };

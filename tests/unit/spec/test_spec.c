@@ -99,7 +99,6 @@ static void test_bad_process(void **state) {
     refused(HEAD PROCESS ",\"user\":{\"uid\":-1}}}", -EINVAL, "process.user.uid");
     refused(HEAD PROCESS ",\"user\":{\"uid\":4294967296}}}", -EINVAL, "process.user.uid");
     refused(HEAD PROCESS ",\"user\":{\"additionalGids\":[\"x\"]}}}", -EINVAL, "additionalGids");
-    refused(HEAD PROCESS ",\"capabilities\":{\"bounding\":[\"CAP_WHATEVER\"]}}}", -EINVAL, "CAP_WHATEVER");
     refused(HEAD PROCESS ",\"rlimits\":[{\"type\":\"RLIMIT_X\"}]}}", -EINVAL, "process.rlimits[0].type");
     refused(HEAD PROCESS ",\"rlimits\":[{\"type\":\"RLIMIT_CPU\",\"soft\":2,\"hard\":1}]}}", -EINVAL, "soft");
     refused(HEAD PROCESS ",\"rlimits\":[{\"type\":\"RLIMIT_CPU\"},{\"type\":\"RLIMIT_CPU\"}]}}", -EINVAL, "twice");
