@@ -51,6 +51,17 @@ static enum api_progress concluded(struct api_request *req) {
     return api_store_failure(req, req->name, r);
 }
 
+int api_submit(struct api_request *req, const struct store_write *w) {
+    int r = store_submit(req->api->store, w, api_write_committed, req);
+    if (r != -E2BIG || json_is_null(json_path(w->doc, "metadata", "managedFields")))
+        return r;
+    _cleanup_json_ struct json *less = json_ref(w->doc);
+    struct store_write again = *w;
+    json_del(json_edit(&less, "metadata"), "managedFields");
+    again.doc = less;
+    return store_submit(req->api->store, &again, api_write_committed, req);
+}
+
 static enum api_progress submit(struct api_request *req, struct json *doc) {
     static const enum store_op ops[] = {
         [MUTATE_WRITE] = STORE_UPDATE, [MUTATE_CREATE] = STORE_CREATE, [MUTATE_DELETE] = STORE_DELETE};
@@ -64,7 +75,7 @@ static enum api_progress submit(struct api_request *req, struct json *doc) {
         .expect_revision = req->write.old ? store_item_revision(req->write.old) : 0,
     };
     req->next = concluded;
-    int r = store_submit(req->api->store, &w, api_write_committed, req);
+    int r = api_submit(req, &w);
     if (r == 0)
         return API_PENDING;
     req->write.result = r;

@@ -24,6 +24,10 @@
  * req->out.object. */
 enum api_progress api_mutate(struct api_request *req, mutate_fn fn, written_fn done);
 
+/* store_submit() that goes on in req->next; an object which is too large only by who wrote it is stored without, as
+ * upstream does. */
+int api_submit(struct api_request *req, const struct store_write *w) _must_check_;
+
 /* For store_submit with the request as user data: keeps result and item in req->write and resumes the request. Runs on
  * the commit thread, so it only hands over. */
 void api_write_committed(void *userdata, int result, struct store_item *item);

@@ -177,3 +177,18 @@ request() {
         '[{"op":"remove","path":"/metadata/managedFields/0/fieldsV1/f:data"}]'
     [ "$(jq -c '[.kind, .metadata.managedFields]' <<<"$output")" = '["ConfigMap",null]' ]
 }
+
+@test "podium apply --server-side, too" {
+    podium=${PODIUM:-${BUILD:-build}/podium}
+    [ -x "$podium" ] || skip "no podium"
+    config_map cli 'a: "1"' >"$T/cli.yaml"
+    run timeout 20 "$podium" apply --server-side -f "$T/cli.yaml"
+    [ "$output" = "configmap/cli serverside-applied" ]
+    [ "$(managers cm cli)" = "podium Apply" ]
+    config_map cli 'a: "2"' >"$T/cli.yaml"
+    run timeout 20 "$podium" apply --server-side --field-manager other -f "$T/cli.yaml"
+    [ "$status" -ne 0 ]
+    [[ "$output" == *'conflict with "podium": .data.a'* ]]
+    run timeout 20 "$podium" apply --server-side --field-manager other --force-conflicts -f "$T/cli.yaml"
+    [ "$status" -eq 0 ]
+}

@@ -62,7 +62,7 @@ static enum api_progress create_step(struct api_request *req) {
     struct store_write w = {
         .op = STORE_CREATE, .resource = req->resource->key, .ns = req->ns, .name = req->name, .doc = stored};
     req->next = created;
-    int r = store_submit(req->api->store, &w, api_write_committed, req);
+    int r = api_submit(req, &w);
     if (r == 0)
         return API_PENDING;
     req->write.result = r;

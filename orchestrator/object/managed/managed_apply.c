@@ -10,7 +10,8 @@
 #include "orchestrator/object/managed/managers.h"
 #include "podium/base/alloc.h"
 
-#define KUBECTL "kubectl" /* the one manager for whom upstream looks at client-side apply's annotation */
+#define REPORT_BYTES_MAX 65536u    /* of what does not fit: a hostile document must not become a bigger answer */
+#define KUBECTL          "kubectl" /* the one manager for whom upstream looks at client-side apply's annotation */
 
 struct apply {
     const struct managed_writer *writer;
@@ -57,7 +58,7 @@ static int check_type(struct apply *a, struct error *err) {
     const struct type_info *t = type_of_kind(r->api_version, r->kind);
     _cleanup_json_ struct json *copy = json_ref(a->config);
     _cleanup_strv_ char **unknown = NULL;
-    _cleanup_strbuf_ struct strbuf why = STRBUF_INIT;
+    _cleanup_strbuf_ struct strbuf why = STRBUF_INIT_MAX(REPORT_BYTES_MAX);
     _cleanup_(error_clear) struct error decoding = ERROR_INIT;
     int code = schema_decode(t, &copy, &unknown, &decoding);
     if (code < 0)

@@ -97,6 +97,20 @@ static void test_too_large(void **state) {
     assert_status(a, 413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728");
 }
 
+/* Who wrote 4,000 long keys takes as much room as the keys: then it is the owners that are left out, not the object. */
+static void test_too_large_with_owners(void **state) {
+    struct fixture *f = *state;
+    _cleanup_strbuf_ struct strbuf body = STRBUF_INIT;
+    strbuf_adds(&body, "{\"metadata\":{\"name\":\"wide\"},\"data\":{");
+    for (int i = 0; i < 4000; i++)
+        strbuf_addf(&body, "%s\"%0240d\":\"\"", i ? "," : "", i);
+    strbuf_adds(&body, "}}");
+    _cleanup_answer_ struct answer made = ask(f, "POST", CM, body.data);
+    assert_code(made, 201);
+    assert_int_equal(json_len(json_get(made.body, "data")), 4000);
+    assert_null(json_path(made.body, "metadata", "managedFields"));
+}
+
 static void test_field_validation(void **state) {
     struct fixture *f = *state;
     const char *body = "{\"metadata\":{\"name\":\"fv\"},\"foo\":1,\"data\":{\"k\":\"1\",\"k\":\"2\"}}";
@@ -529,6 +543,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_generate_name, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_bodies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_too_large_with_owners, setup, teardown),
         cmocka_unit_test_setup_teardown(test_field_validation, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dry_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_update, setup, teardown),
