@@ -28,7 +28,7 @@
 
 #define STEPS_MAX 8 /* actions for one pod before others get their turn */
 
-#define REST_USEC (5 * USEC_PER_SEC) /* after work began: time for what belongs to it */
+#define REST_USEC (3 * USEC_PER_SEC) /* after work began: time for what belongs to it */
 
 /* --- the queue --- */
 
