@@ -12,7 +12,7 @@
 #include "podium/base/alloc.h"
 #include "podium/base/base64.h"
 
-static void write_message(const struct proto_entry *entries, size_t n, const struct json *object, struct strbuf *out);
+static void write_message(const struct type_info *t, const struct json *object, struct strbuf *out);
 
 static void write_time(const struct json *v, bool micro, struct strbuf *out) {
     uint64_t usec;
@@ -47,14 +47,14 @@ static void write_one_of(const struct field_info *f, const struct json *v, struc
         wire_number(out, 1, json_is_object(v) || json_bool_or(v, false));
     if (json_is_object(v)) {
         size_t start = wire_begin(out, is_bool ? 2 : 1);
-        write_message(field_object(f)->proto, field_object(f)->n_proto, v, out);
+        write_message(field_object(f), v, out);
         wire_end(out, start);
     } else if (f->one_of == ONE_OF_STRING_ARRAY) {
         write_strings(v, 2, out);
     }
     for (size_t i = 0; f->one_of == ONE_OF_OBJECT_ARRAY && i < json_len(json_is_array(v) ? v : NULL); i++) {
         size_t start = wire_begin(out, 2);
-        write_message(field_object(f)->proto, field_object(f)->n_proto, json_at(v, i), out);
+        write_message(field_object(f), json_at(v, i), out);
         wire_end(out, start);
     }
 }
@@ -122,7 +122,7 @@ static void write_value(const struct field_info *f, unsigned number, const struc
         break;
     case FIELD_OBJECT:
         start = wire_begin(out, number);
-        write_message(field_object(f)->proto, field_object(f)->n_proto, v, out);
+        write_message(field_object(f), v, out);
         break;
     case FIELD_ONE_OF:
         start = wire_begin(out, number);
@@ -195,18 +195,32 @@ static void write_field(const struct field_info *f, unsigned number, const struc
     }
 }
 
-static void write_message(const struct proto_entry *entries, size_t n, const struct json *object, struct strbuf *out) {
+/* values: of the type's fields, by their place in it. */
+static void write_entries(const struct type_info *t, const struct proto_entry *entries, size_t n,
+                          const struct json *const *values, struct strbuf *out) {
     for (size_t i = 0; i < n; i++) {
         const struct proto_entry *e = &entries[i];
         if (e->field_number) {
             const struct field_info *f = &field_table[e->field_number - 1];
-            write_field(f, e->number, json_get(object, field_name(f)), out);
+            write_field(f, e->number, values[f - t->fields], out);
             continue;
         }
         size_t start = wire_begin(out, e->number);
-        write_message(&proto_table[e->nested_at], e->n_nested, object, out);
+        write_entries(t, &proto_table[e->nested_at], e->n_nested, values, out);
         wire_end(out, start);
     }
+}
+
+/* The members are looked up once each: an object has fewer of them than its type has fields. */
+static void write_message(const struct type_info *t, const struct json *object, struct strbuf *out) {
+    const struct json *values[TYPE_FIELDS_MAX];
+    memset(values, 0, t->n_fields * sizeof(values[0]));
+    for (size_t i = 0; json_is_object(object) && i < json_len(object); i++) {
+        const struct field_info *f = type_field(t, json_key_at(object, i));
+        if (f)
+            values[f - t->fields] = json_value_at(object, i);
+    }
+    write_entries(t, t->proto, t->n_proto, values, out);
 }
 
 /* --- envelopes --- */
@@ -245,7 +259,7 @@ int protobuf_encode(const struct json *doc, struct strbuf *out, struct error *er
         return no_form(api_version, kind, err);
     write_type(api_version, kind, out);
     size_t start = wire_begin(out, 2);
-    write_message(t->proto, t->n_proto, doc, out);
+    write_message(t, doc, out);
     wire_end(out, start);
     write_tail(out);
     return check_room(out, err);
@@ -260,7 +274,7 @@ int protobuf_encode_message(const char *api_version, const char *kind, const str
     const struct type_info *t = type_with_form(api_version, kind);
     if (!t)
         return no_form(api_version, kind, err);
-    write_message(t->proto, t->n_proto, doc, out);
+    write_message(t, doc, out);
     return check_room(out, err);
 }
 
@@ -292,7 +306,7 @@ void protobuf_list_begin(struct protobuf_list *l, const char *api_version, const
     write_type(api_version, kind, out);
     *l = (struct protobuf_list){out, wire_begin(out, 2)};
     size_t start = wire_begin(out, 1);
-    write_message(t->proto, t->n_proto, metadata, out);
+    write_message(t, metadata, out);
     wire_end(out, start);
 }
 
@@ -306,7 +320,7 @@ void protobuf_list_document(struct protobuf_list *l, const char *api_version, co
     if (!t)
         return;
     size_t start = wire_begin(l->out, 2);
-    write_message(t->proto, t->n_proto, doc, l->out);
+    write_message(t, doc, l->out);
     wire_end(l->out, start);
 }
 

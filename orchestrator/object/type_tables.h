@@ -12,6 +12,9 @@
 #include "orchestrator/object/schema.h"
 #include "type_ids.h"
 
+/* Fields of one type; typegen holds to it. */
+#define TYPE_FIELDS_MAX 254
+
 /* One field of a protobuf message. Structs that Go embeds are messages of their own on the wire while their fields lie
  * flat in the JSON: then `nested` describes the embedded message and there is no field. */
 struct proto_entry {
