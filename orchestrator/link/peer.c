@@ -103,6 +103,23 @@ static int on_network_answer(sd_bus_message *m, void *userdata, sd_bus_error *er
     return on_answer(m, userdata, error);
 }
 
+/* A call that opens a stream. */
+struct opening {
+    struct link_peer *peer;
+    uint64_t stream;
+};
+
+/* The node has no such streams (it may be older than this server), or no more of them. */
+static int on_open_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+    const struct opening *o = userdata;
+    const sd_bus_error *e = sd_bus_message_get_error(m);
+
+    o->peer->unanswered--;
+    if (e && o->peer->streams)
+        stream_table_fail(o->peer->streams, o->stream, -EOPNOTSUPP, e->message ? e->message : e->name);
+    return 0;
+}
+
 /* Documents wait in memory for a peer that does not read: their number and size are bounded. */
 static int check_queue(struct link_peer *p, size_t bytes) {
     uint64_t queued = 0;
@@ -139,6 +156,32 @@ void link_peer_call(struct link_peer *p, const char *member, const char *types, 
         p->unanswered++;
     else
         link_peer_end(p, r == -ENOBUFS ? "too slow: its queue is full" : strerror(-r));
+}
+
+void link_peer_open_stream(struct link_peer *p, const char *member, uint64_t stream, const char *options) {
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+    _cleanup_free_ struct opening *o = xnew0(struct opening);
+    sd_bus_slot *slot = NULL;
+
+    if (p->reaper)
+        return;
+    *o = (struct opening){.peer = p, .stream = stream};
+    int r = check_queue(p, strlen(options));
+    if (r >= 0)
+        r = sd_bus_message_new_method_call(p->bus, &m, NULL, LINK_NODE_PATH, LINK_NODE_NAME, member);
+    if (r >= 0)
+        r = sd_bus_message_append(m, "ts", stream, options);
+    if (r >= 0)
+        r = sd_bus_call_async(p->bus, &slot, m, on_open_answer, o, UINT64_MAX);
+    if (r < 0) {
+        link_peer_end(p, r == -ENOBUFS ? "too slow: its queue is full" : strerror(-r));
+        return;
+    }
+    (void) sd_bus_slot_set_destroy_callback(slot, free);
+    (void) sd_bus_slot_set_floating(slot, true);
+    sd_bus_slot_unref(slot);
+    steal(&o);
+    p->unanswered++;
 }
 
 /* --- what a peer calls --- */

@@ -64,6 +64,8 @@ void link_peer_end(struct link_peer *p, const char *reason);
 void link_peer_free(struct link_peer *p);
 /* A call to the node without waiting for its answer; types as sd_bus_message_append(). Ends a peer that is too slow. */
 void link_peer_call(struct link_peer *p, const char *member, const char *types, ...);
+/* The call that opens a stream on the node; an error in its answer ends the stream here. */
+void link_peer_open_stream(struct link_peer *p, const char *member, uint64_t stream, const char *options);
 
 /* push.c: desired state to the nodes */
 void push_register_informers(struct link_server *s, struct informer_set *informers);

@@ -294,7 +294,7 @@ static int open_stream(struct link_server *s, const char *member, const char *no
     int r = link_stream_new(p->streams, 0, ops, userdata, ret, err);
     if (r < 0)
         return r;
-    link_peer_call(p, member, "ts", link_stream_id(*ret), text);
+    link_peer_open_stream(p, member, link_stream_id(*ret), text);
     return 0;
 }
 

@@ -211,6 +211,13 @@ void stream_table_free(struct stream_table *t, const char *error) {
     free(t);
 }
 
+void stream_table_fail(struct stream_table *t, uint64_t id, int code, const char *error) {
+    struct link_stream *s = find(t, id);
+
+    if (s)
+        finish(s, code, error);
+}
+
 int link_stream_new(struct stream_table *t, uint64_t id, const struct link_stream_ops *ops, void *userdata,
                     struct link_stream **ret, struct error *err) {
     char text[ID_TEXT_SIZE];

@@ -35,6 +35,9 @@ int stream_table_new(sd_bus *bus, struct stream_table **ret, struct error *err) 
 /* Ends every stream with the error. */
 void stream_table_free(struct stream_table *t, const char *error);
 
+/* The other side refused to open the stream, so that it will not say its end; unknown numbers are fine. */
+void stream_table_fail(struct stream_table *t, uint64_t id, int code, const char *error);
+
 /* id 0: a new number. -EDQUOT: too many streams on this connection. */
 int link_stream_new(struct stream_table *t, uint64_t id, const struct link_stream_ops *ops, void *userdata,
                     struct link_stream **ret, struct error *err) _must_check_;

@@ -139,6 +139,21 @@ static void streams_carry_bytes_and_exit_codes(void **state) {
     strbuf_finish(&absent.out);
 }
 
+/* As an agent from before these streams: the answer to the call is all that is ever heard of them. */
+static void a_stream_the_node_does_not_know_ends(void **state) {
+    struct env *e = *state;
+    struct remote r = {.out = STRBUF_INIT};
+    struct link_stream *s;
+    _cleanup_json_ struct json *options = fake_json("{'method':'GET','path':'/pods'}");
+
+    start_node(e, &e->nodes[0], "n1", TOKEN);
+    await_told(e, &e->nodes[0], "end;");
+    assert_int_equal(link_server_open_query(e->server, "n1", options, &remote_ops, &r, &s, NULL), 0);
+    assert_true(fake_wait(e->loop, remote_ended, &r));
+    assert_int_equal(r.code, -EOPNOTSUPP);
+    assert_int_equal(link_server_connected(e->server), 1);
+}
+
 static void a_lost_node_ends_its_streams(void **state) {
     struct env *e = *state;
     struct remote r = {.out = STRBUF_INIT};
@@ -165,6 +180,7 @@ int main(void) {
         T(a_node_does_not_speak_for_pods_of_others),
         T(after_a_server_restart_everything_is_told_again),
         T(streams_carry_bytes_and_exit_codes),
+        T(a_stream_the_node_does_not_know_ends),
         T(a_lost_node_ends_its_streams),
     };
 

@@ -24,11 +24,23 @@ static int raw_closed(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     return 0;
 }
 
+static int raw_open(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    return sd_bus_reply_method_return(m, "");
+}
+
+/* Streams are opened, whatever happens to them then; other calls are answered with an error. */
+static const sd_bus_vtable raw_vtable[] = {
+    SD_BUS_VTABLE_START(0),
+    SD_BUS_METHOD("OpenExec", "ts", "", raw_open, 0),
+    SD_BUS_VTABLE_END,
+};
+
 static void raw_start_bus(struct env *e, struct raw *r, int fd) {
     assert_true(sd_bus_new(&r->bus) >= 0);
     assert_true(sd_bus_set_fd(r->bus, fd, fd) >= 0);
     (void) sd_bus_set_anonymous(r->bus, 1);
     (void) sd_bus_set_trusted(r->bus, 1);
+    assert_true(sd_bus_add_object_vtable(r->bus, NULL, LINK_NODE_PATH, LINK_NODE_NAME, raw_vtable, r) >= 0);
     assert_true(sd_bus_start(r->bus) >= 0);
     assert_true(sd_bus_attach_event(r->bus, e->loop, SD_EVENT_PRIORITY_NORMAL) >= 0);
     assert_true(sd_bus_match_signal_async(r->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
