@@ -6,11 +6,10 @@
  * the last process has ended. Device rules are not handed over: our own filter is attached to the group
  * (cgroup_device_filter()), and systemd leaves filters alone that it has not made.
  *
- * Invariants. libsystemd is opened only while a call here runs and closed before it returns: programs that never use a
- * scope, the supervisor of a pod above all, carry nothing of it. A scope needs a process to begin with: the caller
- * gives one and lets it live until others are inside.
+ * Invariants. A connection lives only while a call here runs (cgroups/bus.h). A scope needs a process to begin with:
+ * the caller gives one and lets it live until others are inside.
  *
- * Errors. -ENOTSUP no libsystemd or no systemd to talk to; -EEXIST the unit is there already; -EIO the job failed;
+ * Errors. -ENOTSUP no systemd to talk to; -EEXIST the unit is there already; -EIO the job failed;
  * -ETIMEDOUT after 30 s. Threads: any; no shared state.
  *
  * Source: org.freedesktop.systemd1(5); "slice:prefix:name" and the annotations org.systemd.property.* as runc's

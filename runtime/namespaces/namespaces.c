@@ -105,8 +105,10 @@ int namespaces_enter_pid_of(int pidfd, int *ret_back, struct error *err) {
 void namespaces_return(int back) {
     _cleanup_close_ int fd = back;
 
-    if (fd >= 0 && setns(fd, CLONE_NEWPID) < 0)
+    if (fd >= 0 && setns(fd, CLONE_NEWPID) < 0) {
+        dprintf(STDERR_FILENO, "baton: cannot leave the container's pid namespace: %s\n", strerror(errno));
         abort(); /* a later child would be born in a container: never go on */
+    }
 }
 
 /* The new time namespace is for our children so far: its clocks are set, then we go there ourselves. */
