@@ -2,6 +2,7 @@
 /* The paths of an OpenAPI v3 document and the document around them. */
 #include "orchestrator/object/openapi.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "orchestrator/object/openapi_schemas.h"
@@ -16,15 +17,26 @@ struct builder {
 static const struct operation {
     enum resource_verb verb;
     bool on_collection;
-    const char *method, *action, *code;
+    const char *method, *action;
+    const char *id, *words; /* beginnings of operationId and description */
+    const char *codes[3];   /* of success */
 } operations[] = {
-    {VERB_LIST, true, "get", "list", "200"},
-    {VERB_CREATE, true, "post", "post", "201"},
-    {VERB_DELETECOLLECTION, true, "delete", "deletecollection", "200"},
-    {VERB_GET, false, "get", "get", "200"},
-    {VERB_UPDATE, false, "put", "put", "200"},
-    {VERB_PATCH, false, "patch", "patch", "200"},
-    {VERB_DELETE, false, "delete", "delete", "200"},
+    {VERB_LIST, true, "get", "list", "list", "list or watch objects of kind", {"200"}},
+    {VERB_CREATE, true, "post", "post", "create", "create", {"200", "201", "202"}},
+    {VERB_DELETECOLLECTION, true, "delete", "deletecollection", "delete", "delete a collection of", {"200"}},
+    {VERB_GET, false, "get", "get", "read", "read the specified", {"200"}},
+    {VERB_UPDATE, false, "put", "put", "replace", "replace the specified", {"200", "201"}},
+    {VERB_PATCH, false, "patch", "patch", "patch", "partially update the specified", {"200", "201"}},
+    {VERB_DELETE, false, "delete", "delete", "delete", "delete", {"200", "202"}},
+};
+
+/* One operation at one place. */
+struct place {
+    const char *path;
+    const struct resource *resource;
+    const struct subresource *sub;   /* NULL: the resource itself */
+    const char *type, *list;         /* of the body and the answer; of the answer to a list */
+    bool namespaced, all_namespaces; /* as the path has it */
 };
 
 struct parameter {
@@ -100,33 +112,93 @@ static struct json *patch_body(struct builder *b) {
     return body;
 }
 
-/* type: of the body and the answer; list: of the answer to a list. */
-static void add_operation(struct builder *b, const char *path, const struct operation *op, const struct json *gvk,
-                          const char *type, const char *list) {
-    struct json *o = json_object();
-    const char *answer = op->verb == VERB_LIST                              ? list
-                         : op->verb & (VERB_DELETE | VERB_DELETECOLLECTION) ? "meta.v1.Status"
-                                                                            : type;
-    json_set(&o, "operationId", json_stringf("%s:%s", op->action, path));
-    json_set(&o, "parameters", parameters_of(op));
-    if (op->verb & (VERB_CREATE | VERB_UPDATE)) {
-        struct json *body = json_object();
-        add_content(&body, "*/*", reference(b, type));
-        json_set(&o, "requestBody", body);
-    } else if (op->verb == VERB_PATCH) {
-        json_set(&o, "requestBody", patch_body(b));
-    } else if (op->verb & (VERB_DELETE | VERB_DELETECOLLECTION)) {
-        struct json *body = json_object();
-        add_content(&body, "*/*", reference(b, "meta.v1.DeleteOptions"));
-        json_set(&o, "requestBody", body);
+/* "rbac.authorization.k8s.io" -> "RbacAuthorization", "" -> "Core"; generated clients name their functions so. */
+static void add_camel(const char *group, bool first_small, struct strbuf *out) {
+    size_t n = strlen(group), tail = strlen(".k8s.io");
+    bool up = !first_small;
+    if (n > tail && strcmp(group + n - tail, ".k8s.io") == 0)
+        n -= tail;
+    if (!n) {
+        strbuf_adds(out, first_small ? "core" : "Core");
+        return;
     }
-    struct json *response = json_object();
-    json_set(&response, "description", json_string("OK"));
-    add_content(&response, "application/json", reference(b, answer));
-    json_set_path(&o, response, "responses", op->code);
+    for (size_t i = 0; i < n; i++) {
+        if (group[i] != '.')
+            strbuf_addc(out, (char) (up ? toupper((unsigned char) group[i]) : group[i]));
+        up = group[i] == '.';
+    }
+}
+
+/* Upstream's names: "listCoreV1PodForAllNamespaces", "readAppsV1NamespacedDeploymentScale". */
+static struct json *operation_id(const struct operation *op, const struct place *at) {
+    _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+    const struct resource *r = at->resource;
+    strbuf_adds(&b, op->id);
+    add_camel(r->group, false, &b);
+    strbuf_addf(&b, "%c%s", toupper((unsigned char) *r->version), r->version + 1);
+    if (op->verb == VERB_DELETECOLLECTION)
+        strbuf_adds(&b, "Collection");
+    if (at->namespaced)
+        strbuf_adds(&b, "Namespaced");
+    strbuf_adds(&b, r->kind);
+    if (at->sub)
+        strbuf_addf(&b, "%c%s", toupper((unsigned char) *at->sub->name), at->sub->name + 1);
+    if (at->all_namespaces)
+        strbuf_adds(&b, "ForAllNamespaces");
+    return json_string(strbuf_str(&b));
+}
+
+static struct json *operation_tags(const struct resource *r) {
+    _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+    struct json *tags = json_array();
+    add_camel(r->group, true, &b);
+    strbuf_addf(&b, "_%s", r->version);
+    json_append(&tags, json_string(strbuf_str(&b)));
+    return tags;
+}
+
+static struct json *operation_description(const struct operation *op, const struct place *at) {
+    const char *kind = at->resource->kind;
+    return at->sub ? json_stringf("%s %s's %s", op->words, kind, at->sub->name)
+                   : json_stringf("%s %s", op->words, kind);
+}
+
+static void add_request_body(struct builder *b, const struct operation *op, const char *type, struct json **o) {
+    struct json *body = NULL;
+    if (op->verb == VERB_PATCH)
+        body = patch_body(b);
+    else if (op->verb & (VERB_CREATE | VERB_UPDATE))
+        add_content(&body, "*/*", reference(b, type));
+    else if (op->verb & (VERB_DELETE | VERB_DELETECOLLECTION))
+        add_content(&body, "*/*", reference(b, "meta.v1.DeleteOptions"));
+    if (body)
+        json_set(o, "requestBody", body);
+}
+
+static void add_operation(struct builder *b, const struct place *at, const struct operation *op,
+                          const struct json *gvk) {
+    struct json *o = json_object();
+    const char *answer = op->verb == VERB_LIST                              ? at->list
+                         : op->verb & (VERB_DELETE | VERB_DELETECOLLECTION) ? "meta.v1.Status"
+                                                                            : at->type;
+    json_set(&o, "tags", operation_tags(at->resource));
+    json_set(&o, "description", operation_description(op, at));
+    json_set(&o, "operationId", operation_id(op, at));
+    json_set(&o, "parameters", parameters_of(op));
+    add_request_body(b, op, at->type, &o);
+    for (size_t i = 0; i < ARRAY_LEN(op->codes) && op->codes[i]; i++) {
+        struct json *response = json_object();
+        json_set(&response, "description",
+                 json_string(strcmp(op->codes[i], "200") == 0   ? "OK"
+                             : strcmp(op->codes[i], "201") == 0 ? "Created"
+                                                                : "Accepted"));
+        add_content(&response, "application/json", reference(b, answer));
+        json_set_path(&o, response, "responses", op->codes[i]);
+    }
+    json_set_path(&o, json_string("Unauthorized"), "responses", "401", "description");
     json_set(&o, "x-kubernetes-action", json_string(op->action));
     json_set(&o, "x-kubernetes-group-version-kind", json_ref(gvk));
-    json_set_path(&b->paths, o, path, op->method);
+    json_set_path(&b->paths, o, at->path, op->method);
 }
 
 static struct json *gvk_of(const char *group, const char *version, const char *kind) {
@@ -157,9 +229,15 @@ static void add_subresource(struct builder *b, const struct resource *r, const s
     strbuf_addf(&type, "%.*s.%s.%s", *s->group ? (int) strcspn(s->group, ".") : 4, *s->group ? s->group : "core",
                 s->version, s->kind);
     _cleanup_json_ struct json *gvk = gvk_of(s->group, s->version, s->kind);
+    struct place at = {.path = strbuf_str(&path),
+                       .resource = r,
+                       .sub = s,
+                       .type = strbuf_str(&type),
+                       .list = strbuf_str(&type),
+                       .namespaced = r->namespaced};
     for (size_t i = 0; i < ARRAY_LEN(operations); i++)
         if (s->verbs & operations[i].verb && operations[i].verb != VERB_LIST)
-            add_operation(b, strbuf_str(&path), &operations[i], gvk, strbuf_str(&type), strbuf_str(&type));
+            add_operation(b, &at, &operations[i], gvk);
     finish_path(b, strbuf_str(&path), r->namespaced, true);
 }
 
@@ -175,11 +253,19 @@ static void add_resource(struct builder *b, const struct resource *r) {
     _cleanup_json_ struct json *gvk = gvk_of(r->group, r->version, r->kind);
     for (size_t i = 0; i < ARRAY_LEN(operations); i++) {
         const struct operation *op = &operations[i];
+        struct place at = {.path = strbuf_str(op->on_collection ? &collection : &object),
+                           .resource = r,
+                           .type = r->type,
+                           .list = strbuf_str(&list),
+                           .namespaced = r->namespaced};
         if (r->verbs & op->verb)
-            add_operation(b, strbuf_str(op->on_collection ? &collection : &object), op, gvk, r->type,
-                          strbuf_str(&list));
-        if (r->verbs & op->verb && op->verb == VERB_LIST && r->namespaced)
-            add_operation(b, strbuf_str(&all), op, gvk, r->type, strbuf_str(&list));
+            add_operation(b, &at, op, gvk);
+        if (!(r->verbs & op->verb) || op->verb != VERB_LIST || !r->namespaced)
+            continue;
+        at.path = strbuf_str(&all);
+        at.namespaced = false;
+        at.all_namespaces = true;
+        add_operation(b, &at, op, gvk);
     }
     finish_path(b, strbuf_str(&all), false, false);
     finish_path(b, strbuf_str(&collection), r->namespaced, false);

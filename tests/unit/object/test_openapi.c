@@ -103,6 +103,28 @@ static void test_descriptions(void **state) {
     assert_string_equal(json_str(json_path(port, "hostIP", "description")), "Host IP.");
 }
 
+static const char *id_of(const struct json *doc, const char *path, const char *method) {
+    return json_str_or(json_path(doc, "paths", path, method, "operationId"), "");
+}
+
+/* Generated clients are named after these. */
+static void test_operation_ids(void **state) {
+    _cleanup_json_ struct json *core = openapi_v3_document("", "v1"), *apps = openapi_v3_document("apps", "v1"),
+                               *rbac = openapi_v3_document("rbac.authorization.k8s.io", "v1");
+    assert_string_equal(id_of(core, "/api/v1/pods", "get"), "listCoreV1PodForAllNamespaces");
+    assert_string_equal(id_of(core, "/api/v1/namespaces/{namespace}/pods", "get"), "listCoreV1NamespacedPod");
+    assert_string_equal(id_of(core, "/api/v1/namespaces/{namespace}/pods", "delete"),
+                        "deleteCoreV1CollectionNamespacedPod");
+    assert_string_equal(id_of(core, "/api/v1/nodes/{name}/status", "patch"), "patchCoreV1NodeStatus");
+    assert_string_equal(id_of(apps, "/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale", "put"),
+                        "replaceAppsV1NamespacedDeploymentScale");
+    assert_string_equal(id_of(rbac, "/apis/rbac.authorization.k8s.io/v1/clusterroles", "post"),
+                        "createRbacAuthorizationV1ClusterRole");
+    const struct json *read = json_path(core, "paths", "/api/v1/namespaces/{namespace}/pods/{name}", "get");
+    assert_string_equal(json_str_or(json_get(read, "description"), ""), "read the specified Pod");
+    assert_string_equal(json_str_or(json_at(json_get(read, "tags"), 0), ""), "core_v1");
+}
+
 static void test_v2(void **state) {
     _cleanup_strbuf_ struct strbuf text = STRBUF_INIT, packed = STRBUF_INIT;
     _cleanup_json_ struct json *doc = NULL;
@@ -130,9 +152,8 @@ static void test_v2(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_group), cmocka_unit_test(test_patch_operation),
-        cmocka_unit_test(test_schemas),     cmocka_unit_test(test_descriptions),
-        cmocka_unit_test(test_v2),
+        cmocka_unit_test(test_every_group),  cmocka_unit_test(test_patch_operation), cmocka_unit_test(test_schemas),
+        cmocka_unit_test(test_descriptions), cmocka_unit_test(test_operation_ids),   cmocka_unit_test(test_v2),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
