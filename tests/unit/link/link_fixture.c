@@ -69,7 +69,8 @@ static void h_end(void *userdata) {
 }
 
 static int h_pod(void *userdata, const struct json *pod, struct error *err) {
-    told(userdata, "pod %s", json_str_or(json_path(pod, "metadata", "name"), "?"));
+    told(userdata, "pod %s%s", json_str_or(json_path(pod, "metadata", "name"), "?"),
+         json_path(pod, "metadata", "managedFields") ? " with its owners" : "");
     return 0;
 }
 

@@ -76,6 +76,11 @@ static void pods_come_after_what_they_need_and_statuses_go_back(void **state) {
     assert_null(strstr(n->told.data, "other"));
     assert_null(strstr(n->told.data, "pod web")); /* its own status is no news to it */
 
+    /* who wrote what stays behind */
+    fake_merge(e->fake, fake_resource("pods"), "default", "web",
+               "{'metadata':{'annotations':{'a':'b'},'managedFields':[{'manager':'m'}]}}");
+    await_told(e, n, "pod web;");
+
     agent_link_pod_finished(n->link, "default", "web", uid);
     assert_true(fake_wait(e->loop, pod_is_gone, NULL));
     await_told(e, n, "removed;");
