@@ -468,3 +468,45 @@ second" ]
     done
     "$BATON" --rootless auto --systemd-cgroup --log-level debug features >/dev/null
 }
+
+@test "options for a whole tree of mounts: rro, rnosuid, rnodev, rnoexec, rnosymfollow, times; and back again" {
+    config grep /tree /proc/self/mountinfo
+    mkdir "$T/tree"
+    tree() { # OPTION ...: of the mount; prints what the upper and the lower mount have then
+        edit 'c["mounts"].append({"destination": "/tree", "type": "none", "source": a[0], "options": ["rbind"] + a[1:]})' "$T/tree" "$@"
+        "$VIEW" sh -c "mount -t tmpfs -o relatime t '$T/tree' && mkdir '$T/tree/low' && mount -t tmpfs -o noexec,relatime t '$T/tree/low' &&
+            exec '$BATON' --root '$T/state' run -b '$T/b' '$ID' </dev/null" | cut -d' ' -f5,6
+        edit 'c["mounts"].pop()'
+    }
+    [ "$(tree ro | xargs)" = "/tree ro,relatime /tree/low rw,noexec,relatime" ]
+    [ "$(tree rro | xargs)" = "/tree ro,relatime /tree/low ro,noexec,relatime" ]
+    [ "$(tree rnosuid rnodev rnoexec rnosymfollow | xargs)" = \
+        "/tree rw,nosuid,nodev,noexec,relatime,nosymfollow /tree/low rw,nosuid,nodev,noexec,relatime,nosymfollow" ]
+    [ "$(tree rnoatime rnodiratime | xargs)" = "/tree rw,noatime,nodiratime /tree/low rw,noexec,noatime,nodiratime" ]
+    [ "$(tree rstrictatime rexec | xargs)" = "/tree rw /tree/low rw" ]
+    [ "$(tree ro rrw async silent | xargs)" = "/tree rw,relatime /tree/low rw,noexec,relatime" ]
+    nothing_left
+}
+
+@test "a writable cgroup mount without a cgroup namespace shows the container's group" {
+    config sh -c 'mkdir /sys/fs/cgroup/inner && echo $$ >/sys/fs/cgroup/inner/cgroup.procs && grep ^0: /proc/self/cgroup'
+    edit 'c["mounts"][-1]["options"].remove("ro"); c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != "cgroup"]'
+    run_container 0
+    [ "$output" = "0::/baton-$ID/inner" ]
+    nothing_left
+}
+
+@test "devices: unbuffered characters, blocks and pipes, with mode and owner, also outside of /dev" {
+    config stat -c '%n %F %t:%T %a %u:%g' /dev/u /dev/b /dev/p /opt/deep/c
+    edit 'c["root"]["readonly"] = False
+c["linux"]["devices"] = [{"path": "/dev/u", "type": "u", "major": 1, "minor": 3, "fileMode": 0o620, "uid": 1, "gid": 2},
+    {"path": "/dev/b", "type": "b", "major": 7, "minor": 200, "fileMode": 0o60640},
+    {"path": "/dev/p", "type": "p", "fileMode": 0o600, "gid": 3}, {"path": "/opt/deep/c", "type": "c", "major": 1, "minor": 5}]'
+    run_container 0
+    [ "$output" = "/dev/u character special file 1:3 620 1:2
+/dev/b block special file 7:c8 640 0:0
+/dev/p fifo 0:0 600 0:3
+/opt/deep/c character special file 1:5 666 0:0" ]
+    edit 'c["linux"]["devices"][0]["type"] = "x"'
+    refused "linux.devices[0].type: must be c, b, u or p"
+}
