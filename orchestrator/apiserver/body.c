@@ -185,19 +185,55 @@ bool body_decode(struct api_request *req, const char *api_version, const char *k
     return true;
 }
 
+static bool looks_like_json(const struct api_request *req) {
+    const char *p = strbuf_str(&req->body);
+    return p[strspn(p, " \t\r\n")] == '{';
+}
+
+/* Members that came twice in an applied document (for other patches upstream looks at the result). */
+static bool report_duplicates(struct api_request *req, char **notes) {
+    enum field_validation validation;
+    if (!field_validation(req, &validation))
+        return false;
+    if (notes[0] && validation == VALIDATION_STRICT) {
+        _cleanup_strbuf_ struct strbuf why = STRBUF_INIT;
+        for (size_t i = 0; notes[i]; i++)
+            strbuf_addf(&why, "%s%s", i ? ", " : "", notes[i]);
+        (void) api_bad_request(req, "error strict decoding YAML: %s", strbuf_str(&why));
+        return false;
+    }
+    for (size_t i = 0; validation == VALIDATION_WARN && notes[i]; i++)
+        api_warn(req, "%s", notes[i]);
+    return true;
+}
+
+static int parse_json(struct api_request *req, char ***notes, struct json **ret, struct error *err) {
+    struct json_parse_options o = {.bytes_max = OBJECT_BYTES_MAX, .duplicate = note_duplicate, .userdata = notes};
+    return json_parse(strbuf_str(&req->body), req->body.len, &o, ret, err);
+}
+
+/* Most who apply send JSON; YAML that begins with a brace is nearly always JSON, too. */
+static int parse_applied(struct api_request *req, char ***notes, struct json **ret, struct error *err) {
+    int r = looks_like_json(req) ? parse_json(req, notes, ret, err) : -EINVAL;
+    if (r != -EINVAL)
+        return r;
+    error_clear(err);
+    return parse_yaml(req, ret, err);
+}
+
 bool body_parse(struct api_request *req, bool yaml_allowed) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     _cleanup_json_ struct json *doc = json_ref(req->body_doc);
     _cleanup_strv_ char **notes = strv_new();
     if (!doc) {
-        struct json_parse_options o = {.bytes_max = OBJECT_BYTES_MAX, .duplicate = note_duplicate, .userdata = &notes};
-        int r = yaml_allowed ? parse_yaml(req, &doc, &err)
-                             : json_parse(strbuf_str(&req->body), req->body.len, &o, &doc, &err);
+        int r = yaml_allowed ? parse_applied(req, &notes, &doc, &err) : parse_json(req, &notes, &doc, &err);
         if (r < 0) {
-            (void) api_bad_request(req, "error decoding patch: %s", error_text(&err, r));
+            (void) api_bad_request(req, "error decoding %s: %s", yaml_allowed ? "YAML" : "patch", error_text(&err, r));
             return false;
         }
     }
+    if (yaml_allowed && !report_duplicates(req, notes))
+        return false;
     json_unref(req->input);
     req->input = steal(&doc);
     return true;

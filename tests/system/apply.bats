@@ -44,7 +44,7 @@ ssa() { k apply --server-side -f - "$@"; }
 # a request without kubectl: METHOD PATH TYPE BODY
 request() {
     curl -sS -m 20 --cacert "$T/api/ca.crt" -X "$1" -H "Content-Type: $3" -H "User-Agent: probe/1.0 (test)" \
-        --cert "$T/api/admin.crt" --key "$T/api/admin.key" "https://127.0.0.1:$(cat "$T/port")$2" -d "$4"
+        --cert "$T/api/admin.crt" --key "$T/api/admin.key" "https://127.0.0.1:$(cat "$T/port")$2" -d "$4" "${@:5}"
 }
 @test "creations and updates are recorded; get hides it unless asked" {
     config_map one 'a: "1", b: "1"' | k create -f -
@@ -159,6 +159,13 @@ request() {
     run request PATCH '/api/v1/namespaces/default/configmaps/new?fieldManager=m' application/apply-patch+yaml \
         '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"uid":"1234"}}'
     [[ "$(jq -r '"\(.code) \(.message)"' <<<"$output")" == "409 "*"uid mismatch: the provided object specified uid 1234, and no existing object was found" ]]
+    for how in Strict Warn Ignore; do
+        request PATCH "/api/v1/namespaces/default/configmaps/dup?fieldManager=m&fieldValidation=$how" application/apply-patch+yaml \
+            '{"apiVersion":"v1","kind":"ConfigMap","data":{"a":"1","a":"2"}}' -i >"$T/$how"
+    done
+    grep -q '"message":"error strict decoding YAML: duplicate field \\"data.a\\""' "$T/Strict"
+    grep -q '^Warning: 299 - "duplicate field \\"data.a\\""' "$T/Warn"
+    grep -q '^HTTP/1.1 200' "$T/Ignore"
     # who may patch may not therefore create
     k create role patcher --verb=patch --resource=configmaps
     k create rolebinding patcher --role=patcher --user=guest
