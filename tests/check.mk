@@ -14,6 +14,11 @@ check-asan:
 	@BUILD=$(BUILD) CHECK_STEPS=asan tests/check
 check-system:
 	@BUILD=$(BUILD) CHECK_STEPS=system tests/check
+# the conformance suite, which runs unchanged against any OCI runtime:  make check-oci RUNTIME=crun
+RUNTIME ?= $(BUILD)/baton
+check-oci: $(if $(filter $(BUILD)/baton,$(RUNTIME)),$(BUILD)/baton)
+	@BUILD=$(BUILD) RUNTIME=$(RUNTIME) TEST_AGAIN=0 tests/run tests/oci/*.bats
+.PHONY: check-oci bench-oci
 lint:
 	@BUILD=$(BUILD) CHECK_STEPS=lint tests/check
 
@@ -25,6 +30,9 @@ demo-down:
 	@BUILD=$(BUILD) tests/demo/demo-down
 bench: all bench-bins
 	@BUILD=$(BUILD) tests/bench/run
+# baton beside the installed crun and runc
+bench-oci: $(BUILD)/baton
+	@BUILD=$(BUILD) tests/bench/oci
 
 # --- fuzzing: make fuzz FUZZ_SECONDS=30 runs every target -------------------------------------------------------------
 FUZZ_SECONDS ?= 20
