@@ -10,6 +10,7 @@
 #include <systemd/sd-journal.h>
 #include <time.h>
 
+#include "orchestrator/agent/journal_sync.h"
 #include "orchestrator/agent/log_decode.h"
 #include "orchestrator/agent/model.h"
 #include "podium/base/alloc.h"
@@ -18,10 +19,13 @@
 
 #define LINES_PER_TURN 500
 #define BYTES_PER_TURN (64u * 1024u)
-#define FRESH_USEC     (2 * USEC_PER_SEC)
+#define FRESH_USEC     (60 * USEC_PER_SEC)   /* how long ago a run may have ended whose lines are not all there */
 #define LATE_USEC      (100 * USEC_PER_MSEC) /* from a container's write to the journal, at most and mostly */
 #define END_GRACE_USEC                                                                                                 \
-    (300 * USEC_PER_MSEC) /* after an end: when the journal took in nothing for so long, all is there */
+    (300 *                                                                                                             \
+     USEC_PER_MSEC) /* after an end: when journald took in all it had, and nothing came for so long, all is there */
+#define LATER_GRACE_USEC (50 * USEC_PER_MSEC) /* the same, some seconds later */
+#define JUST_USEC        (2 * USEC_PER_SEC)
 
 struct agent_log {
     struct list link; /* in agent->logs */
@@ -32,11 +36,14 @@ struct agent_log {
     void *userdata;
     char *uid, *container;
     bool follow, timestamps, paused, ended, last_round;
+    bool waiting; /* for last lines: nothing is read until the end timer */
     bool in_line; /* the last entry was a part of a line, more of it follows */
     struct log_decoder decoder;
-    struct strbuf text;   /* of one entry */
-    struct strbuf out;    /* of one turn */
-    bool fresh;           /* the run ended a moment ago: the journal may not have its last lines yet */
+    struct strbuf text; /* of one entry */
+    struct strbuf out;  /* of one turn */
+    bool fresh;         /* the run ended a moment ago: the journal may not have its last lines yet */
+    uint64_t grace;     /* and they get so much time on their way to it */
+    struct journal_sync *sync;
     int run;              /* -1: not known */
     uint64_t started;     /* the run */
     uint64_t from, until; /* real time; until 0: open */
@@ -55,6 +62,7 @@ void agent_log_close(struct agent_log *l) {
     sd_event_source_disable_unref(l->turn);
     sd_event_source_disable_unref(l->changes);
     sd_event_source_disable_unref(l->end_timer);
+    journal_sync_free(l->sync);
     sd_journal_close(l->journal);
     strbuf_finish(&l->text);
     strbuf_finish(&l->out);
@@ -170,15 +178,36 @@ static bool run_is_over(const struct agent_log *l) {
            (uint64_t) json_int_or(json_get(c, "startedAt"), 0) > l->started;
 }
 
+static void wait_a_little(struct agent_log *l) {
+    (void) sd_event_source_set_time_relative(l->end_timer, l->grace);
+    (void) sd_event_source_set_enabled(l->end_timer, SD_EVENT_ONESHOT);
+}
+
+static void on_synced(void *userdata) {
+    struct agent_log *l = userdata;
+
+    journal_sync_free(steal(&l->sync));
+    if (!l->ended)
+        wait_a_little(l);
+}
+
+/* What the run wrote may be in journald's socket, and, when that is full, in the supervisor's hands: journald takes in
+ * what it has, which lets the supervisor go on. When that brings nothing, all is there; else once more. */
+static void wait_for_rest(struct agent_log *l) {
+    l->last_round = true; /* if nothing comes until then */
+    l->waiting = true;    /* also when the reader asks for more meanwhile */
+    journal_sync_free(steal(&l->sync));
+    if (journal_sync_start(l->agent->loop, on_synced, l, &l->sync, NULL) < 0)
+        wait_a_little(l);
+}
+
 /* At the end of what is there: wait for more, or end. */
 static void at_tail(struct agent_log *l) {
     (void) sd_event_source_set_enabled(l->turn, SD_EVENT_OFF);
     if ((!l->follow && !l->fresh) || l->until > 0 || l->last_round) {
         end(l, NULL);
     } else if (l->fresh || run_is_over(l)) {
-        l->last_round = true; /* if nothing comes until then */
-        (void) sd_event_source_set_time_relative(l->end_timer, END_GRACE_USEC);
-        (void) sd_event_source_set_enabled(l->end_timer, SD_EVENT_ONESHOT);
+        wait_for_rest(l);
     }
 }
 
@@ -264,6 +293,7 @@ static int on_changes(sd_event_source *source, int fd, uint32_t revents, void *u
 static int on_end_timer(sd_event_source *source, uint64_t usec, void *userdata) {
     struct agent_log *l = userdata;
 
+    l->waiting = false;
     (void) sd_journal_process(l->journal);
     if (!l->paused && !l->ended)
         (void) sd_event_source_set_enabled(l->turn, SD_EVENT_ON);
@@ -272,7 +302,7 @@ static int on_end_timer(sd_event_source *source, uint64_t usec, void *userdata) 
 
 void agent_log_pause(struct agent_log *l, bool paused) {
     l->paused = paused;
-    if (!l->ended)
+    if (!l->ended && !l->waiting)
         (void) sd_event_source_set_enabled(l->turn, paused ? SD_EVENT_OFF : SD_EVENT_ON);
 }
 
@@ -300,6 +330,7 @@ static int find_run(const struct json *c, const struct agent_log_options *o, str
     l->started = l->from;
     uint64_t finished = (uint64_t) json_int_or(json_get(run, "finishedAt"), 0), now = now_realtime_usec();
     l->fresh = finished > 0 && finished <= now && now - finished < FRESH_USEC;
+    l->grace = l->fresh && now - finished > JUST_USEC ? LATER_GRACE_USEC : END_GRACE_USEC;
     l->run = (int) json_int_or(json_get(run, "run"), -1);
     if (l->run >= 0 && l->until > 0) {
         l->until = 0;
