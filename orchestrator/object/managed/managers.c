@@ -46,7 +46,10 @@ static bool load_set(struct managers *m, const struct json *entry, bool foreign,
     return text ? fset_read(&m->arena, text, n, foreign, ret, NULL) == 0 : json_is_null(v);
 }
 
-bool managers_load(struct managers *m, const struct json *list, bool foreign) {
+bool managers_load(struct managers *m, const struct json *entries, bool foreign) {
+    struct json *list = managers_sealed(entries);
+    if (list)
+        json_append(&m->owned, list);
     for (size_t i = 0; i < json_len(list); i++) {
         const struct json *entry = json_at(list, i);
         struct fset set;

@@ -30,9 +30,9 @@ void managers_finish(struct managers *m);
 struct json *managers_sealed(const struct json *list);
 /* An empty list or one empty entry: "forget who wrote what". */
 bool managers_is_reset(const struct json *list);
-/* Adds the entries of a sealed list, which must outlive m. foreign: it came from a client. False: it cannot be
+/* Adds the entries of a list, which must outlive m. foreign: it came from a client. False: it cannot be
  * understood, and m has none of them. */
-bool managers_load(struct managers *m, const struct json *list, bool foreign);
+bool managers_load(struct managers *m, const struct json *entries, bool foreign);
 
 /* apiVersion does not tell appliers apart. NULL when there is none. */
 struct manager *managers_find(struct managers *m, const char *name, const char *operation, const char *api_version,

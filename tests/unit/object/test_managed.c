@@ -155,6 +155,21 @@ static void creators_and_updaters_own_what_they_write(void **state) {
     assert_null(json_path(s.live, "metadata", "managedFields"));
 }
 
+/* A restored object has its entries open. */
+static void open_entries_are_understood(void **state) {
+    _cleanup_story_ struct story s = begin(CM);
+    put(&s, "alice", "{'data':{'a':'1','b':'1'}}");
+    _cleanup_free_ char *text = json_to_text(s.live);
+    json_unref(s.live);
+    s.live = NULL;
+    assert_int_equal(json_parse(text, strlen(text), NULL, &s.live, NULL), 0);
+    conflicts(&s, "bob", "{'data':{'a':'2'}}",
+              "Apply failed with 1 conflict: conflict with \"alice\" using v1: .data.a");
+    put(&s, "bob", "{'data':{'a':'2','b':'1'}}");
+    owns(&s, "alice", "Update", "{'f:data':{'.':{},'f:b':{}}}");
+    owns(&s, "bob", "Update", "{'f:data':{'f:a':{}}}");
+}
+
 static void unnamed_writers_are_unknown(void **state) {
     _cleanup_story_ struct story s = begin(CM);
     put(&s, "", "{'data':{'a':'1'}}");
@@ -729,6 +744,7 @@ static void random_stories_obey_the_definition(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(creators_and_updaters_own_what_they_write),
+        cmocka_unit_test(open_entries_are_understood),
         cmocka_unit_test(unnamed_writers_are_unknown),
         cmocka_unit_test(what_nobody_changes_keeps_its_entry),
         cmocka_unit_test(applied_fields_come_and_go),
