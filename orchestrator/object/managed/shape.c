@@ -86,7 +86,7 @@ static void write_default(const struct field_info *f, struct strbuf *out) {
 static size_t sorted_keys(struct shape s, const char *keys[LIST_KEYS_MAX]) {
     const char *const *all = field_list_map_keys(s.field);
     size_t n = 0;
-    for (; all[n] && n < LIST_KEYS_MAX; n++) {
+    for (; n < LIST_KEYS_MAX && all[n]; n++) {
         size_t i = n;
         for (; i > 0 && strcmp(keys[i - 1], all[n]) > 0; i--)
             keys[i] = keys[i - 1];
