@@ -66,6 +66,49 @@ static void test_text_and_document_agree(void **state) {
     assert_ptr_equal(store_item_text(i, NULL), text);
 }
 
+/* userdata: how often it was called, and -1 when it is to fail. */
+static int pack(void *userdata, const struct json *doc, struct strbuf *out) {
+    int *calls = userdata;
+    if (*calls < 0)
+        return -EINVAL;
+    ++*calls;
+    strbuf_add(out, "\0packed", 7);
+    return 0;
+}
+
+static const char *packed_of(struct fixture *f, const char *name, store_encode_fn encode, int *calls) {
+    _cleanup_(store_item_unrefp) struct store_item *i = store_get(f->store, "configmaps", "a", name);
+    size_t n = 0;
+    const char *p = store_item_packed(i, encode, calls, &n);
+    if (p)
+        assert_int_equal(n, 7);
+    return p; /* only compared */
+}
+
+/* A second encoding is made once for all who want it, and goes with the documents of what is no longer fresh. */
+static void test_packed_once(void **state) {
+    struct fixture *f = *state;
+    int calls = -1;
+
+    assert_int_equal(put(f->store, STORE_CREATE, "a", "x", 1, 0, NULL), 0);
+    assert_null(packed_of(f, "x", NULL, NULL));
+    assert_null(packed_of(f, "x", pack, &calls));
+    calls = 0;
+    const char *p = packed_of(f, "x", pack, &calls);
+    assert_non_null(p);
+    assert_ptr_equal(packed_of(f, "x", pack, &calls), p);
+    assert_ptr_equal(packed_of(f, "x", NULL, NULL), p);
+    assert_int_equal(calls, 1);
+    for (int i = 0; i < 600; i++) { /* more than stay fresh */
+        char name[16];
+        (void) snprintf(name, sizeof(name), "y%d", i);
+        assert_int_equal(put(f->store, STORE_CREATE, "a", name, 1, 0, NULL), 0);
+    }
+    assert_null(packed_of(f, "x", NULL, NULL));
+    assert_non_null(packed_of(f, "x", pack, &calls));
+    assert_int_equal(calls, 2);
+}
+
 static void test_caller_document_is_untouched(void **state) {
     struct fixture *f = *state;
     _cleanup_json_ struct json *doc = document("a", "x", 1);
@@ -425,6 +468,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_create_get_update_delete, setup, teardown),
         cmocka_unit_test_setup_teardown(test_text_and_document_agree, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_packed_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_caller_document_is_untouched, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_documents_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pipelined_writes_on_one_object, setup, teardown),
