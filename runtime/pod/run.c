@@ -14,6 +14,7 @@
 #include "podium/base/path.h"
 #include "podium/base/random.h"
 #include "runtime/pod/supervisor.h"
+#include "runtime/state/state.h"
 #include "runtime/pod/termination.h"
 
 #define TERMINATION_BYTES_MAX 4096               /* of one container's message */
@@ -166,7 +167,7 @@ int pod_run_seccomp(struct pod_run *run, const struct pod_launch *l, const struc
     if (!section && l->seccomp_default && !run->seccomp)
         section = container_seccomp_default(l->spec->process->capabilities.bounding);
     if (section && !run->seccomp)
-        r = container_seccomp_compile(section, &run->seccomp, err);
+        r = container_seccomp_compile(section, STATE_ROOT_DEFAULT "/" STATE_SECCOMP_FOLDER, &run->seccomp, err);
     *ret = run->seccomp;
     return r;
 }

@@ -195,7 +195,7 @@ int container_create(const struct container_params *params, struct container_pro
     if ((r = check_params(params, err)) < 0)
         return r;
     if (!seccomp && params->spec->seccomp) {
-        if ((r = seccomp_compile(params->spec->seccomp, &compiled, err)) < 0)
+        if ((r = seccomp_compile_cached(params->spec->seccomp, params->seccomp_folder, &compiled, err)) < 0)
             return r;
         seccomp = compiled;
     }
@@ -281,8 +281,9 @@ int container_status_code(const struct container_status *status) {
     return status->signal ? 128 + status->signal : status->exit_code;
 }
 
-int container_seccomp_compile(const struct json *section, struct seccomp_filter **ret, struct error *err) {
-    int r = seccomp_compile(section, ret, err);
+int container_seccomp_compile(const struct json *section, const char *folder, struct seccomp_filter **ret,
+                              struct error *err) {
+    int r = seccomp_compile_cached(section, folder, ret, err);
 
     if (r < 0 || !seccomp_filter_notifies(*ret))
         return r;

@@ -65,6 +65,7 @@ struct container_params {
     int start_listen_fd;
     /* NULL: compiled from spec->seccomp when that is present. */
     const struct seccomp_filter *seccomp;
+    const char *seccomp_folder; /* where compiled filters are kept; NULL: nowhere */
     /* Called once the container's namespaces exist and before its root is built: pid as the caller sees it. Used for
      * prestart and createRuntime hooks and for moving links. May be NULL; a negative return ends the creation. */
     int (*namespaces_ready)(void *userdata, pid_t pid, struct error *err);
@@ -131,6 +132,7 @@ struct exec_params {
     size_t n_extra_fds;
     bool new_session;
     const struct seccomp_filter *seccomp; /* as above */
+    const char *seccomp_folder;           /* as above */
     const struct json *state;             /* the container's OCI state, for the listener of a filter; may be NULL */
     const int *tasks_fds;                 /* as above */
     size_t n_tasks_fds;
@@ -160,8 +162,9 @@ int container_run_hooks(const struct spec *spec, enum spec_hook_kind kind, const
 
 /* Compiles an OCI seccomp section into a filter for containers of this architecture; the supervisor does it once for
  * all containers with the same section. One that notifies a listener is refused (-EOPNOTSUPP): it belongs to a single
- * container. Free with container_seccomp_free(). */
-int container_seccomp_compile(const struct json *section, struct seccomp_filter **ret, struct error *err) _must_check_;
+ * container. folder: as seccomp_folder above. Free with container_seccomp_free(). */
+int container_seccomp_compile(const struct json *section, const char *folder, struct seccomp_filter **ret,
+                              struct error *err) _must_check_;
 void container_seccomp_free(struct seccomp_filter *filter);
 DEFINE_CLEANUP(struct seccomp_filter *, container_seccomp_free)
 /* The architectures a seccomp section can name, an array of "SCMP_ARCH_...". One reference, the caller's. */

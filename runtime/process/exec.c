@@ -65,7 +65,7 @@ int container_exec(const struct exec_params *params, struct container_process *r
     if ((r = label_check(params->spec, params->process, err)) < 0)
         return r;
     if (!seccomp && params->spec->seccomp) {
-        if ((r = seccomp_compile(params->spec->seccomp, &compiled, err)) < 0)
+        if ((r = seccomp_compile_cached(params->spec->seccomp, params->seccomp_folder, &compiled, err)) < 0)
             return r;
         seccomp = compiled;
     }

@@ -9,16 +9,8 @@
 
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
+#include "runtime/seccomp/filter.h"
 #include "runtime/seccomp/seccomp.h"
-
-#define FILTER_BYTES_MAX (BPF_MAXINSNS * sizeof(struct sock_filter))
-
-struct seccomp_filter {
-    unsigned flags; /* SECCOMP_FILTER_FLAG_* */
-    bool notifies;  /* some call is for a listener to answer */
-    unsigned short n;
-    struct sock_filter *code;
-};
 
 void seccomp_filter_free(struct seccomp_filter *f) {
     if (!f)

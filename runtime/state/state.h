@@ -26,8 +26,9 @@
 #include "podium/base/error.h"
 #include "podium/base/json.h"
 
-#define STATE_ROOT_DEFAULT "/run/baton"
-#define STATE_START_SOCKET "start.sock"
+#define STATE_ROOT_DEFAULT   "/run/baton"
+#define STATE_SECCOMP_FOLDER ".seccomp" /* below the root, beside the containers: compiled filters */
+#define STATE_START_SOCKET   "start.sock"
 
 struct state_dir {
     int root_fd, fd;

@@ -157,7 +157,8 @@ static int namespaces_ready(void *userdata, pid_t pid, struct error *err) {
     return container_run_hooks(c->spec, SPEC_HOOK_CREATE_RUNTIME, doc, err);
 }
 
-static int make_process(const struct creation_options *o, struct creation *c, struct error *err) {
+static int make_process(const struct baton *b, const struct creation_options *o, struct creation *c,
+                        struct error *err) {
     _cleanup_close_ int listen_fd = -1, console_fd = -1;
     _cleanup_json_ struct json *doc = state_document(&c->dir, &c->state, STATE_CREATING);
     int preserved[2 * PRESERVE_FDS_MAX];
@@ -180,6 +181,8 @@ static int make_process(const struct creation_options *o, struct creation *c, st
     p.keep_keyring = o->no_new_keyring;
     p.no_pivot = o->no_pivot;
     p.start_listen_fd = listen_fd;
+    _cleanup_free_ char *filters = path_join(b->root, STATE_SECCOMP_FOLDER);
+    p.seccomp_folder = filters;
     p.state = doc;
     p.tasks_fds = c->rdt.tasks;
     p.n_tasks_fds = ARRAY_LEN(c->rdt.tasks);
@@ -277,7 +280,7 @@ int creation_make(const struct baton *b, const struct creation_options *o, struc
     c->n_fds += o->preserve_fds;
     if ((r = preserve_fds_check(c->n_fds, err)) == 0 && (r = load_config(b, o, c, err)) == 0 &&
         (r = state_dir_create(b->root, o->id, &c->dir, err)) == 0 && (r = creation_group_make(b, o->id, c, err)) == 0 &&
-        (r = make_rdt(c, err)) == 0 && (r = make_process(o, c, err)) == 0)
+        (r = make_rdt(c, err)) == 0 && (r = make_process(b, o, c, err)) == 0)
         r = record(o, c, err);
     if (r < 0) {
         creation_undo(b, c);

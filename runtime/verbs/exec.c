@@ -169,6 +169,8 @@ static int run_exec(const struct baton *b, const struct exec_options *o, struct 
         preserved[i] = 3 + i;
     p.spec = spec;
     p.process = process;
+    _cleanup_free_ char *filters = path_join(b->root, STATE_SECCOMP_FOLDER);
+    p.seccomp_folder = filters;
     p.init_pidfd = f.pidfd;
     p.console_socket_fd = console_fd;
     p.extra_fds = preserved;

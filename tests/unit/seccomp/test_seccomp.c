@@ -9,7 +9,11 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -17,7 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "podium/base/cleanup.h"
+#include "podium/base/alloc.h"
+#include "podium/base/path.h"
 #include "runtime/seccomp/seccomp.h"
 
 static struct seccomp_filter *compile(const char *text) {
@@ -192,6 +197,73 @@ static void test_default_profile_with_capabilities(void **state) {
     assert_int_equal(under(chroot_only, call_mount), EPERM);
 }
 
+static off_t only_file(const char *folder, char **ret_path) {
+    _cleanup_closedir_ DIR *d = opendir(folder);
+    const struct dirent *e;
+    struct stat st = {.st_size = -1};
+    size_t n = 0;
+
+    while (d && (e = readdir(d)))
+        if (e->d_name[0] != '.') {
+            *ret_path = path_join(folder, e->d_name);
+            assert_int_equal(stat(*ret_path, &st), 0);
+            n++;
+        }
+    assert_true(n <= 1);
+    return st.st_size;
+}
+
+/* A filter from the folder does what the compiled one does, for its own section only; damaged or foreign files are as
+ * if they were not there. */
+static void test_cache(void **state) {
+    char folder[] = "/tmp/test-seccomp-XXXXXX";
+    _cleanup_json_ struct json *section = seccomp_default_profile(0);
+    _cleanup_json_ struct json *wider = seccomp_default_profile(UINT64_C(1) << CAP_SYS_ADMIN);
+    _cleanup_free_ char *path = NULL;
+
+    (void) state;
+    assert_non_null(mkdtemp(folder));
+    _cleanup_free_ char *below = path_join(folder, "filters");
+    for (int round = 0; round < 6; round++) {
+        _cleanup_(seccomp_filter_freep) struct seccomp_filter *f = NULL, *other = NULL;
+
+        assert_int_equal(seccomp_compile_cached(section, below, &f, NULL), 0);
+        assert_int_equal(under(f, call_getppid), 0);
+        assert_int_equal(under(f, call_mount), EPERM);
+        if (round == 0) {
+            off_t size = only_file(below, &path);
+
+            assert_true(size > 1000);
+        } else if (round == 1) { /* another's filter under our name, as a collision would have it */
+            assert_int_equal(seccomp_compile(wider, &other, NULL), 0);
+            _cleanup_free_ char *elsewhere = path_join(folder, "wider"), *file = NULL;
+            _cleanup_(seccomp_filter_freep) struct seccomp_filter *stored = NULL;
+            assert_int_equal(seccomp_compile_cached(wider, elsewhere, &stored, NULL), 0);
+            assert_true(only_file(elsewhere, &file) > 0);
+            assert_int_equal(rename(file, path), 0);
+        } else if (round == 2) {
+            assert_int_equal(truncate(path, 1000), 0);
+        } else if (round == 3) { /* the program's end lost */
+            struct stat st;
+            assert_int_equal(stat(path, &st), 0);
+            assert_int_equal(truncate(path, st.st_size - 64), 0);
+            assert_int_equal(truncate(path, st.st_size), 0);
+        } else if (round == 4) {
+            assert_int_equal(chmod(path, 0666), 0);
+        }
+    }
+    /* small sections are not worth a file, and a folder that cannot be is no error */
+    _cleanup_json_ struct json *small = NULL;
+    _cleanup_(seccomp_filter_freep) struct seccomp_filter *f = NULL, *g = NULL;
+    assert_int_equal(json_parse("{\"defaultAction\":\"SCMP_ACT_ALLOW\"}", 34, NULL, &small, NULL), 0);
+    _cleanup_free_ char *unused = path_join(folder, "unused");
+    assert_int_equal(seccomp_compile_cached(small, unused, &f, NULL), 0);
+    assert_int_equal(access(unused, F_OK), -1);
+    assert_int_equal(seccomp_compile_cached(section, "/proc/none", &g, NULL), 0);
+    assert_int_equal(under(g, call_mount), EPERM);
+    assert_int_equal(rm_tree(folder, NULL), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_actions),
@@ -199,6 +271,7 @@ int main(void) {
         cmocka_unit_test(test_bad_sections),
         cmocka_unit_test(test_default_profile),
         cmocka_unit_test(test_default_profile_with_capabilities),
+        cmocka_unit_test(test_cache),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
