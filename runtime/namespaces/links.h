@@ -7,8 +7,7 @@
  * Where it is when the container ends is the kernel's business: hardware goes back to the host, virtual devices go with
  * the namespace. When the creation fails they are moved back, with what they had.
  *
- * Errors: -ENODEV, -EEXIST, ... with the device's name. Threads: the calling process has one; it enters the other
- * namespace for a moment, and ends if it cannot come back.
+ * Errors: -ENODEV, -EEXIST, ... with the device's name. Threads: the calling process has one.
  * Source: config-linux.md, "Network Devices" (1.3); rtnetlink(7).
  */
 #ifndef PODIUM_RUNTIME_LINKS_H

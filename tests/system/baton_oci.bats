@@ -510,3 +510,19 @@ c["linux"]["devices"] = [{"path": "/dev/u", "type": "u", "major": 1, "minor": 3,
     edit 'c["linux"]["devices"][0]["type"] = "x"'
     refused "linux.devices[0].type: must be c, b, u or p"
 }
+
+@test "network devices come back with their addresses, whatever call fails" {
+    strace -o /dev/null true || skip "needs strace, and the right to trace"
+    export VIEW BATON T ID
+    config true
+    edit 'c["linux"]["netDevices"] = {"v0": {"name": "eth0"}}'
+    for fault in setns:1 sendto:2 sendto:5 sendto:8 recvfrom:2 recvfrom:6 recvfrom:8; do
+        export FAULT=${fault%:*}:error=EIO:when=${fault#*:}
+        in_net '"$VIEW" strace -f -qq -o "$T/trace" -e trace="${FAULT%%:*}" -e inject="$FAULT" "$BATON" --root "$T/state" run -b "$T/b" "$ID" </dev/null 2>"$T/err" ||
+            ip -o addr show dev v0; ip -o link show up dev v0' >"$T/out"
+        grep -q INJECTED "$T/trace"
+        grep -q "Input/output error" "$T/err"
+        [ "$(grep -c 'inet 10.1.2.3/24\|fd00::7\|v0@' "$T/out")" = 3 ] || { echo "$fault"; cat "$T/out"; false; }
+        nothing_left
+    done
+}
