@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# baton as an OCI runtime, on real containers with a busybox root. BATON names the program.
+# baton as an OCI runtime, on real containers with a busybox root: what is its own. What all runtimes do is in tests/oci. BATON
+# names the program.
 
 bats_require_minimum_version 1.5.0
 load bundle
@@ -38,35 +39,6 @@ nothing_left() {
     ! grep -q "$T" /proc/self/mountinfo
 }
 
-@test "run passes the exit code on and leaves nothing behind" {
-    config sh -c 'echo out; echo err >&2; exit 7'
-    run_container 7
-    [ "$output" = out ]
-    [ "$stderr" = err ]
-    nothing_left
-}
-
-@test "a container ended by a signal gives 128 + signal" {
-    config sh -c 'sh -c "kill -9 \$\$"; exit $?'
-    run_container 137
-    config sleep 100
-    baton run -d -b "$T/b" "$ID" </dev/null >/dev/null 2>&1
-    baton kill "$ID" KILL
-    for i in $(seq 50); do baton state "$ID" | grep -q stopped && break; sleep 0.02; done
-    baton state "$ID" | grep -q stopped
-}
-
-@test "the foreground run passes signals on" {
-    config sh -c 'trap "exit 42" TERM; echo ready; while :; do sleep 0.05; done'
-    "$VIEW" "$BATON" --root "$T/state" run -b "$T/b" "$ID" </dev/null >"$T/out" 2>&1 3>&- &
-    pid=$!
-    for i in $(seq 100); do grep -q ready "$T/out" && break; sleep 0.02; done
-    kill -TERM $pid
-    code=0; wait $pid || code=$?
-    [ "$code" = 42 ]
-    nothing_left
-}
-
 @test "a command that does not exist is a clear error and leaves nothing" {
     config no-such-command
     run_container 1
@@ -92,17 +64,6 @@ nothing_left() {
     nothing_left
 }
 
-@test "every namespace is the container's own" {
-    config sh -c 'for n in pid net ipc uts mnt cgroup; do readlink /proc/self/ns/$n; done; hostname; ls /proc | grep -c "^[0-9]"; cat /proc/self/cgroup | grep ^0::'
-    run_container 0
-    for n in pid net ipc uts mnt cgroup; do
-        [[ "$output" != *"$(readlink /proc/self/ns/$n)"* ]]
-    done
-    [[ "$output" == *baton* ]]
-    [[ "$output" == *0::/ ]]
-    [ "$(hostname)" != baton ]
-}
-
 @test "masked and read-only paths, read-only root" {
     config sh -c 'cat /proc/keys /proc/timer_list; ls /proc/acpi /sys/firmware 2>/dev/null | grep -v -e : -e "^$"; echo 1 >/proc/sys/kernel/core_uses_pid; touch /file; mkdir /sys/fs/cgroup/x; touch /dev/shm/fine && echo done'
     run_container 0
@@ -110,65 +71,6 @@ nothing_left() {
     [[ "$stderr" == *core_uses_pid*ead-only* ]]
     [[ "$stderr" == */file*ead-only* ]]
     [[ "$stderr" == */sys/fs/cgroup/x*ead-only* ]]
-}
-
-@test "the root is writable when it is not read-only" {
-    config touch /file
-    edit 'c["root"]["readonly"] = False'
-    run_container 0
-    [ -e "$T/b/rootfs/file" ]
-}
-
-@test "capabilities, no_new_privs, user, groups, umask, limits, working folder, HOME" {
-    config sh -c 'grep -E "Cap|NoNew" /proc/self/status; id; pwd; umask; ulimit -n; echo $HOME'
-    edit 'p = c["process"]; p["user"] = {"uid": 1000, "gid": 1001, "additionalGids": [5, 6], "umask": 0o27}
-p["cwd"] = "/made/here"; c["root"]["readonly"] = False
-for s in ("bounding", "effective", "permitted", "inheritable", "ambient"): p["capabilities"][s] = ["CAP_NET_RAW"]'
-    run_container 0
-    for s in CapInh CapPrm CapEff CapBnd CapAmb; do [[ "$output" == *"$s:	0000000000002000"* ]]; done
-    [[ "$output" == *"NoNewPrivs:	1"* ]]
-    [[ "$output" == *"uid=1000"*"gid=1001 groups=5,6"* ]] || [[ "$output" == *"uid=1000"*"gid=1001"*"groups="*"5"*"6"* ]]
-    [[ "$output" == */made/here* ]]
-    [[ "$output" == *0027* ]]
-    [[ "$output" == *1024* ]]
-    [[ "$output" == */home/user ]]
-}
-
-@test "root without capabilities has none" {
-    config sh -c 'grep CapEff /proc/self/status; chmod 777 /etc; hostname nope'
-    edit 'c["process"]["capabilities"] = {}; c["root"]["readonly"] = False'
-    run_container 1
-    [[ "$output" == *"CapEff:	0000000000000000"* ]]
-    [[ "$stderr" == *"ot permitted"* ]]
-}
-
-@test "seccomp filters, with and without no_new_privs" {
-    for nnp in True False; do
-        config sh -c 'mkdir /x; grep -E "^Seccomp:" /proc/self/status'
-        edit "c['process']['noNewPrivileges'] = $nnp; c['root']['readonly'] = False
-c['linux']['seccomp'] = {'defaultAction': 'SCMP_ACT_ALLOW', 'syscalls': [{'names': ['mkdir', 'mkdirat'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': 28}]}"
-        run_container 0
-        [[ "$stderr" == *"No space left"* ]]
-        [[ "$output" == *"Seccomp:	2"* ]]
-    done
-}
-
-@test "links in the image cannot lead a mount out of the root" {
-    mkdir "$T/outside" "$T/src"
-    echo secret >"$T/src/file"
-    ln -s "$T/outside" "$T/b/rootfs/link"
-    ln -s ../../../../../../../../../.. "$T/b/rootfs/up"
-    config sh -c "cat /link/sub/file '/up$T/other/file'"
-    edit 'c["root"]["readonly"] = False
-for d in ("/link/sub", "/up" + a[0] + "/other"):
-    c["mounts"].append({"destination": d, "type": "bind", "source": a[0] + "/src", "options": ["bind"]})' "$T"
-    run_container 0
-    [ "$output" = "secret
-secret" ]
-    # all was made inside the root, nothing outside
-    [ -z "$(ls -A "$T/outside")" ]
-    [ ! -e "$T/other" ]
-    [ -d "$T/b/rootfs$T/outside/sub" ]
 }
 
 @test "a mount point that a link leads into /proc is refused" {
@@ -181,49 +83,12 @@ secret" ]
     nothing_left
 }
 
-@test "a working folder that is a descriptor of the host is refused" {
-    config pwd
-    edit 'c["process"]["cwd"] = "/proc/self/fd/7"'
-    exec 7</
-    run_container 1
-    exec 7<&-
-    nothing_left
-}
-
-@test "bind mounts: read-only, nosuid, files; tmpfs options" {
-    mkdir "$T/src"
-    echo text >"$T/src/file"
-    config sh -c 'cat /data/file /etc/one; touch /data/x; touch /rw/y; mount | grep -E " /(data|t) "'
-    edit 'src = a[0]; c["root"]["readonly"] = False
-c["mounts"] += [{"destination": "/data", "type": "bind", "source": src, "options": ["rbind", "ro", "nosuid"]},
-  {"destination": "/rw", "source": src, "options": ["bind"]},
-  {"destination": "/etc/one", "type": "bind", "source": src + "/file", "options": ["bind"]},
-  {"destination": "/t", "type": "tmpfs", "source": "t", "options": ["size=1m", "mode=1777", "noexec"]}]' "$T/src"
-    run_container 0
-    [[ "$output" == "text
-text"* ]]
-    [[ "$stderr" == *"/data/x"*"ead-only"* ]]
-    [ -e "$T/src/y" ]
-    [[ "$output" == *"/data"*"ro,nosuid"* ]]
-    [[ "$output" == *"/t type tmpfs (rw,noexec"*"size=1024k"* ]]
-}
-
 @test "a bad mount option is a clear error and leaves nothing" {
     config true
     edit 'c["mounts"].append({"destination": "/t", "type": "tmpfs", "source": "t", "options": ["bogus=1"]})'
     run_container 1
     [[ "$stderr" == *"mount /t"*"bogus"* ]]
     nothing_left
-}
-
-@test "devices: the default ones and the configuration's" {
-    config sh -c 'stat -c "%t:%T %a" /dev/null /dev/mine; echo x >/dev/null; readlink /dev/fd; readlink /dev/ptmx'
-    edit 'c["linux"]["devices"] = [{"path": "/dev/mine", "type": "c", "major": 1, "minor": 5, "fileMode": 384, "uid": 3, "gid": 4}]'
-    run_container 0
-    [[ "$output" == "1:3 666
-1:5 600
-/proc/self/fd
-pts/ptmx" ]]
 }
 
 @test "overlay root from annotations" {
@@ -296,18 +161,6 @@ uid=1000"*"gid=1001"*"
 3" ]]
 }
 
-@test "pause and resume" {
-    config sleep 100
-    baton run -d -b "$T/b" "$ID" </dev/null >/dev/null 2>&1 3>&-
-    baton pause "$ID"
-    baton state "$ID" | grep -q '"paused"'
-    baton resume "$ID"
-    baton state "$ID" | grep -q '"running"'
-    baton pause "$ID"
-    baton delete --force "$ID"
-    nothing_left
-}
-
 @test "without a pid namespace of its own all processes end with the container" {
     N=$((1000000 + RANDOM))
     config sh -c "sleep $N & echo started"
@@ -315,19 +168,6 @@ uid=1000"*"gid=1001"*"
     run_container 0
     nothing_left
     ! pgrep -f "^sleep $N" >/dev/null
-}
-
-@test "joining a namespace by path" {
-    config sleep 100
-    baton run -d -b "$T/b" --pid-file "$T/pid" "$ID" </dev/null >/dev/null 2>&1 3>&-
-    other=$(readlink "/proc/$(cat "$T/pid")/ns/net") otherpid=$(readlink "/proc/$(cat "$T/pid")/ns/pid")
-    config sh -c 'readlink /proc/self/ns/net; readlink /proc/self/ns/pid'
-    edit 'for n in c["linux"]["namespaces"]:
-    if n["type"] == "network": n["path"] = "/proc/" + a[0] + "/ns/net"
-    if n["type"] == "pid": n["path"] = "/proc/" + a[0] + "/ns/pid"' "$(cat "$T/pid")"
-    run -0 --separate-stderr baton run -b "$T/b" "$ID-2"
-    [ "$output" = "$other
-$otherpid" ]
 }
 
 @test "the runtime's own program file cannot be written through a container's process" {
@@ -339,43 +179,11 @@ $otherpid" ]
     [ -w "$BATON" ]
 }
 
-@test "a user namespace with mappings" {
-    config sh -c 'id; cat /proc/self/uid_map; touch /dev/shm/x && stat -c %u /dev/shm/x; echo y >/dev/null'
-    U=$(mktemp -d) # the mapped root needs a way in, which the usual temporary folder does not give
-    chmod 755 "$U"
-    cp -a "$T/b/rootfs" "$U/rootfs"
-    chown -R 100000:100000 "$U/rootfs"
-    edit 'l = c["linux"]; l["namespaces"].append({"type": "user"})
-l["uidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 1000}]
-l["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 1000}]
-c["root"] = {"path": a[0] + "/rootfs"}' "$U"
-    run_container 0
-    rm -rf "$U"
-    [[ "$output" == "uid=0"* ]]
-    [[ "$output" == *100000* ]]
-    nothing_left
-}
-
 @test "terminal: the process has one, its size, and /dev/console" {
     config sh -c 'tty; [ -c /dev/console ] && echo console; [ -t 0 ] && echo yes'
     edit 'c["process"]["terminal"] = True; c["process"]["consoleSize"] = {"height": 30, "width": 100}'
     run_container 0
     [[ "$output" == *"/dev/pts/0"*console*yes* ]]
-}
-
-@test "hooks run in order with the state on stdin; a failing one ends the creation" {
-    config sh -c true
-    printf '#!/bin/sh\necho "$1 $(cat | grep -o "\\"status\\":\\"[a-z]*\\"")" >>%s/hooks\n' "$T" >"$T/hook"
-    chmod +x "$T/hook"
-    edit 'h = a[0] + "/hook"
-c["hooks"] = {k: [{"path": h, "args": [h, k], "env": ["PATH=/bin:/usr/bin"]}] for k in ("prestart", "createRuntime", "createContainer", "poststart", "poststop")}' "$T"
-    run_container 0
-    [ "$(sed 's/ .*//' "$T/hooks" | tr '\n' ' ')" = "prestart createRuntime createContainer poststart poststop " ]
-    grep -q 'poststop "status":"stopped"' "$T/hooks"
-    edit 'c["hooks"] = {"createRuntime": [{"path": "/bin/false"}]}'
-    run_container 1
-    [[ "$stderr" == *"hook /bin/false failed"* ]]
-    nothing_left
 }
 
 @test "limits: a missing controller is an error, or a warning when optional" {

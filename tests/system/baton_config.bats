@@ -49,14 +49,6 @@ nothing_left() {
     nothing_left
 }
 
-@test "ioPriority" {
-    command -v ionice >/dev/null || skip "needs ionice"
-    config sleep 100
-    edit 'c["process"]["ioPriority"] = {"class": "IOPRIO_CLASS_BE", "priority": 6}'
-    baton run -d -b "$T/b" --pid-file "$T/pid" "$ID" </dev/null >/dev/null 2>&1 3>&-
-    [ "$(ionice -p "$(cat "$T/pid")")" = "best-effort: prio 6" ]
-}
-
 @test "execCPUAffinity is for exec alone" {
     config sleep 100
     all=$(grep Cpus_allowed_list /proc/self/status)
@@ -65,14 +57,6 @@ nothing_left() {
     [ "$(grep Cpus_allowed_list "/proc/$(cat "$T/pid")/status")" = "$all" ]
     [ "$(baton exec "$ID" grep Cpus_allowed_list /proc/self/status | awk '{print $2}')" = 0 ]
     config sleep 100
-}
-
-@test "personality" {
-    config uname -m
-    edit 'c["linux"]["personality"] = {"domain": "LINUX32"}'
-    run_container 0
-    [ "$output" != "$(uname -m)" ]
-    [ "$output" = "$(setarch linux32 uname -m)" ]
 }
 
 @test "memoryPolicy" {
@@ -126,13 +110,6 @@ kept" ]
 text
 kept" ]
     nothing_left
-}
-
-@test "domain name" {
-    config cat /proc/sys/kernel/domainname
-    edit 'c["domainname"] = "example.org"'
-    run_container 0
-    [ "$output" = example.org ]
 }
 
 @test "labels that the kernel has no module for are refused by name, also by exec" {
