@@ -167,7 +167,8 @@ static void check_failure(struct surroundings *w, const struct scenario *s, cons
     const char *text = surroundings_errors(w), *what = "";
     char state[64] = "";
 
-    if (!r->loaders && (strlen(text) < 12 || !strstr(text, "baton: ")))
+    if (!r->loaders &&
+        (strlen(text) < 12 || (!strstr(text, "baton: ") && r->status != 127 /* the C library's beginning */)))
         what = "no message";
     else if (strncmp(text, "baton: ", 7) == 0 && !strchr(text + 7, ' '))
         what = "a message that says nothing";

@@ -60,10 +60,14 @@ static struct inject_process *add(struct run *run, pid_t pid, struct inject_proc
 }
 
 static bool executes_program(struct run *run, pid_t pid) {
-    char path[64];
+    char path[64], target[256];
     struct stat st;
 
     (void) snprintf(path, sizeof(path), "/proc/%d/exe", (int) pid);
+    ssize_t n = readlink(path, target, sizeof(target) - 1);
+    target[n < 0 ? 0 : n] = 0;
+    if (strncmp(target, "/memfd:", strlen("/memfd:")) == 0) /* the program's copy of itself */
+        return true;
     return stat(path, &st) == 0 && st.st_ino == run->program.st_ino && st.st_dev == run->program.st_dev;
 }
 
@@ -230,10 +234,9 @@ static void on_stop(struct run *run, pid_t pid, int status) {
 static void on_end(struct run *run, pid_t pid, int status) {
     struct inject_process *p = find(run, pid);
 
-    if (!p)
-        return;
-    p->alive = false;
-    if (p != &run->result->processes[0])
+    if (p)
+        p->alive = false;
+    if (pid != run->result->processes[0].pid)
         return;
     run->result->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     run->ended = true;
