@@ -72,12 +72,12 @@ static int name_host(const struct spec *spec, struct error *err) {
 }
 
 /* The state for hooks inside: the pid is the one that the host's /proc shows. */
-static struct json *make_state(const struct container_params *params) {
-    struct json *state = json_ref(params->state);
+static int make_state(const struct container_params *params, struct json **ret, struct error *err) {
     char pid[32] = "";
 
     if (readlink("/proc/self", pid, sizeof(pid) - 1) < 0)
-        pid[0] = 0;
+        return error_set_errno(err, -errno, "cannot read /proc/self for the hooks' state");
+    struct json *state = json_ref(params->state);
     if (!state) {
         json_set(&state, "ociVersion", json_string(SPEC_OCI_VERSION));
         json_set(&state, "id", json_string(params->id));
@@ -85,21 +85,7 @@ static struct json *make_state(const struct container_params *params) {
     }
     json_set(&state, "pid", json_int(strtol(pid, NULL, 10)));
     json_set(&state, "status", json_string("creating"));
-    return state;
-}
-
-static int open_stdio(int stdio[3], struct error *err) {
-    int null_fd = -EBADF;
-
-    for (int i = 0; i < 3; i++) {
-        if (stdio[i] >= 0)
-            continue;
-        if (null_fd < 0)
-            null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-        if (null_fd < 0)
-            return error_set_errno(err, -errno, "cannot open /dev/null");
-        stdio[i] = null_fd;
-    }
+    *ret = state;
     return 0;
 }
 
@@ -132,13 +118,14 @@ static int run_stages(const struct container_params *params, const struct namesp
     if ((r = stage_join_tasks(params->tasks_fds, params->n_tasks_fds, err)) < 0 ||
         (r = enter_namespaces(params, set, l->sync_fd, err)) < 0)
         return r;
-    if (spec->hooks[SPEC_HOOK_CREATE_CONTAINER].n > 0 || spec->hooks[SPEC_HOOK_START_CONTAINER].n > 0)
-        state = make_state(params);
+    if ((spec->hooks[SPEC_HOOK_CREATE_CONTAINER].n > 0 || spec->hooks[SPEC_HOOK_START_CONTAINER].n > 0) &&
+        (r = make_state(params, &state, err)) < 0)
+        return r;
     l->state = state;
     if ((r = label_open(spec->process, &l->label, err)) < 0 || (r = write_sysctls(spec, err)) < 0 ||
         (r = name_host(spec, err)) < 0 ||
         (!spec->namespaces[SPEC_NS_USER].present && (r = credentials_oom_score(spec->process, 0, err)) < 0) ||
-        (r = open_stdio(l->stdio, err)) < 0 || (r = build_root(params, mapped, state, err)) < 0)
+        (r = launch_open_stdio(l, err)) < 0 || (r = build_root(params, mapped, state, err)) < 0)
         return r;
     return launch_process(l, err);
 }

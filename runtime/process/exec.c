@@ -13,18 +13,10 @@
 #include "runtime/seccomp/seccomp.h"
 
 static int enter_container(const struct exec_params *params, struct launch *l, struct error *err) {
-    int r, null_fd = -EBADF;
+    int r;
 
-    for (int i = 0; i < 3; i++) {
-        if (l->stdio[i] >= 0)
-            continue;
-        if (null_fd < 0)
-            null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-        if (null_fd < 0)
-            return error_set_errno(err, -errno, "cannot open /dev/null");
-        l->stdio[i] = null_fd;
-    }
-    if ((r = stage_join_tasks(params->tasks_fds, params->n_tasks_fds, err)) < 0 ||
+    if ((r = launch_open_stdio(l, err)) < 0 ||
+        (r = stage_join_tasks(params->tasks_fds, params->n_tasks_fds, err)) < 0 ||
         (r = label_open(params->process, &l->label, err)) < 0 ||
         (r = credentials_oom_score(params->process, 0, err)) < 0 || (r = tuning_exec_final(params->process, err)) < 0)
         return r;

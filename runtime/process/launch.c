@@ -46,6 +46,21 @@ static int open_session(struct launch *l, struct terminal *t, struct error *err)
     return 0;
 }
 
+int launch_open_stdio(struct launch *l, struct error *err) {
+    int null_fd = -EBADF;
+
+    for (int i = 0; i < 3; i++) {
+        if (l->stdio[i] >= 0)
+            continue;
+        if (null_fd < 0)
+            null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null_fd < 0)
+            return error_set_errno(err, -errno, "cannot open /dev/null");
+        l->stdio[i] = null_fd;
+    }
+    return 0;
+}
+
 /* Lifts a descriptor above those that will be the container's. */
 static int lift(int *fd, int above) {
     if (*fd < 0 || *fd >= above)

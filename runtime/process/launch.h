@@ -40,6 +40,8 @@ struct launch {
     struct label_files label; /* label_open() */
 };
 
+/* The null device of the host for what is -1 of stdio. */
+int launch_open_stdio(struct launch *l, struct error *err) _must_check_;
 /* Returns only on failure. */
 int launch_process(struct launch *l, struct error *err) _must_check_;
 
