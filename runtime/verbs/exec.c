@@ -182,6 +182,8 @@ static int run_exec(const struct baton *b, const struct exec_options *o, struct 
         foreground_block_signals();
     if ((r = execute(&p, &f, o->cgroup, &child, err)) < 0)
         return r;
+    if (!o->detached)
+        foreground_prepare(&child);
     if ((o->pidfd_socket && (r = send_pidfd(o->pidfd_socket, child.pidfd, err)) < 0) ||
         (o->pid_file && (r = write_pid(o->pid_file, child.pid, err)) < 0)) {
         container_abort(&child);

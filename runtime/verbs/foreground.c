@@ -117,18 +117,24 @@ static int relay_terminal(struct container_process *p, struct error *err) {
     }
 }
 
+void foreground_prepare(const struct container_process *p) {
+    struct termios t;
+
+    if (p->console_fd < 0)
+        return;
+    copy_size(p->console_fd);
+    if (!isatty(STDOUT_FILENO) && tcgetattr(p->console_fd, &t) == 0) {
+        t.c_oflag &= ~(tcflag_t) ONLCR;
+        (void) tcsetattr(p->console_fd, TCSANOW, &t);
+    }
+}
+
 int foreground_wait(struct container_process *p, struct error *err) {
     struct termios before, raw;
 
     if (p->console_fd < 0)
         return wait_quietly(p, err);
     bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
-    /* what is written to a file or a pipe has lines as the program wrote them, as with runc */
-    if (!isatty(STDOUT_FILENO) && tcgetattr(p->console_fd, &raw) == 0) {
-        raw.c_oflag &= ~(tcflag_t) ONLCR;
-        (void) tcsetattr(p->console_fd, TCSANOW, &raw);
-    }
-    copy_size(p->console_fd);
     if (is_terminal) {
         raw = before;
         cfmakeraw(&raw);

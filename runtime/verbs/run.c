@@ -51,6 +51,8 @@ static int run(const struct baton *b, const struct creation_options *o, bool kee
         foreground_block_signals();
     if ((r = creation_make(b, o, &c, err)) < 0)
         return r;
+    if (!o->detached)
+        foreground_prepare(&c.process);
     if ((r = container_start(&c.process, err)) < 0) {
         creation_undo(b, &c);
         return r;

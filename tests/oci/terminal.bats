@@ -87,3 +87,11 @@ all
     SHELL=/bin/sh run -4 script -qec "'$VIEW' '$RUNTIME' --root '$T/state' run -b '$B' '$ID' >'$T/lines'" /dev/null
     [ "$(tr -dc '[:alpha:]\r' <"$T/lines")" = onetwo ]
 }
+
+@test "exec -t into a file: the same" {
+    known crun 1.8.99 "leaves them as the kernel makes them"
+    config sleep 1000
+    detached
+    SHELL=/bin/sh run -0 script -qec "'$VIEW' '$RUNTIME' --root '$T/state' exec -t '$ID' sh -c 'sleep 0.2; echo one; echo two' >'$T/lines'" /dev/null
+    [ "$(tr -dc '[:alpha:]\r' <"$T/lines")" = onetwo ]
+}

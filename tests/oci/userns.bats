@@ -74,9 +74,7 @@ null" ]
     mapped sleep 1000
     detached
     edit 'without("user"); l["namespaces"].append({"type": "user", "path": "/proc/" + a[0] + "/ns/user"}); p["args"] = ["readlink", "/proc/self/ns/user"]; del l["uidMappings"]; del l["gidMappings"]' "$(pid)"
-    run --separate-stderr oci run -b "$B" "$ID-2" </dev/null
-    if [[ "$stderr" == *"joining a user namespace by path is not supported"* ]]; then skip "baton does not join user namespaces"; fi
     known runc 1.1.99 "wants the mappings, too (from 1.2 on it does not)"
-    [ "$status" = 0 ]
+    run -0 --separate-stderr oci run -b "$B" "$ID-2" </dev/null
     [ "$output" = "$(readlink "/proc/$(pid)/ns/user")" ]
 }
