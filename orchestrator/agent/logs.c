@@ -309,7 +309,8 @@ void agent_log_pause(struct agent_log *l, bool paused) {
 /* --- opening --- */
 
 /* The times of the run that is asked for. */
-static int find_run(const struct json *c, const struct agent_log_options *o, struct agent_log *l, struct error *err) {
+static int find_run(const char *pod, const struct json *c, const struct agent_log_options *o, struct agent_log *l,
+                    struct error *err) {
     const struct json *last = json_get(c, "last");
     bool in_backoff = last && strcmp(json_str_or(json_get(c, "state"), ""), "waiting") == 0;
     uint64_t started = (uint64_t) json_int_or(json_get(c, "startedAt"), 0);
@@ -317,14 +318,15 @@ static int find_run(const struct json *c, const struct agent_log_options *o, str
 
     if (o->previous || in_backoff) { /* while waiting for a restart the last run is the current one */
         if (!last)
-            return error_set(err, -EINVAL, "previous terminated container \"%s\" not found", o->container);
+            return error_set(err, -EINVAL, "previous terminated container \"%s\" in pod \"%s\" not found", o->container,
+                             pod);
         run = last;
         l->from = (uint64_t) json_int_or(json_get(last, "startedAt"), 0);
         l->until = in_backoff ? 0 : started;
     } else if (started > 0) {
         l->from = started;
     } else {
-        return error_set(err, -EINVAL, "container \"%s\" is waiting to start: %s", o->container,
+        return error_set(err, -EINVAL, "container \"%s\" in pod \"%s\" is waiting to start: %s", o->container, pod,
                          json_str_or(json_get(c, "reason"), "ContainerCreating"));
     }
     l->started = l->from;
@@ -406,6 +408,15 @@ static int watch(struct agent_log *l, struct error *err) {
     return r < 0 ? error_set_errno(err, r, "cannot use the event loop") : 0;
 }
 
+/* Of a pod that has not begun; in one that has, the supervisor says it. */
+static const char *why_it_waits(const struct agent_pod *pod, const char *container) {
+    const struct json *held = json_get(pod->held, container), *image = json_get(pod->images_waiting, container);
+
+    if (held || image)
+        return json_get_str(image ? image : held, "reason");
+    return pod->problem.reason ? pod->problem.reason : "ContainerCreating";
+}
+
 int agent_log_open(struct agent *agent, const struct agent_log_options *o, const struct agent_log_callbacks *callbacks,
                    void *userdata, struct agent_log **ret, struct error *err) {
     const struct agent_pod *pod = agent_pod_by_uid(agent, o->uid);
@@ -415,7 +426,7 @@ int agent_log_open(struct agent *agent, const struct agent_log_options *o, const
         return error_set(err, -ENOENT, "the pod is not on this node");
     if (!c && !pod->state)
         return error_set(err, -EINVAL, "container \"%s\" in pod \"%s\" is waiting to start: %s", o->container,
-                         pod->name, pod->problem.reason ? pod->problem.reason : "ContainerCreating");
+                         pod->name, why_it_waits(pod, o->container));
     if (!c)
         return error_set(err, -ENOENT, "container %s is not valid for pod %s", o->container, pod->name);
     struct agent_log *l = xnew0(struct agent_log);
@@ -428,7 +439,7 @@ int agent_log_open(struct agent *agent, const struct agent_log_options *o, const
                             .timestamps = o->timestamps,
                             .bytes_left = o->limit_bytes ? o->limit_bytes : UINT64_MAX};
     list_append(&agent->logs, &l->link);
-    int r = find_run(c, o, l, err);
+    int r = find_run(pod->name, c, o, l, err);
     if (r == 0)
         r = open_journal(l, pod, o, err);
     if (r == 0)

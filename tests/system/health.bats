@@ -300,6 +300,7 @@ containers: [{name: c, image: nginx:demo, command: [sleep, "1000"]}]'
     [ "$(pod_get lacks '.status.containerStatuses[0].state.waiting.message')" = 'configmap "later" not found' ]
     event_says lacks Failed 'Error: configmap "later" not found'
     wait_until 15 row_is lacks-init "0/1 Init:CreateContainerConfigError"
+    [[ "$(kube logs lacks -c c 2>&1)" == *'container "c" in pod "lacks" is waiting to start: CreateContainerConfigError' ]]
     wait_until 15 row_is lacks-image "1/2 ImagePullBackOff"
     kube create configmap later --from-literal=b=1 >/dev/null
     key_missing() { [ "$(pod_get lacks '.status.containerStatuses[0].state.waiting.message')" = "couldn't find key a in ConfigMap default/later" ]; }
