@@ -90,7 +90,6 @@ l["resources"] = {"unified": {"memory.high": "33554432"}}'
 
 @test "events --stats: the figures as one line of JSON" {
     known crun 9 "has no events"
-    known runc 1.1.99 "fails without the memory controller" # on this kind of machine
     config sleep 1000
     detached
     [ "$(oci events --stats "$ID" | value 'd["type"], d["id"], d["data"]["cpu"]["usage"]["total"] > 0, "memory" in d["data"], "pids" in d["data"]')" = "('stats', '$ID', True, True, True)" ]

@@ -16,7 +16,6 @@ load oci
 }
 
 @test "names with slashes" {
-    known runc 1.1.5 "wants dots"
     config cat /proc/sys/kernel/msgmax
     edit 'l["sysctl"] = {"kernel/msgmax": "4321"}'
     contained 0
