@@ -206,6 +206,10 @@ int state_read(const struct state_dir *dir, struct state *ret, struct error *err
     }
     if (r < 0 || (r = json_parse(text.data, text.len, NULL, &doc, err)) < 0)
         return error_prefix(err, r, "state of container %s", dir->id);
+    if (ret->pid == 0) { /* of a container that 0.1.0 has made: the process was in the document */
+        ret->pid = (pid_t) json_int_or(json_get(doc, "pid"), 0);
+        ret->pid_start = (uint64_t) json_int_or(json_get(doc, "pidStart"), 0);
+    }
     ret->bundle = copy(doc, "bundle");
     ret->rootfs = copy(doc, "rootfs");
     ret->cgroup = copy(doc, "cgroup");

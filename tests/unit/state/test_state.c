@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "podium/base/alloc.h"
+#include "podium/base/fd.h"
 #include "podium/base/path.h"
 #include "runtime/state/state.h"
 
@@ -82,6 +83,24 @@ static void test_life(void **state) {
     assert_int_equal(state_dir_open(*state, "a.b-c_d+1", &second, NULL), -ENOENT);
 }
 
+/* Containers that run while baton is upgraded: their process is in the document. */
+static void test_a_document_of_before(void **state) {
+    _cleanup_(state_dir_finish) struct state_dir dir = STATE_DIR_INIT;
+    _cleanup_(state_finish) struct state read = STATE_INIT;
+    enum state_status status;
+    uint64_t start = 0;
+
+    assert_int_equal(state_dir_create(*state, "old", &dir, NULL), 0);
+    assert_int_equal(state_pid_start(getpid(), &start), 0);
+    _cleanup_free_ char *text = xasprintf("{\"pid\": %d, \"pidStart\": %llu, \"bundle\": \"/b\", \"config\": {}}",
+                                          (int) getpid(), (unsigned long long) start);
+    _cleanup_free_ char *path = xasprintf("%s/old/state.json", (const char *) *state);
+    assert_int_equal(file_write_atomic(path, text, strlen(text), 0600, false, NULL), 0);
+    assert_int_equal(state_read(&dir, &read, NULL), 0);
+    assert_int_equal(state_status(&dir, &read, &status, NULL, NULL), 0);
+    assert_int_equal(status, STATE_RUNNING);
+}
+
 /* The process is the recorded one only if it started when that did. */
 static void test_a_recycled_pid_is_somebody_else(void **state) {
     _cleanup_(state_dir_finish) struct state_dir dir = STATE_DIR_INIT;
@@ -121,6 +140,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_ids, setup, teardown),
         cmocka_unit_test_setup_teardown(test_life, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_document_of_before, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_recycled_pid_is_somebody_else, setup, teardown),
         cmocka_unit_test(test_start_time_is_stable),
     };
