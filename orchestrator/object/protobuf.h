@@ -27,6 +27,9 @@ void protobuf_envelope(const char *api_version, const char *kind, const void *me
 /* One frame of a watch: its length in four bytes, most significant first, and a WatchEvent around the envelope. */
 void protobuf_frame_event(const char *type, const char *api_version, const char *kind, const void *message, size_t n,
                           struct strbuf *out);
+/* The WatchEvent without the length. */
+void protobuf_event(const char *type, const char *api_version, const char *kind, const void *message, size_t n,
+                    struct strbuf *out);
 
 /* A list, item by item. metadata: a document of ListMeta. */
 struct protobuf_list {

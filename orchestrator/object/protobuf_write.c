@@ -284,15 +284,20 @@ void protobuf_envelope(const char *api_version, const char *kind, const void *me
     write_tail(out);
 }
 
-void protobuf_frame_event(const char *type, const char *api_version, const char *kind, const void *message, size_t n,
-                          struct strbuf *out) {
-    size_t at = out->len;
-    strbuf_add(out, "\0\0\0\0", 4);
-    wire_bytes(out, 1, type, strlen(type));
+void protobuf_event(const char *type, const char *api_version, const char *kind, const void *message, size_t n,
+                    struct strbuf *out) {
+    wire_string(out, 1, type);
     size_t object = wire_begin(out, 2), raw = wire_begin(out, 1);
     protobuf_envelope(api_version, kind, message, n, out);
     wire_end(out, raw);
     wire_end(out, object);
+}
+
+void protobuf_frame_event(const char *type, const char *api_version, const char *kind, const void *message, size_t n,
+                          struct strbuf *out) {
+    size_t at = out->len;
+    strbuf_add(out, "\0\0\0\0", 4);
+    protobuf_event(type, api_version, kind, message, n, out);
     size_t length = out->len - at - 4;
     for (unsigned i = 0; i < 4 && !out->overflow; i++)
         out->data[at + i] = (char) (length >> (24 - 8 * i));

@@ -185,6 +185,24 @@ async function watches() {
     assert.ok(!(await done.next()), 'the end is no error');
 }
 
+// As browsers watch: a message for each event.
+async function watchSocket() {
+    const WebSocket = createRequire(entry)('ws');
+    const options = {};
+    await kc.applyToHTTPSOptions(options);
+    const server = kc.getCurrentCluster().server.replace('https', 'wss');
+    const ws = new WebSocket(`${server}/api/v1/namespaces/${namespace}/configmaps?watch=true&fieldSelector=metadata.name%3Dseen`, options);
+    const events = new Queue();
+    ws.on('message', (data) => events.push(JSON.parse(data)));
+    ws.on('error', (e) => events.push({ type: String(e) }));
+    await new Promise((resolve) => ws.on('open', resolve));
+    await core.createNamespacedConfigMap({ namespace, body: map('seen', { a: '1' }) });
+    const event = await events.next();
+    assert.equal(event.type, 'ADDED');
+    assert.equal(event.object.data.a, '1');
+    ws.close();
+}
+
 const pod = {
     metadata: { name: 'p' },
     spec: { nodeName: 'somewhere', containers: [{ name: 'c', image: 'i', ports: [{ containerPort: 80 }] }] },
@@ -228,7 +246,7 @@ async function removal() {
 }
 
 const parts = {
-    versions, crud, pages, patches, apply, informer, watches, logs, exec, portForward, removal,
+    versions, crud, pages, patches, apply, informer, watches, watchSocket, logs, exec, portForward, removal,
 };
 const limit = setTimeout(() => {
     console.log('too slow');

@@ -6,6 +6,7 @@
 #include "orchestrator/apiserver/http/gzip.h"
 #include "orchestrator/apiserver/http/internal.h"
 #include "orchestrator/apiserver/http/stream_answer.h"
+#include "orchestrator/apiserver/http/upgrade.h"
 #include "orchestrator/apiserver/metrics.h"
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/store/backup.h"
@@ -195,6 +196,10 @@ static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c) {
     bool watch = req->out.kind == API_OUT_WATCH && watch_form_accepted(req);
     if (watch || req->out.kind == API_OUT_STREAM || req->out.kind == API_OUT_BACKUP)
         count(x, req->out.code ? req->out.code : 200);
+    if (watch && upgrade_watch(c, req)) {
+        x->taken_over = true;
+        return MHD_YES;
+    }
     if (watch)
         return watch_stream_queue(x->server, c, req);
     if (req->out.kind == API_OUT_STREAM)

@@ -6,7 +6,9 @@
 #include <strings.h>
 
 #include "orchestrator/apiserver/http/takeover.h"
+#include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/streams/sessions.h"
+#include "orchestrator/apiserver/streams/watch_socket.h"
 #include "podium/base/alloc.h"
 #include "podium/base/base64.h"
 #include "podium/base/json.h"
@@ -184,4 +186,14 @@ enum MHD_Result upgrade_queue(struct MHD_Connection *c, struct api_stream *take,
     *taken_over = true;
     p->start(take, takeover_new(c), p->name, head);
     return MHD_YES;
+}
+
+bool upgrade_watch(struct MHD_Connection *c, struct api_request *req) {
+    _cleanup_strv_ char **upgrades = list_header(c, MHD_HTTP_HEADER_UPGRADE);
+    const char *key = header(c, "Sec-WebSocket-Key");
+
+    if (!key || !listed(upgrades, "websocket") || !req->api->node_loop)
+        return false;
+    watch_socket_start(req, takeover_new(c), websocket_head(key, ""));
+    return true;
 }

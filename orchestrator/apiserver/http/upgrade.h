@@ -12,5 +12,8 @@
 
 /* Takes the stream. *taken_over: the connection is no longer MHD's (takeover.h); otherwise an error was queued. */
 enum MHD_Result upgrade_queue(struct MHD_Connection *c, struct api_stream *take, bool *taken_over);
+/* The same for a watch, which needs no subprotocol. False: the client asks for no WebSocket, or there is no loop to run
+ * it on; nothing has been done. */
+bool upgrade_watch(struct MHD_Connection *c, struct api_request *req);
 
 #endif
