@@ -70,6 +70,24 @@ vm_booted() { # [NAME]
     }
 }
 
+# Goes down in order and comes up again.
+vm_reboot() { # [NAME]
+    local dir=$T/${1:-vm} end=$((SECONDS + 2 * ${VM_TIMEOUT_BOOT:-240})) id='cat /proc/sys/kernel/random/boot_id' before now
+    before=$(vm_on "${1:-vm}" -t 60 "$id; systemctl start --no-block --job-mode=replace-irreversibly reboot.target") || [ -n "$before" ] || return 1
+    # what is asked while it goes down may be lost: asked again
+    until now=$(timeout 10 "$VM_CONTROL" run "$dir/run" "$id" 2>/dev/null 3>&- </dev/null) && [ "$now" != "${before%%$'\n'*}" ]; do
+        if [ $SECONDS -ge $end ] || ! kill -0 "$(cat "$dir/keeper")"; then
+            vm_console "${1:-vm}"
+            return 1
+        fi
+        sleep 0.5
+    done
+    vm_booted "${1:-vm}" || {
+        vm_console "${1:-vm}"
+        return 1
+    }
+}
+
 # The plug is pulled: what the machine had not written to its disk is lost.
 vm_stop() { # [NAME]
     local keeper
