@@ -55,6 +55,20 @@ static void response_reset(struct api_response *out) {
     *out = (struct api_response){.warnings = warnings, .remaining = -1};
 }
 
+static void user_free(struct api_user *u) {
+    if (!u)
+        return;
+    api_user_finish(u);
+    free(u);
+}
+
+void api_request_set_user(struct api_request *req, struct api_user *take) {
+    if (req->user_owned)
+        user_free((struct api_user *) req->user);
+    req->user = take;
+    req->user_owned = take != NULL;
+}
+
 void api_request_free(struct api_request *req) {
     if (!req)
         return;
@@ -84,11 +98,8 @@ void api_request_free(struct api_request *req) {
     json_unref(req->write.old_doc);
     if (req->scratch_free)
         req->scratch_free(req->scratch);
-    if (req->user_owned) {
-        struct api_user *u = (struct api_user *) req->user;
-        api_user_finish(u);
-        free(u);
-    }
+    user_free(req->as);
+    api_request_set_user(req, NULL);
     response_finish(&req->out);
     free(req);
 }

@@ -85,6 +85,7 @@ struct api_request {
     char *content_type, *accept, *user_agent, *if_none_match;
     const struct api_user *user;
     bool user_owned;
+    struct api_user *as; /* whom the caller wants to be (authz/impersonate.h); NULL: himself, or done already */
     struct strbuf body;
     struct json *body_doc; /* in-process callers: the decoded body; `body` is empty then */
     bool watch_allowed;    /* the transport can carry a watch */
@@ -128,6 +129,9 @@ void api_request_free(struct api_request *req);
 DEFINE_CLEANUP(struct api_request *, api_request_free)
 /* Takes both strings. */
 void api_request_add_param(struct api_request *req, char *key, char *value);
+
+/* From now on the request is this user's, who is taken. */
+void api_request_set_user(struct api_request *req, struct api_user *take);
 
 /* Routes, authorizes and runs the verb (method, path, params and user set). */
 enum api_progress api_request_start(struct api_request *req);

@@ -2,6 +2,7 @@
 /* One HTTP request: gather, authenticate, run (suspended while the store writes), answer. */
 #include <string.h>
 
+#include "orchestrator/apiserver/authz/impersonate.h"
 #include "orchestrator/apiserver/http/encode.h"
 #include "orchestrator/apiserver/http/gzip.h"
 #include "orchestrator/apiserver/http/internal.h"
@@ -34,6 +35,11 @@ static enum MHD_Result add_param(void *cls, enum MHD_ValueKind kind, const char 
     return MHD_YES;
 }
 
+static enum MHD_Result add_header(void *cls, enum MHD_ValueKind kind, const char *key, const char *value) {
+    impersonate_header(cls, key, value);
+    return MHD_YES;
+}
+
 static char *header(struct MHD_Connection *c, const char *name) {
     const char *v = MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
     return v ? xstrdup(v) : NULL;
@@ -56,6 +62,7 @@ static struct exchange *exchange_new(struct http_server *h, struct MHD_Connectio
     req->user_agent = header(c, MHD_HTTP_HEADER_USER_AGENT);
     req->if_none_match = header(c, MHD_HTTP_HEADER_IF_NONE_MATCH);
     (void) MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, add_param, req);
+    (void) MHD_get_connection_values(c, MHD_HEADER_KIND, add_header, req);
     return x;
 }
 
@@ -248,6 +255,8 @@ static enum api_progress begin(struct exchange *x, struct MHD_Connection *c) {
         req->out.retry_after = 1;
         return api_fail(req, 503, "ServiceUnavailable", "the server is shutting down");
     }
+    if (!impersonate(req))
+        return API_DONE;
     return api_request_start(req);
 }
 
