@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the tests of engines share: mount and cgroup namespaces of the file's own, with cgroup version 2 alone at
-# /sys/fs/cgroup (a group of our own) and a tmpfs $E for all that an engine keeps; nothing of the machine's own engines is
-# seen or touched, and all is gone with the namespace. `inside COMMAND` runs there. BATON names the runtime.
+# /sys/fs/cgroup (a group of our own), an empty /run, and a tmpfs $E for all that an engine keeps; nothing of the machine's
+# own engines is seen or touched, and all is gone with the namespace. `inside COMMAND` runs there. BATON names the runtime.
 
 bats_require_minimum_version 1.5.0
 
@@ -19,7 +19,8 @@ engine_setup() { # sets BATON, E, E_PID for the file
     unshare --mount --propagation private "$BATS_TEST_DIRNAME/baton-view" sh -c '
         mkdir "/sys/fs/cgroup/${E##*/}" && echo $$ >"/sys/fs/cgroup/${E##*/}/cgroup.procs" || exit
         exec unshare --cgroup sh -c "
-            umount -l /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && mkdir /sys/fs/cgroup/init && echo \$\$ >/sys/fs/cgroup/init/cgroup.procs &&
+            umount -l /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && mkdir /sys/fs/cgroup/init &&
+            echo \$\$ >/sys/fs/cgroup/init/cgroup.procs && mount -t tmpfs -o mode=755 run /run &&
             mount -t tmpfs -o mode=755 engine $E && touch $E/ready && exec sleep 3600"' </dev/null >/dev/null 2>&1 3>&- &
     export E_PID=$!
     until_true inside test -e "$E/ready"
