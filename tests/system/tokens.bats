@@ -84,6 +84,7 @@ containers: [{name: c, image: nginx:demo, command: [sleep, '1000']}]"
     [ "$STATUS" = 403 ]
     [ "$(kube --token="$token" --kubeconfig=/dev/null --server="$API" --certificate-authority="$DIR/ca.crt" auth whoami -o jsonpath='{.status.userInfo.username}')" = system:serviceaccount:default:reader ]
     kube auth can-i list configmaps --as=system:serviceaccount:default:reader -q
+    run ! kube auth can-i delete configmaps --as=system:serviceaccount:default:reader -q
     # as the pod itself would: the variables say where the API is
     [[ $(kube exec inside -- sh -c 'echo $KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT') == *.*.*.1:443 ]]
     pods_gone inside
