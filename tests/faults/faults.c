@@ -153,8 +153,8 @@ static void check_success(struct surroundings *w, const struct scenario *s, cons
             complain(t, s, plan, r, s->then[i], errors_of_it);
             return;
         }
-    if (surroundings_compare(w, wanted, s->terminal, difference, sizeof(difference)) || is_fallback(s, plan, r) ||
-        s->varies)
+    if (s->varies || surroundings_compare(w, wanted, s->terminal, difference, sizeof(difference)) ||
+        is_fallback(s, plan, r))
         t->harmless++;
     else
         complain(t, s, plan, r, "succeeded, but the container differs", difference);
@@ -271,7 +271,7 @@ static char *reference(struct surroundings *w, const struct scenario *s, struct 
         for (size_t i = 0; i < 2 && s->then[i]; i++)
             if (surroundings_call(w, s->then[i]) != 0)
                 printf("# %s: %s: %s\n", s->name, s->then[i], surroundings_errors(w));
-        output = surroundings_output(w, s->terminal);
+        output = s->varies ? strdup("") : surroundings_output(w, s->terminal);
     }
     if (!surroundings_delete(w, &what))
         printf("# %s: without a fault, delete left: %s\n", s->name, what);
