@@ -120,3 +120,18 @@ Y
         podium exec mighty -- sh -c "mknod /tmp/disk b ${number/:/ } && head -c 8 /tmp/disk >/dev/null"
         pods_gone plain mighty'
 }
+
+@test "a fork bomb in a pod leaves processes for the node" {
+    # the bound as it is shipped, then one that is reached sooner
+    run -0 vm '[ "$(systemctl show -P TasksMax podium.slice)" -lt "$(cat /proc/sys/kernel/threads-max)" ]
+        systemctl set-property --runtime podium.slice TasksMax=120
+        pod bomb <<Y
+containers:
+- {name: c, image: busybox:vm, command: [sh, -c, "b() { b | b & }; while :; do (b) 2>/dev/null; sleep 0.1; done"]}
+Y
+        until_true 90 sh -c "[ \$(cat /sys/fs/cgroup/podium.slice/pids.peak) -ge 120 ]"
+        systemd-run -q --wait true && echo alive
+        pods_gone bomb
+        systemctl set-property --runtime podium.slice TasksMax=80%'
+    [[ "$output" == *alive* ]]
+}

@@ -13,6 +13,7 @@ config() {
     bundle
     rm -f /tmp/b/config.json
     baton spec -b /tmp/b
+    # shellcheck disable=SC2016
     edit '.process.terminal = false | .root.readonly = false | .process.args = $args' \
         --argjson args "$(printf '%s\x1e' "$@" | jq -Rs 'split("\u001e")[:-1]')"
 }
