@@ -110,8 +110,12 @@ static char *read_input(size_t *ret_n) {
     char *p = malloc(room);
     for (ssize_t r; p != NULL && (r = read(0, p + n, room - n)) > 0;) {
         n += (size_t) r;
-        if (n == room)
-            p = realloc(p, room *= 2);
+        if (n < room)
+            continue;
+        char *more = realloc(p, room *= 2);
+        if (more == NULL)
+            free(p);
+        p = more;
     }
     if (p == NULL)
         exit(CODE_NO_ANSWER);
