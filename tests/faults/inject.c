@@ -132,8 +132,9 @@ static bool is_loaders(pid_t pid) {
 }
 
 static bool cannot_fail(long nr) {
-    static const long always[] = {SYS_exit,   SYS_exit_group, SYS_rt_sigreturn, SYS_umask, SYS_getpid,      SYS_getppid,
-                                  SYS_gettid, SYS_getuid,     SYS_geteuid,      SYS_brk,   SYS_rt_sigaction};
+    static const long always[] = {SYS_exit,    SYS_exit_group, SYS_rt_sigreturn, SYS_umask,
+                                  SYS_getpid,  SYS_getppid,    SYS_gettid,       SYS_getuid,
+                                  SYS_geteuid, SYS_brk,        SYS_rt_sigaction, SYS_rt_sigprocmask};
 
     for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
         if (always[i] == nr)
