@@ -53,7 +53,7 @@ uniq = $(if $(1),$(firstword $(1)) $(call uniq,$(filter-out $(firstword $(1)),$(
 PKGS_base := yajl libm
 PKGS_spec :=
 PKGS_seccomp := libseccomp
-PKGS_process :=
+PKGS_process := libcap
 PKGS_netns := libnl-3.0 libnl-route-3.0 libnl-nf-3.0 libnftables libresolv libsystemd
 PKGS_manifest := yaml-0.1 libsystemd
 PKGS_store := lmdb zlib gnutls
@@ -183,9 +183,9 @@ BATON_MODULES := verbs pod
 # Statically where the archives are there (Debian's -dev packages have them): it runs itself anew for each container, and
 # loading three libraries would be a fifth of its work then.
 has_archive = $(filter /%,$(shell $(CC) -print-file-name=$(1)))
-BATON_STATIC ?= $(if $(SANITIZE),,$(and $(call has_archive,libc.a),$(call has_archive,libseccomp.a),$(call has_archive,libyajl_s.a),yes))
+BATON_STATIC ?= $(if $(SANITIZE),,$(and $(call has_archive,libc.a),$(call has_archive,libseccomp.a),$(call has_archive,libcap.a),$(call has_archive,libyajl_s.a),yes))
 BATON_LINK_static = $(CC) $(ALL_CFLAGS) -static-pie $(filter-out -pie,$(ALL_LDFLAGS)) -o $(1) $(2) -Wl,--start-group \
-  $(call link_libs,$(BATON_MODULES)) -Wl,--end-group -lseccomp -l:libyajl_s.a -lm
+  $(call link_libs,$(BATON_MODULES)) -Wl,--end-group -lseccomp -lcap -l:libyajl_s.a -lm
 $(BUILD)/baton: $(patsubst %.c,$(BUILD)/o/%.o,$(MAIN_verbs)) $(call link_libs,$(BATON_MODULES))
 	@echo "  LD      $@"
 	$(Q)$(if $(BATON_STATIC),$(call BATON_LINK_static,$@,$<),$(call do_link,$@,$<,$(BATON_MODULES)))

@@ -4,14 +4,12 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
-#include <linux/capability.h>
+#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "podium/base/capability.h"
-#include "podium/base/cleanup.h"
 #include "podium/base/fd.h"
 
 int credentials_limits(const struct spec_process *p, struct error *err) {
@@ -43,11 +41,12 @@ int credentials_oom_score(const struct spec_process *p, pid_t pid, struct error 
     return r;
 }
 
-/* Ends the bounding set of what is not granted. Where the kernel's capabilities end it says so; ours must not end
- * before, or the rest would stay. */
+/* Ends the bounding set of what is not granted. Where the kernel's capabilities end it says so itself: libcap's own
+ * count (cap_max_bits()) is learnt at the start of the program by calls that say nothing when they fail, and were it too
+ * low, the rest would stay. */
 static int drop_bounding(uint64_t keep, struct error *err) {
     for (unsigned cap = 0; cap < 64; cap++) {
-        if (keep & (UINT64_C(1) << cap) || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+        if (keep & (UINT64_C(1) << cap) || cap_drop_bound((cap_value_t) cap) == 0)
             continue;
         if (errno == EINVAL && !capability_name(cap))
             return 0;
@@ -57,39 +56,51 @@ static int drop_bounding(uint64_t keep, struct error *err) {
     return 0;
 }
 
-/* The kernel's three sets, in two halves each. By system call: libcap learns the kernel's capabilities at every start
- * of the program, eight calls that say nothing when they fail. */
-struct capability_sets {
-    struct __user_cap_header_struct header;
-    struct __user_cap_data_struct halves[_LINUX_CAPABILITY_U32S_3];
-};
-
 static int permitted_now(uint64_t *ret, struct error *err) {
-    struct capability_sets sets = {.header = {.version = _LINUX_CAPABILITY_VERSION_3}};
+    cap_t caps = cap_get_proc();
 
-    if (syscall(SYS_capget, &sets.header, sets.halves) < 0)
+    if (!caps)
         return error_set_errno(err, -errno, "cannot read the capabilities");
-    *ret = sets.halves[0].permitted | (uint64_t) sets.halves[1].permitted << 32;
+    *ret = 0;
+    for (unsigned cap = 0; cap < 64; cap++) {
+        cap_flag_value_t value;
+        if (cap_get_flag(caps, (cap_value_t) cap, CAP_PERMITTED, &value) == 0 && value == CAP_SET)
+            *ret |= UINT64_C(1) << cap;
+    }
+    (void) cap_free(caps);
+    return 0;
+}
+
+static int fill_flag(cap_t caps, cap_flag_t flag, uint64_t set) {
+    for (unsigned cap = 0; cap < 64; cap++) {
+        cap_value_t value = (cap_value_t) cap;
+        if ((set & (UINT64_C(1) << cap)) && cap_set_flag(caps, flag, 1, &value, CAP_SET) < 0)
+            return -errno;
+    }
     return 0;
 }
 
 static int set_capabilities(const struct spec_capabilities *c, uint64_t have, struct error *err) {
-    const uint64_t permitted = c->permitted & have, effective = c->effective & permitted;
-    const uint64_t inheritable = c->inheritable & have;
-    struct capability_sets sets = {.header = {.version = _LINUX_CAPABILITY_VERSION_3}};
+    const uint64_t permitted = c->permitted & have;
+    cap_t caps = cap_init();
+    int r = caps ? 0 : -errno;
 
-    for (unsigned i = 0; i < ARRAY_LEN(sets.halves); i++)
-        sets.halves[i] = (struct __user_cap_data_struct){
-            .effective = (uint32_t) (effective >> 32 * i),
-            .permitted = (uint32_t) (permitted >> 32 * i),
-            .inheritable = (uint32_t) (inheritable >> 32 * i),
-        };
-    if (syscall(SYS_capset, &sets.header, sets.halves) < 0)
-        return error_set_errno(err, -errno, "cannot set the capabilities");
+    if (r == 0)
+        r = fill_flag(caps, CAP_PERMITTED, permitted);
+    if (r == 0)
+        r = fill_flag(caps, CAP_EFFECTIVE, c->effective & permitted);
+    if (r == 0)
+        r = fill_flag(caps, CAP_INHERITABLE, c->inheritable & have);
+    if (r == 0 && cap_set_proc(caps) < 0)
+        r = -errno;
+    if (caps)
+        (void) cap_free(caps);
+    if (r < 0)
+        return error_set_errno(err, r, "cannot set the capabilities");
     /* the kernel only lets what is permitted and inheritable be ambient */
     uint64_t ambient = c->ambient & permitted & c->inheritable;
     for (unsigned cap = 0; cap < 64; cap++)
-        if ((ambient & (UINT64_C(1) << cap)) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+        if ((ambient & (UINT64_C(1) << cap)) && cap_set_ambient((cap_value_t) cap, CAP_SET) < 0)
             return error_set_errno(err, -errno, "cannot make %s ambient", capability_name(cap));
     return 0;
 }
