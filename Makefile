@@ -155,9 +155,9 @@ $(BUILD)/gen/unit_files.c: $(UNIT_FILES) manifests/systemd/org.podium.Node1.conf
 	  echo ';'; echo 'const size_t unit_files_n = sizeof(unit_files) / sizeof(unit_files[0]);'; } >$@.tmp && mv $@.tmp $@
 
 $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
-$(OBJS_object): | $(BUILD)/gen/type_ids.h
 
-$(BUILD)/o/%.o: %.c Makefile tests/lint/layers.txt | check-libraries
+# headers that are generated come first, whoever may include them
+$(BUILD)/o/%.o: %.c Makefile tests/lint/layers.txt | check-libraries $(BUILD)/gen/type_ids.h
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

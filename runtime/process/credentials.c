@@ -42,8 +42,8 @@ int credentials_oom_score(const struct spec_process *p, pid_t pid, struct error 
 }
 
 /* Ends the bounding set of what is not granted. Where the kernel's capabilities end it says so itself: libcap's own
- * count (cap_max_bits()) is learnt at the start of the program by calls that say nothing when they fail, and were it too
- * low, the rest would stay. */
+ * count (cap_max_bits()) is learnt at the start of the program by calls that say nothing when they fail, and were it
+ * too low, the rest would stay. */
 static int drop_bounding(uint64_t keep, struct error *err) {
     for (unsigned cap = 0; cap < 64; cap++) {
         if (keep & (UINT64_C(1) << cap) || cap_drop_bound((cap_value_t) cap) == 0)
