@@ -58,6 +58,12 @@ int link_server_open_forward(struct link_server *s, const char *node, const stru
     return open_it(options, ops, userdata, ret, err);
 }
 
+int link_server_open_query(struct link_server *s, const char *node, const struct json *options,
+                           const struct link_stream_ops *ops, void *userdata, struct link_stream **ret,
+                           struct error *err) {
+    return open_it(options, ops, userdata, ret, err);
+}
+
 size_t link_stream_write(struct link_stream *s, enum link_channel channel, const void *p, size_t n) {
     s->channel = channel;
     s->written += n;
