@@ -8,6 +8,7 @@
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/probes/probes.h"
 #include "orchestrator/agent/resources.h"
+#include "orchestrator/agent/slice_weights.h"
 #include "orchestrator/agent/status.h"
 #include "orchestrator/object/strategy.h"
 #include "podium/base/alloc.h"
@@ -125,8 +126,10 @@ static void act_start(struct agent_pod *pod) {
         .oom_score_adj = SUPERVISOR_OOM_SCORE,
         .limit_nofile = (agent->capability_bounds & (UINT64_C(1) << 24)) ? LIMIT_NOFILE_DEFAULT : 0,
     };
+    slice_weights_add(pod);
     int r = unit_start(agent->units, &request, &err);
     if (r < 0) {
+        slice_weights_remove(pod);
         (void) pod_problem_set(&pod->problem, "FailedCreatePodSandBox", NULL, "%s", error_text(&err, r));
         tell_problem(pod, before);
         retry_later(pod);

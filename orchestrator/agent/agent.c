@@ -20,6 +20,7 @@
 #include "orchestrator/agent/services/datapath.h"
 #include "orchestrator/agent/services/health.h"
 #include "orchestrator/agent/services/table.h"
+#include "orchestrator/agent/slice_weights.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/log.h"
@@ -161,6 +162,8 @@ static void work_on(struct agent *agent, struct agent_pod *pod) {
         if (hashmap_get(agent->pods, uid) != pod)
             return;
     }
+    if (pod->unit_exists) /* taken up running, and only now named */
+        slice_weights_add(pod);
     agent_probes_update(pod);
     last_words_update(pod);
     if (!pod->finished)
@@ -324,6 +327,7 @@ int agent_new(sd_event *loop, const struct agent_options *options, struct agent 
     agent->loop = sd_event_ref(loop);
     agent->pods = hashmap_new(agent_pod_free);
     agent->by_unit = hashmap_new(NULL);
+    agent->slice_weights = hashmap_new(free);
     agent->objects = hashmap_new((void (*)(void *)) json_unref);
     agent->service_table = service_table_new(loop);
     if (!agent->service_table)
@@ -362,6 +366,7 @@ void agent_free(struct agent *agent) {
     hashmap_free(agent->mirrors);
     agent->mirrors = NULL;
     hashmap_free(agent->by_unit);
+    hashmap_free(agent->slice_weights);
     hashmap_free(agent->pods);
     image_folder_free(agent->image_folder);
     image_collector_free(agent->collector);

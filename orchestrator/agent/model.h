@@ -38,6 +38,8 @@ struct agent_pod {
 
     enum unit_state unit_state;
     bool unit_exists, start_pending, stop_pending;
+    uint64_t weight; /* its part of what the slices above it weigh (slice_weights.h); 0: none */
+    char *weighed_slice;
 
     struct channel *channel;
     int netns_fd;
@@ -96,6 +98,7 @@ struct agent {
 
     struct hashmap *pods;                /* uid → struct agent_pod */
     struct hashmap *by_unit;             /* unit name → struct agent_pod, borrowed */
+    struct hashmap *slice_weights;       /* slice → what its pods weigh (slice_weights.c) */
     struct hashmap *objects;             /* object_key() → struct json */
     struct service_table *service_table; /* services/table.h */
     struct hashmap *stale;               /* keys of objects not named in the sync going on; NULL outside a sync */

@@ -8,6 +8,7 @@
 #include "orchestrator/agent/last_words.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/probes/probes.h"
+#include "orchestrator/agent/slice_weights.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/fd.h"
@@ -57,6 +58,7 @@ void agent_pod_free(void *p) {
     json_unref(pod->probe_docs);
     json_unref(pod->health);
     json_unref(pod->status);
+    free(pod->weighed_slice);
     free(pod->refused_reason);
     free(pod->refused_message);
     free(pod->uid);
@@ -71,6 +73,7 @@ void agent_pod_free(void *p) {
 void agent_pod_drop(struct agent_pod *pod) {
     _cleanup_free_ char *uid = xstrdup(pod->uid);
 
+    slice_weights_remove(pod);
     (void) hashmap_remove(pod->agent->by_unit, pod->unit);
     (void) hashmap_remove(pod->agent->pods, uid);
 }

@@ -4,6 +4,7 @@
 
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/probes/probes.h"
+#include "orchestrator/agent/slice_weights.h"
 #include "orchestrator/agent/status.h"
 #include "podium/base/clock.h"
 #include "podium/base/log.h"
@@ -12,6 +13,7 @@ void agent_pod_unit_gone(struct agent_pod *pod) {
     if (!pod->unit_exists)
         return;
     pod->unit_exists = pod->stop_pending = false;
+    slice_weights_remove(pod);
     pod->stop_deadline = pod->network_at = 0;
     pod->ephemeral_told = 0;
     channel_close(pod->channel);
@@ -68,6 +70,7 @@ static void on_started(void *userdata, const char *name, int result, const char 
                                error);
         agent_event(pod, NULL, "Warning", "FailedCreatePodSandBox", "%s", pod->problem.message);
         pod->unit_exists = false;
+        slice_weights_remove(pod);
     }
     pod->retry_at = now_monotonic_usec() + (USEC_PER_SEC << (pod->attempts < 8 ? pod->attempts : 8));
     pod->attempts++;

@@ -91,3 +91,7 @@ int unit_kill(struct unit_manager *m, const char *name, int signal, struct error
 int unit_list(struct unit_manager *m, struct error *err) {
     return m->ops->list(m, err);
 }
+
+int unit_weigh(struct unit_manager *m, const char *slice, uint64_t cpu_weight, struct error *err) {
+    return m->ops->weigh(m, slice, cpu_weight, err);
+}

@@ -65,6 +65,7 @@ struct unit_ops {
     int (*stop)(struct unit_manager *m, const char *name, struct error *err);
     int (*kill)(struct unit_manager *m, const char *name, int signal, struct error *err);
     int (*list)(struct unit_manager *m, struct error *err);
+    int (*weigh)(struct unit_manager *m, const char *slice, uint64_t cpu_weight, struct error *err);
     void (*free)(struct unit_manager *m);
 };
 
@@ -90,6 +91,9 @@ int unit_stop(struct unit_manager *m, const char *name, struct error *err) _must
 int unit_kill(struct unit_manager *m, const char *name, int signal, struct error *err) _must_check_;
 /* Asks for all pod units; `listed` follows. */
 int unit_list(struct unit_manager *m, struct error *err) _must_check_;
+/* Sets CPUWeight (1 … 10000) of a slice until the next boot, whether it is there yet or not; no callback. What is asked
+ * for before a start counts before it. */
+int unit_weigh(struct unit_manager *m, const char *slice, uint64_t cpu_weight, struct error *err) _must_check_;
 
 /* --- names; pure (unit_name.c) --- */
 
@@ -115,6 +119,7 @@ int unit_manager_new_fake(const struct unit_fake_options *options, struct unit_m
 /* What a test may ask and do. */
 bool unit_fake_has(const struct unit_manager *m, const char *name);
 void unit_fake_set_state(struct unit_manager *m, const char *name, enum unit_state state); /* INACTIVE: removed */
+uint64_t unit_fake_weight(const struct unit_manager *m, const char *slice);                /* 0: never told */
 void unit_fake_set_failure(struct unit_manager *m, int fail_start);
 
 #endif

@@ -268,6 +268,13 @@ static int bus_kill(struct unit_manager *base, const char *name, int signal, str
     return r < 0 ? error_set_errno(err, r, "cannot signal %s", name) : 0;
 }
 
+static int bus_weigh(struct unit_manager *base, const char *slice, uint64_t cpu_weight, struct error *err) {
+    struct bus_units *u = container_of(base, struct bus_units, base);
+    int r = call_quietly(u, "SetUnitProperties", "sba(sv)", slice, 1, 1, "CPUWeight", "t", cpu_weight);
+
+    return r < 0 ? error_set_errno(err, r, "cannot set the weight of %s", slice) : 0;
+}
+
 /* --- listing --- */
 
 static int read_list(sd_bus_message *m, char ***names, enum unit_state **states, size_t *n) {
@@ -472,7 +479,7 @@ static void bus_free(struct unit_manager *base) {
 }
 
 static const struct unit_ops bus_ops = {
-    .start = bus_start, .stop = bus_stop, .kill = bus_kill, .list = bus_list, .free = bus_free};
+    .start = bus_start, .stop = bus_stop, .kill = bus_kill, .list = bus_list, .weigh = bus_weigh, .free = bus_free};
 
 int unit_manager_new_systemd(sd_bus *bus, unsigned max_jobs, struct unit_manager **ret, struct error *err) {
     struct bus_units *u = xnew0(struct bus_units);

@@ -27,8 +27,9 @@ struct fake_units {
     sd_event *loop;
     char *cgroup_root; /* NULL: run nothing */
     int fail_start;
-    struct hashmap *units; /* name → struct fake_unit */
-    struct list posted;    /* struct post */
+    struct hashmap *units;   /* name → struct fake_unit */
+    struct hashmap *weights; /* slice → uint64_t */
+    struct list posted;      /* struct post */
     sd_event_source *defer;
 };
 
@@ -257,13 +258,32 @@ static void fake_free(struct unit_manager *base) {
     sd_event_source_disable_unref(f->defer);
     f->leaving = true;
     hashmap_free(f->units);
+    hashmap_free(f->weights);
     sd_event_unref(f->loop);
     free(f->cgroup_root);
     free(f);
 }
 
-static const struct unit_ops fake_ops = {
-    .start = fake_start, .stop = fake_stop, .kill = fake_kill, .list = fake_list, .free = fake_free};
+static int fake_weigh(struct unit_manager *base, const char *slice, uint64_t cpu_weight, struct error *err) {
+    struct fake_units *f = container_of(base, struct fake_units, base);
+
+    hashmap_put(f->weights, slice, xmemdup(&cpu_weight, sizeof(cpu_weight)));
+    return 0;
+}
+
+uint64_t unit_fake_weight(const struct unit_manager *m, const char *slice) {
+    const struct fake_units *f = container_of(m, const struct fake_units, base);
+    const uint64_t *weight = hashmap_get(f->weights, slice);
+
+    return weight ? *weight : 0;
+}
+
+static const struct unit_ops fake_ops = {.start = fake_start,
+                                         .stop = fake_stop,
+                                         .kill = fake_kill,
+                                         .list = fake_list,
+                                         .weigh = fake_weigh,
+                                         .free = fake_free};
 
 int unit_manager_new_fake(const struct unit_fake_options *options, struct unit_manager **ret, struct error *err) {
     struct fake_units *f = xnew0(struct fake_units);
@@ -273,6 +293,7 @@ int unit_manager_new_fake(const struct unit_fake_options *options, struct unit_m
     f->cgroup_root = options->cgroup_root ? xstrdup(options->cgroup_root) : NULL;
     f->fail_start = options->fail_start;
     f->units = hashmap_new(unit_free);
+    f->weights = hashmap_new(free);
     list_init(&f->posted);
     int r = sd_event_add_defer(f->loop, &f->defer, on_defer, f);
     if (r >= 0)

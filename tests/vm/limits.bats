@@ -93,6 +93,28 @@ Y
     vm 'pods_gone busy'
 }
 
+@test "pods share the processor as they request it" {
+    vm 'for p in large:600m small:200m none:0; do
+            pod ${p%:*} <<Y
+containers:
+- {name: c, image: busybox:vm, command: [sh, -c, "while :; do :; done & while :; do :; done"], resources: {requests: {cpu: ${p#*:}, memory: 16Mi}}}
+Y
+        done
+        for p in large small none; do pod_wait $p .status.phase=Running; done'
+    # in hundredths: what large gets of what small gets; three times as much, whichever slices they are in
+    run -0 vm 'l=$(pod_group large) s=$(pod_group small)
+        for try in 1 2 3; do
+            large=$(cpu_usec $l) small=$(cpu_usec $s)
+            sleep 5
+            ratio=$((($(cpu_usec $l) - large) * 100 / ($(cpu_usec $s) - small)))
+            [ $ratio -lt 240 ] || [ $ratio -gt 360 ] || break
+        done
+        echo $ratio'
+    echo "$output hundredths"
+    [ "${lines[-1]}" -ge 240 ] && [ "${lines[-1]}" -le 360 ]
+    vm 'pods_gone large small none'
+}
+
 @test "a pod reaches no device but those of every container" {
     vm 'pod plain <<Y
 containers:
