@@ -31,6 +31,9 @@ static const char *const relocated[] = {"made", "read-only", "after", "relocatio
 
 /* What was mapped and freed is given back; what was written, relocated or allocated stays, and everything works on. */
 static void test_gives_back(void **state) {
+#ifdef __SANITIZE_ADDRESS__
+    skip(); /* another allocator, which keeps what is freed */
+#endif
     static const char text[] = "{\"a\":[1,2,3],\"b\":\"c\"}";
     _cleanup_free_ char *kept = xstrdup("kept"), **blocks = xcalloc(BLOCKS, sizeof(*blocks));
     _cleanup_json_ struct json *before = NULL, *after = NULL;
@@ -55,8 +58,5 @@ static void test_gives_back(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_gives_back)};
-#ifdef __SANITIZE_ADDRESS__
-    return 0; /* another allocator, which keeps what is freed */
-#endif
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
