@@ -34,6 +34,11 @@ bench: all bench-bins
 bench-oci: $(BUILD)/baton
 	@BUILD=$(BUILD) tests/bench/oci
 
+# the same in instructions of a whole machine: exact, whatever else the host does
+bench-oci-instructions: $(BUILD)/baton
+	@BUILD=$(BUILD) tests/bench/oci_instructions
+.PHONY: bench-oci-instructions
+
 # --- fuzzing: make fuzz FUZZ_SECONDS=30 runs every target -------------------------------------------------------------
 FUZZ_SECONDS ?= 20
 FUZZ_BUILD := $(BUILD)/fuzz

@@ -25,17 +25,22 @@ vm_setup() {
 }
 
 # vm_start [NAME]: makes the machine's disk at the first time, boots it, waits until systemd has started what it wants.
-# VM_MEMORY (MiB), VM_CPUS, VM_ADDRESS (of its card), VM_NET (a QEMU netdev with the id n), VM_APPEND (kernel command line)
+# VM_MEMORY (MiB), VM_CPUS, VM_ADDRESS (of its card), VM_NET (a QEMU netdev with the id n), VM_APPEND (kernel command line),
+# VM_ICOUNT (QEMU's -icount: with "shift=0,sleep=off" and one processor the machine's nanoseconds are its instructions)
 vm_start() {
     local name=${1:-vm} dir accel cpu
     dir=$T/$name
     mkdir -p "$dir"
     accel=$(cat "$VM_IMAGE/accel")
-    case $accel in kvm) cpu=host ;; *) accel=tcg,thread=multi cpu=max,la57=off ;; esac
+    case $accel${VM_ICOUNT:+-counted} in
+    kvm) cpu=host ;;
+    *-counted) accel=tcg,thread=single cpu=max,la57=off ;;
+    *) accel=tcg,thread=multi cpu=max,la57=off ;;
+    esac
     [ -e "$dir/disk" ] || qemu-img create -q -f qcow2 -F raw -b "$VM_IMAGE/base/root.img" "$dir/disk"
     rm -f "$dir/run"
     "$VM_CONTROL" keep "$VM_KEEPER" "$dir/log" qemu-system-x86_64 -name "$name" -M pc,vmport=off -accel "$accel" -cpu "$cpu" \
-        -smp "${VM_CPUS:-2}" -m "${VM_MEMORY:-1024}" -nodefaults -no-user-config -display none \
+        ${VM_ICOUNT:+-icount "$VM_ICOUNT"} -smp "${VM_CPUS:-2}" -m "${VM_MEMORY:-1024}" -nodefaults -no-user-config -display none \
         -kernel "$VM_IMAGE/base/vmlinuz" -initrd "$VM_IMAGE/initrd" \
         -append "console=ttyS0 loglevel=4 panic=-1 mitigations=off nokaslr psi=1 systemd.show_status=0 systemd.hostname=$name \
 systemd.machine_id=$(printf '%s' "$name" | md5sum | cut -c1-32) vm.address=${VM_ADDRESS:-10.9.0.1/24} ${VM_APPEND:-}" \
