@@ -163,3 +163,26 @@ teardown() {
     [ "${lines[5]}" = "/sys/fs/cgroup/system.slice/vm-sd.scope 67108864 0 25000 100000 79 60" ]
     [ "${lines[6]}" = "134217728 50000 100000 70 134217728" ]
 }
+
+@test "AppArmor profiles hold, for containers and for exec" {
+    vm 'grep -q apparmor /sys/kernel/security/lsm || { echo "no AppArmor"; exit 1; }
+        printf "%s\n" "profile baton-test flags=(attach_disconnected,mediate_deleted) {" file, signal, unix, \
+            "deny /etc/secret rwklx," } | apparmor_parser -r -K
+        config sh -c "cat /proc/self/attr/current; cat /etc/secret; echo > /etc/other && echo written; sleep 100"
+        mkdir -p /tmp/b/rootfs/etc && echo hidden >/tmp/b/rootfs/etc/secret
+        edit ".process.apparmorProfile = \"baton-test\""'
+    run -0 vm 'baton run -d -b /tmp/b a </dev/null >/tmp/out 2>&1
+        until_true 60 grep -q written /tmp/out
+        cat /tmp/out'
+    [[ "$output" == *"baton-test (enforce)"* ]]
+    [[ "$output" == *"Permission denied"* && "$output" != *hidden* ]]
+    # exec has the container's profile, or the one it is given
+    run vm 'baton exec a cat /etc/secret || true; baton exec --apparmor unconfined a cat /etc/secret'
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"Permission denied"*hidden ]]
+    run -1 vm 'baton delete --force a
+        edit ".process.apparmorProfile = \"absent\""
+        baton run -b /tmp/b a </dev/null 2>&1'
+    [[ "$output" == *absent* ]]
+    [ -z "$(vm 'baton list -q')" ]
+}
