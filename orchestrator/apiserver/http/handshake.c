@@ -39,7 +39,7 @@ static ssize_t pull(gnutls_transport_ptr_t p, void *buf, size_t n) {
         ssize_t got = recv(h->fd, buf, n, MSG_DONTWAIT);
         if (got >= 0 || h->done || errno != EAGAIN)
             return got;
-        if (atomic_load(h->stopping) || now_monotonic_usec() >= h->deadline) {
+        if (atomic_load(h->hurried) || now_monotonic_usec() >= h->deadline) {
             errno = ECONNRESET;
             return -1;
         }
@@ -65,9 +65,9 @@ static int on_finished(gnutls_session_t session, unsigned type, unsigned when, u
 }
 
 void handshake_begin(struct handshake *h, struct MHD_Connection *c, gnutls_session_t session, int fd,
-                     struct keeper *keeper, const atomic_bool *stopping) {
+                     struct keeper *keeper, const atomic_bool *hurried) {
     *h = (struct handshake){.keeper = keeper,
-                            .stopping = stopping,
+                            .hurried = hurried,
                             .fd = fd,
                             .deadline = now_monotonic_usec() + HANDSHAKE_SECONDS * USEC_PER_SEC};
     h->gate.connection = c;

@@ -29,8 +29,8 @@
 
 struct handshake {
     struct keeper *keeper;
-    const atomic_bool *stopping; /* the server is: no more waiting */
-    int fd;                      /* MHD's */
+    const atomic_bool *hurried; /* true: no more waiting */
+    int fd;                     /* MHD's */
     struct gate gate;
     struct keeper_entry keeping;
     bool kept; /* the keeper knows it */
@@ -40,7 +40,7 @@ struct handshake {
 
 /* Before the first byte is read. */
 void handshake_begin(struct handshake *h, struct MHD_Connection *c, gnutls_session_t session, int fd,
-                     struct keeper *keeper, const atomic_bool *stopping);
+                     struct keeper *keeper, const atomic_bool *hurried);
 /* The connection ends, in whatever state; also without handshake_begin() on zeroed memory. */
 void handshake_finish(struct handshake *h);
 

@@ -23,6 +23,7 @@
 #define LISTEN_BACKLOG       1024
 #define DRAIN_USEC           (5 * USEC_PER_SEC)
 #define FRESH_USEC           (USEC_PER_SEC / 2) /* for the first request of a connection just made */
+#define HURRIED_USEC         (USEC_PER_SEC / 4) /* then, for handshakes that are no longer waited for, to end */
 #define PRIORITIES           "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 static unsigned worker_count(const struct apiserver *api) {
@@ -199,14 +200,15 @@ static void end_streams(struct http_server *h) {
     conduits_abort(api);
 }
 
-/* MHD must not be stopped with suspended connections: streams are ended, writes come back by themselves. Clients that
- * merely read slowly are waited for only so long. */
+/* MHD must not be stopped with suspended connections: streams are ended, writes come back by themselves, handshakes are
+ * given up after a while. Clients that merely read slowly are waited for only so long. */
 static void drain(struct http_server *h) {
     uint64_t begun = now_monotonic_usec(), until = begun + DRAIN_USEC;
     size_t left = 1;
     atomic_store(&h->stopping, true);
     while (left > 0 && now_monotonic_usec() < until) {
         struct timespec t;
+        atomic_store(&h->hurried, now_monotonic_usec() >= begun + FRESH_USEC);
         end_streams(h);
         (void) clock_gettime(CLOCK_REALTIME, &t);
         t.tv_nsec += 50000000;
@@ -215,7 +217,7 @@ static void drain(struct http_server *h) {
         (void) pthread_mutex_lock(&h->lock);
         if (h->n_exchanges + h->n_fresh > 0)
             (void) pthread_cond_timedwait(&h->idle, &h->lock, &t);
-        left = h->n_exchanges + (now_monotonic_usec() < begun + FRESH_USEC ? h->n_fresh : 0);
+        left = h->n_exchanges + (now_monotonic_usec() < begun + FRESH_USEC + HURRIED_USEC ? h->n_fresh : 0);
         (void) pthread_mutex_unlock(&h->lock);
     }
 }

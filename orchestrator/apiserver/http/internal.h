@@ -34,6 +34,7 @@ struct http_server {
     size_t n_exchanges;
     size_t n_fresh; /* connections that have asked nothing yet */
     atomic_bool stopping;
+    atomic_bool hurried; /* stopping, and connections that have not asked yet have had their time */
     int port;
     int local_fd;
 };

@@ -66,7 +66,7 @@ static void started(struct http_server *h, struct MHD_Connection *c, void **sock
     (void) pthread_mutex_unlock(&h->lock);
     (void) gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, p->tls->cred);
     gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
-    handshake_begin(&p->handshake, c, session, connection_socket(c), h->keeper, &h->stopping);
+    handshake_begin(&p->handshake, c, session, connection_socket(c), h->keeper, &h->hurried);
 }
 
 bool peer_asks(struct peer *p) {

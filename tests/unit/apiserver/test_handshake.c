@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -120,9 +121,34 @@ static void test_stalled_clients(void **state) {
         client_finish(&c[i]);
 }
 
+static void *get_soon(void *c) {
+    (void) poll(NULL, 0, 100);
+    client_get(c); /* what fails here ends the program */
+    return NULL;
+}
+
+/* A client that was let in before the server began to stop is served, also when its handshake was not done. */
+static void test_stop(void **state) {
+    struct client c[2];
+    struct fixture f;
+    pthread_t thread;
+    fixture_new(&f, true, 0);
+    fixture_start(&f);
+    for (int i = 0; i < 2; i++) {
+        client_init(&c[i], &f);
+        client_stall(&c[i]);
+    }
+    assert_int_equal(pthread_create(&thread, NULL, get_soon, &c[0]), 0);
+    fixture_finish(&f); /* the other one says nothing more, and is not waited for */
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        client_finish(&c[i]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stalled_clients),
+        cmocka_unit_test(test_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
