@@ -67,7 +67,9 @@ web_started() { # TIMES
 }
 
 @test "power loss: what was acknowledged is there, the pods are back" {
-    vm 'podium create configmap kept --from-literal=a=b' >/dev/null
+    # the notes are the test's, on disk before the plug is pulled; the configmap is there because it was acknowledged
+    vm 'sync /srv/notes/web
+        podium create configmap kept --from-literal=a=b' >/dev/null
     vm_stop
     vm_start
     web_started 3
