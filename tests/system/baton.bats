@@ -7,20 +7,7 @@ bats_require_minimum_version 1.5.0
 load bundle
 
 setup() {
-    ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-    BUILD=${BUILD:-build}
-    case $BUILD in /*) ;; *) BUILD=$ROOT/$BUILD ;; esac
-    BATON=${BATON:-$BUILD/baton}
-    VIEW=$BATS_TEST_DIRNAME/baton-view
-    [ "$(id -u)" = 0 ] || skip "needs root"
-    [ -x /bin/busybox ] || skip "needs busybox-static"
-    T=$BATS_TEST_TMPDIR
-    ID=bats-$$-$BATS_TEST_NUMBER
-    mkdir -p "$T/state" "$T/b/rootfs/bin" "$T/b/rootfs/etc"
-    cp /bin/busybox "$T/b/rootfs/bin/"
-    for a in sh true cat ls id env pwd sleep mount mkdir touch ps hostname echo grep kill sed stat tty chmod readlink dd; do
-        ln -s busybox "$T/b/rootfs/bin/$a"
-    done
+    bundle_setup sh true cat ls id env pwd sleep mount mkdir touch ps hostname echo grep kill sed stat tty chmod readlink dd
     echo 'user:x:1000:1000::/home/user:/bin/sh' >"$T/b/rootfs/etc/passwd"
     config sh -c true
 }

@@ -11,20 +11,7 @@ setup_file() {
 }
 
 setup() {
-    ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-    BUILD=${BUILD:-build}
-    case $BUILD in /*) ;; *) BUILD=$ROOT/$BUILD ;; esac
-    BATON=${BATON:-$BUILD/baton}
-    VIEW=$BATS_TEST_DIRNAME/baton-view
-    [ "$(id -u)" = 0 ] || skip "needs root"
-    [ -x /bin/busybox ] || skip "needs busybox-static"
-    T=$BATS_TEST_TMPDIR
-    ID=bats-$$-$BATS_TEST_NUMBER
-    mkdir -p "$T/state" "$T/b/rootfs/bin" "$T/b/rootfs/etc"
-    cp /bin/busybox "$T/b/rootfs/bin/"
-    for a in sh true cat ls id env pwd sleep mount mkdir touch echo grep kill stat readlink ip cut head test dd; do
-        ln -s busybox "$T/b/rootfs/bin/$a"
-    done
+    bundle_setup sh true cat ls id env pwd sleep mount mkdir touch echo grep kill stat readlink ip cut head test dd
     config sh -c true
 }
 

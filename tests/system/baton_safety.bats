@@ -12,19 +12,9 @@ setup_file() {
 }
 
 setup() {
-    ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-    BUILD=${BUILD:-build}
-    case $BUILD in /*) ;; *) BUILD=$ROOT/$BUILD ;; esac
-    BATON=${BATON:-$BUILD/baton}
-    VIEW=$BATS_TEST_DIRNAME/baton-view
-    T=$BATS_TEST_TMPDIR
-    ID=safe-$$-$BATS_TEST_NUMBER
+    bundle_setup sh true cat ls id pwd sleep mkdir touch echo grep stat readlink test
     A=$BATS_FILE_TMPDIR/attack
-    mkdir -p "$T/state" "$T/b/rootfs/bin" "$T/b/rootfs/etc"
-    cp /bin/busybox "$A" "$T/b/rootfs/bin/"
-    for a in sh true cat ls id pwd sleep mkdir touch echo grep stat readlink test; do
-        ln -s busybox "$T/b/rootfs/bin/$a"
-    done
+    cp "$A" "$T/b/rootfs/bin/"
 }
 
 teardown() {

@@ -127,6 +127,26 @@ static inline void fixture_finish(struct fixture *f) {
     assert_int_equal(rm_tree(f->dir, NULL), 0);
 }
 
+/* For cmocka: a server that runs, *state is the struct fixture. */
+static inline int fixture_set_up(void **state, bool tcp, unsigned window) {
+    struct fixture *f = xnew0(struct fixture);
+    fixture_new(f, tcp, window);
+    fixture_start(f);
+    *state = f;
+    return 0;
+}
+static inline int fixture_setup_local(void **state) { /* on the unix socket only */
+    return fixture_set_up(state, false, 0);
+}
+static inline int fixture_setup_tcp(void **state) {
+    return fixture_set_up(state, true, 0);
+}
+static inline int fixture_teardown(void **state) {
+    fixture_finish(*state);
+    free(*state);
+    return 0;
+}
+
 /* One request on a handle whose connection options are set. */
 static inline struct answer request_on(CURL *curl, const char *url, const char *method, const char *content_type,
                                        const char *accept, const char *body) {

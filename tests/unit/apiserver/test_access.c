@@ -3,20 +3,6 @@
 #include "podium/base/fd.h"
 #include "tests/unit/apiserver/server_fixture.h"
 
-static int setup(void **state) {
-    struct fixture *f = xnew0(struct fixture);
-    fixture_new(f, true, 0);
-    fixture_start(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    fixture_finish(*state);
-    free(*state);
-    return 0;
-}
-
 /* Over HTTPS as a certificate's owner (NULL: nobody), on a fresh connection. */
 static struct answer tls_ask(struct fixture *f, const char *who, const char *method, const char *path,
                              const char *body) {
@@ -186,14 +172,14 @@ static void test_keep_alive(void **state) {
 int main(void) {
     (void) curl_global_init(CURL_GLOBAL_ALL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_certificates, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_anonymous, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_roles, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_foreign_certificate, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_nodes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_keep_alive, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_certificates, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_anonymous, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_roles, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_foreign_certificate, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_tokens, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_nodes, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_reload, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_keep_alive, fixture_setup_tcp, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

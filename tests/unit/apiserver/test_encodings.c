@@ -11,20 +11,6 @@
 #define METADATA ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 #define LIST_OF  ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
-static int setup(void **state) {
-    struct fixture *f = xnew0(struct fixture);
-    fixture_new(f, false, 0);
-    fixture_start(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    fixture_finish(*state);
-    free(*state);
-    return 0;
-}
-
 static void make(struct fixture *f, const char *path, const char *body) {
     _cleanup_answer_ struct answer a = ask(f, "POST", path, body);
     assert_code(a, 201);
@@ -268,15 +254,15 @@ static void test_accepted(void **state) {
 int main(void) {
     (void) curl_global_init(CURL_GLOBAL_ALL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_protobuf_answers, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_protobuf_discovery, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_metadata, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_table_options, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_gzip, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_delete_answers, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_delete_options, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_change_of_propagation, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_accepted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_protobuf_answers, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_protobuf_discovery, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_metadata, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_table_options, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_gzip, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_delete_answers, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_delete_options, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_change_of_propagation, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_accepted, fixture_setup_local, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

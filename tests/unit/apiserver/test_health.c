@@ -4,20 +4,6 @@
 
 #define CM "/api/v1/namespaces/default/configmaps"
 
-static int setup(void **state) {
-    struct fixture *f = xnew0(struct fixture);
-    fixture_new(f, true, 0);
-    fixture_start(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    fixture_finish(*state);
-    free(*state);
-    return 0;
-}
-
 static void expect_text(struct fixture *f, const char *path, long code, const char *text) {
     _cleanup_answer_ struct answer a = ask(f, "GET", path, NULL);
     assert_code(a, code);
@@ -117,10 +103,10 @@ static void test_permission(void **state) {
 int main(void) {
     (void) curl_global_init(CURL_GLOBAL_ALL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_health, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_failing_check, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_metrics, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_permission, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_health, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_failing_check, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_metrics, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_permission, fixture_setup_tcp, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

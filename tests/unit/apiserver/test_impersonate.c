@@ -5,20 +5,6 @@
 #define REVIEW "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 #define RBAC   "/apis/rbac.authorization.k8s.io/v1/"
 
-static int setup(void **state) {
-    struct fixture *f = xnew0(struct fixture);
-    fixture_new(f, true, 0);
-    fixture_start(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    fixture_finish(*state);
-    free(*state);
-    return 0;
-}
-
 /* A GET as the owner of a certificate with headers of its own, ended by NULL; a POST of {} for reviews. */
 static struct answer get_as(struct fixture *f, const char *who, const char *path, const char *const *headers) {
     struct answer a = {0};
@@ -140,10 +126,10 @@ static void test_without_user(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_rights, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_permissions, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_without_user, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rights, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_identity, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_permissions, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_without_user, fixture_setup_tcp, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,20 +9,6 @@
 #define REVIEWS  "/apis/authentication.k8s.io/v1/tokenreviews"
 #define ISSUER   "https://kubernetes.default.svc.cluster.local"
 
-static int setup(void **state) {
-    struct fixture *f = xnew0(struct fixture);
-    fixture_new(f, true, 0);
-    fixture_start(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    fixture_finish(*state);
-    free(*state);
-    return 0;
-}
-
 static struct answer with_token(struct fixture *f, const char *token, const char *path) {
     CURL *c = curl_easy_init();
     _cleanup_free_ char *url = xasprintf("https://127.0.0.1:%d%s", apiserver_port(f->api), path);
@@ -276,14 +262,14 @@ static void test_no_token(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_claims_and_user, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_foreign_tokens, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_bound_to_pod, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_bound_wrongly, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_discovery, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_token_volume, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_no_token, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_claims_and_user, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_foreign_tokens, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_limits, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_bound_to_pod, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_bound_wrongly, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_discovery, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_token_volume, fixture_setup_tcp, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_no_token, fixture_setup_tcp, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,20 +6,6 @@
 #define CM   "/api/v1/namespaces/default/configmaps"
 #define PODS "/api/v1/namespaces/default/pods"
 
-static int setup(void **state) {
-    struct fixture *f = xnew0(struct fixture);
-    fixture_new(f, false, 0);
-    fixture_start(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    fixture_finish(*state);
-    free(*state);
-    return 0;
-}
-
 static void create_cm(struct fixture *f, const char *name, const char *extra) {
     _cleanup_free_ char *body = xasprintf("{\"metadata\":{\"name\":\"%s\"%s},\"data\":{\"k\":\"v\"}}", name, extra);
     _cleanup_answer_ struct answer a = ask(f, "POST", CM, body);
@@ -539,29 +525,29 @@ static void test_paths(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_create_get, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_generate_name, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_bad_bodies, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_too_large_with_owners, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_field_validation, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_dry_run, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_update, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_patches, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_delete, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_finalizers, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_pod_life, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_pod_unscheduled_delete, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_namespace_life, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_scale, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_services, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_list_and_collection, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_large_collection, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_create_by_put, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_versions, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_cluster_scope, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_validation, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_paths, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_create_get, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_generate_name, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_bad_bodies, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_too_large, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_too_large_with_owners, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_field_validation, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_dry_run, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_update, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_patches, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_delete, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_finalizers, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_pod_life, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_pod_unscheduled_delete, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_namespace_life, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_scale, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_services, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_list_and_collection, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_large_collection, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_create_by_put, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_versions, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_cluster_scope, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_validation, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_paths, fixture_setup_local, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,17 +12,7 @@
 #define CM "/api/v1/namespaces/default/configmaps"
 
 static int setup(void **state) {
-    struct fixture *f = xnew0(struct fixture);
-    fixture_new(f, false, 16);
-    fixture_start(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    fixture_finish(*state);
-    free(*state);
-    return 0;
+    return fixture_set_up(state, false, 16);
 }
 
 /* A watch read by a thread of its own. */
@@ -445,18 +435,18 @@ static void test_many_watchers(void **state) {
 int main(void) {
     (void) curl_global_init(CURL_GLOBAL_ALL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_events, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_selector_transitions, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_end_and_bookmarks, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_initial_events, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_too_old, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_slow_reader, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_expired_continue, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_protobuf_watch, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_protobuf_metadata_watch, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_protobuf_too_old, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_table_watch, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many_watchers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_events, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_selector_transitions, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_end_and_bookmarks, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_initial_events, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_too_old, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_slow_reader, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_expired_continue, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_protobuf_watch, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_protobuf_metadata_watch, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_protobuf_too_old, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_table_watch, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_many_watchers, setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
