@@ -69,15 +69,9 @@ bool patch_apply(struct api_request *req, const char *api_version, const char *k
     return true;
 }
 
-static enum mutate_action patch(struct api_request *req, const struct json *old, struct json **doc) {
-    const struct resource *r = req->resource;
+/* What a patch or an apply made of an object that is there. */
+static enum mutate_action update_patched(struct api_request *req, const struct json *old, struct json **doc) {
     uint64_t revision;
-    if (!old) {
-        (void) api_not_found(req, req->name);
-        return MUTATE_FAILED;
-    }
-    if (!patch_apply(req, resource_api_version(r), r->kind, old, doc))
-        return MUTATE_FAILED;
     if (!document_revision(req, *doc, &revision))
         return MUTATE_FAILED;
     /* The patch named a revision if the result's differs from, or the patch's own text sets, the stored one. */
@@ -87,6 +81,17 @@ static enum mutate_action patch(struct api_request *req, const struct json *old,
         return MUTATE_FAILED;
     }
     return prepare_update(req, old, doc);
+}
+
+static enum mutate_action patch(struct api_request *req, const struct json *old, struct json **doc) {
+    const struct resource *r = req->resource;
+    if (!old) {
+        (void) api_not_found(req, req->name);
+        return MUTATE_FAILED;
+    }
+    if (!patch_apply(req, resource_api_version(r), r->kind, old, doc))
+        return MUTATE_FAILED;
+    return update_patched(req, old, doc);
 }
 
 /* --- server-side apply --- */
@@ -106,21 +111,13 @@ static bool may_be_made(struct api_request *req) {
 
 static enum mutate_action apply(struct api_request *req, const struct json *old, struct json **doc) {
     const struct resource *r = req->resource;
-    uint64_t revision;
     if (!old && !may_be_made(req))
         return MUTATE_FAILED;
     if (!manage_apply(req, old, req->input, doc) || !body_check_patched(req, resource_api_version(r), r->kind, doc))
         return MUTATE_FAILED;
     if (!old)
         return prepare_create(req, doc) ? MUTATE_CREATE : MUTATE_FAILED;
-    if (!document_revision(req, *doc, &revision))
-        return MUTATE_FAILED;
-    req->write.conditional = !json_is_null(json_path(req->input, "metadata", "resourceVersion"));
-    if (revision != 0 && revision != store_item_revision(req->write.old)) {
-        (void) api_conflict_modified(req, req->name);
-        return MUTATE_FAILED;
-    }
-    return prepare_update(req, old, doc);
+    return update_patched(req, old, doc);
 }
 
 static enum api_progress start_apply(struct api_request *req) {
