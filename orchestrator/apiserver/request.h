@@ -31,6 +31,7 @@ struct api_watch;
 struct api_stream;
 struct store_backup;
 struct route;
+struct audit_record;
 
 enum api_progress { API_DONE, API_PENDING };
 typedef enum api_progress (*api_step_fn)(struct api_request *req);
@@ -87,8 +88,9 @@ struct api_request {
     bool user_owned;
     struct api_user *as; /* whom the caller wants to be (authz/impersonate.h); NULL: himself, or done already */
     struct strbuf body;
-    struct json *body_doc; /* in-process callers: the decoded body; `body` is empty then */
-    bool watch_allowed;    /* the transport can carry a watch */
+    struct json *body_doc;      /* in-process callers: the decoded body; `body` is empty then */
+    bool watch_allowed;         /* the transport can carry a watch */
+    struct audit_record *audit; /* NULL: not audited (audit/annotate.h) */
 
     /* route */
     const struct route *route;
