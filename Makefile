@@ -154,6 +154,17 @@ $(BUILD)/gen/unit_files.c: $(UNIT_FILES) manifests/systemd/org.podium.Node1.conf
 	  echo '};'; echo 'const char bus_policy[] ='; sed 's/["\\]/\\&/g; s/^/    "/; s/$$/\\n"/' manifests/systemd/org.podium.Node1.conf; \
 	  echo ';'; echo 'const size_t unit_files_n = sizeof(unit_files) / sizeof(unit_files[0]);'; } >$@.tmp && mv $@.tmp $@
 
+# objects of every new cluster, carried inside the program
+BOOTSTRAP_FILES := $(sort $(wildcard manifests/bootstrap/*.yaml))
+GEN_OBJS_apiserver := $(BUILD)/o/gen/bootstrap_files.o
+$(BUILD)/gen/bootstrap_files.c: $(BOOTSTRAP_FILES) Makefile
+	@mkdir -p $(@D)
+	@echo "  GEN     $@"
+	$(Q){ echo '#include "orchestrator/apiserver/bootstrap_files.h"'; echo 'const struct bootstrap_file bootstrap_files[] = {'; \
+	  for f in $(BOOTSTRAP_FILES); do echo "{\"$$(basename $$f)\","; \
+	    sed -e 's/["\\]/\\&/g; s/^/    "/; s/$$/\\n"/' $$f; echo '},'; done; \
+	  echo '};'; echo 'const size_t bootstrap_files_n = sizeof(bootstrap_files) / sizeof(bootstrap_files[0]);'; } >$@.tmp && mv $@.tmp $@
+
 $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 
 # headers that are generated come first, whoever may include them
