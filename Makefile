@@ -3,7 +3,7 @@
 # One non-recursive Makefile. Each folder is a module and becomes a static library; tests/lint/layers.txt says which
 # module may use which, and both #include checking and linking follow it.
 #
-#   make deps all check check-oci check-vm lint fuzz bench bench-oci demo demo-down install uninstall clean
+#   make deps all check check-oci check-vm lint fuzz bench bench-api bench-oci demo demo-down install uninstall clean
 #   make BUILD=build/asan SANITIZE=address,undefined check-unit
 
 BUILD    ?= build

@@ -93,6 +93,18 @@ $(BUILD)/bench/%: $(BUILD)/o/tests/bench/%.o $(call link_libs,cmd)
 	@echo "  LD      $@"
 	$(Q)$(call do_link,$@,$<,cmd)
 
+# the API server by itself, with a load generator of its own
+API_BENCH_SRCS := $(wildcard tests/bench/api/*.c)
+$(BUILD)/bench/api_bench: $(patsubst %.c,$(BUILD)/o/%.o,$(API_BENCH_SRCS)) $(call link_libs,cmd)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(call link_libs,cmd) -Wl,--end-group \
+	  $(call pkg_libs,$(call link_pkgs,cmd)) -pthread
+bench-bins: $(BUILD)/bench/api_bench
+.PHONY: bench-api
+bench-api: $(BUILD)/podium $(BUILD)/bench/api_bench
+	@BUILD=$(BUILD) BENCH_ONLY=api tests/bench/run
+
 # --- slower looks at the code, not part of `make check` --------------------------------------------------------------------
 # clang-tidy 14 over the product (.clang-tidy says what is off and why); TIDY_SRCS chooses files
 TIDY_SRCS ?= $(filter-out runtime/base/error.c,$(foreach m,$(MODULES),$(call srcs,$(m))) $(MAIN_verbs) $(MAIN_cmd)) # error.c defines what analyzer.h covers
