@@ -60,17 +60,12 @@ static void check_pod_security(struct field_errors *e, const struct place *at, c
 static void check_names(struct field_errors *e, const struct place *at, const struct json *spec) {
     static const char *const subdomains[] = {"serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"};
     static const char *const labels[] = {"hostname", "subdomain"};
-    struct place secrets = place_in(at, "imagePullSecrets"), selector = place_in(at, "nodeSelector");
-    struct place aliases = place_in(at, "hostAliases");
+    struct place selector = place_in(at, "nodeSelector"), aliases = place_in(at, "hostAliases");
     for (size_t i = 0; i < ARRAY_LEN(subdomains); i++)
         check_member_name(e, at, spec, subdomains[i], false, name_form_dns1123_subdomain);
     for (size_t i = 0; i < ARRAY_LEN(labels); i++)
         check_member_name(e, at, spec, labels[i], false, name_form_dns1123_label);
     check_labels(e, &selector, json_get(spec, "nodeSelector"));
-    for (size_t i = 0; i < json_len(json_get(spec, "imagePullSecrets")); i++) {
-        struct place one = place_at(&secrets, i);
-        check_required_text(e, &one, json_at(json_get(spec, "imagePullSecrets"), i), "name");
-    }
     for (size_t i = 0; i < json_len(json_get(spec, "hostAliases")); i++) {
         const struct json *alias = json_at(json_get(spec, "hostAliases"), i), *names = json_get(alias, "hostnames");
         struct place one = place_at(&aliases, i), ip = place_in(&one, "ip"), hostnames = place_in(&one, "hostnames");

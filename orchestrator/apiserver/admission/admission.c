@@ -10,8 +10,10 @@ static const struct plugin {
 } plugins[] = {
     {"NamespaceLifecycle", NULL, namespace_lifecycle_validate, namespace_lifecycle_delete},
     {"ServiceAccount", service_account_mutate, service_account_validate, NULL},
-    {"Priority", priority_mutate, NULL, NULL},
+    {"Priority", priority_mutate, priority_validate, NULL},
     {"DefaultTolerationSeconds", default_tolerations_mutate, NULL, NULL},
+    {"DefaultStorageClass", default_storage_class_mutate, NULL, NULL},
+    {"DefaultIngressClass", default_ingress_class_mutate, NULL, NULL},
 };
 
 bool admission_mutate(struct api_request *req, const struct json *old, struct json **doc) {

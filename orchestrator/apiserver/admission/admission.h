@@ -20,5 +20,8 @@ bool service_account_mutate(struct api_request *req, const struct json *old, str
 bool service_account_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool default_tolerations_mutate(struct api_request *req, const struct json *old, struct json **doc);
 bool priority_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool priority_validate(struct api_request *req, const struct json *old, const struct json *doc);
+bool default_storage_class_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool default_ingress_class_mutate(struct api_request *req, const struct json *old, struct json **doc);
 
 #endif
