@@ -49,6 +49,16 @@ struct api_token_authenticator {
     void *userdata;
 };
 
+/* The audit log (audit/log.h): off when log is NULL. Zeros are the defaults there. */
+struct apiserver_audit_options {
+    const char *log;         /* a file, or "journal" */
+    const char *policy_file; /* audit.k8s.io/v1 Policy; NULL: Metadata of everything */
+    uint64_t bytes_max, age_max_sec;
+    unsigned backups_max;
+    size_t queue_bytes;
+    bool blocking;
+};
+
 struct apiserver_options {
     struct store *store;
     const char *address;              /* IPv4 or IPv6 address to listen on; NULL: all */
@@ -66,6 +76,7 @@ struct apiserver_options {
     unsigned worker_threads;      /* 0: number of processors, at most 4 */
     unsigned toleration_seconds;  /* how long new pods tolerate a lost node by default; 0: 300 */
     unsigned bookmark_seconds;    /* interval of watch bookmarks; 0: 60 */
+    struct apiserver_audit_options audit;
 };
 
 /* Makes the server and writes the bootstrap objects (namespaces, cluster roles) that are missing. Blocks meanwhile. */

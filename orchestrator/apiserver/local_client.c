@@ -4,9 +4,11 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "orchestrator/apiserver/audit/audit.h"
 #include "orchestrator/apiserver/http/encode.h"
 #include "orchestrator/apiserver/loop_queue.h"
 #include "orchestrator/apiserver/request.h"
+#include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/apiserver/verbs/watch.h"
 #include "podium/base/alloc.h"
@@ -92,6 +94,8 @@ static struct api_request *request_from(struct local_client *c, const struct cli
 static enum api_progress begin(struct api_request *req, const struct client_request *r) {
     if (r->subresource && *r->subresource && !req->sub)
         return api_unknown_path(req);
+    if (req->api->audit)
+        audit_begin(req, &(struct audit_source){0}, true);
     return api_request_start(req);
 }
 
@@ -285,6 +289,8 @@ static struct client_watch *local_watch(struct client *client, const struct clie
     (void) begin(w->req, r); /* a watch is open, or refused, at once */
     if (w->req->out.kind == API_OUT_WATCH) {
         w->watch = steal(&w->req->out.watch);
+        if (w->req->audit)
+            audit_answered(w->req, 200, true);
         api_watch_set_wake(w->watch, watch_woken, w);
     }
     watch_post(w);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "orchestrator/apiserver/audit/audit.h"
+#include "orchestrator/apiserver/audit/policy.h"
 #include "orchestrator/apiserver/metrics_process.h"
 #include "orchestrator/apiserver/routes.h"
 #include "orchestrator/apiserver/server.h"
@@ -268,6 +270,20 @@ static void show_store(struct strbuf *b, struct apiserver *api) {
     strbuf_addf(b, "podium_store_revision %llu\n", (unsigned long long) store_revision(api->store));
 }
 
+/* Under upstream's names; levels are of the requests, not of their events. */
+static void show_audit(struct strbuf *b, const struct audit *a) {
+    struct audit_counts c;
+    audit_counts(a, &c);
+    head(b, "apiserver_audit_event_total", "counter", "Audit events made.");
+    strbuf_addf(b, "apiserver_audit_event_total %llu\n", (unsigned long long) c.events);
+    head(b, "apiserver_audit_error_total", "counter", "Audit events lost: the buffer was full, or the log failed.");
+    strbuf_addf(b, "apiserver_audit_error_total{plugin=\"log\"} %llu\n", (unsigned long long) c.dropped);
+    head(b, "apiserver_audit_level_total", "counter", "Requests by the level of their audit policy.");
+    for (size_t i = 0; i < ARRAY_LEN(c.by_level); i++)
+        strbuf_addf(b, "apiserver_audit_level_total{level=\"%s\"} %llu\n", audit_level_name((enum audit_level) i),
+                    (unsigned long long) c.by_level[i]);
+}
+
 enum api_progress metrics_serve(struct api_request *req) {
     struct metrics *m = req->api->metrics;
     struct totals with_codes = {0}, without = {0};
@@ -277,6 +293,8 @@ enum api_progress metrics_serve(struct api_request *req) {
     show_durations(&b, &without);
     show_gauges(&b, m);
     show_store(&b, req->api);
+    if (req->api->audit)
+        show_audit(&b, req->api->audit);
     head(&b, "kubernetes_build_info", "gauge", "What is running.");
     strbuf_addf(&b, "kubernetes_build_info{git_version=\"%s\",major=\"1\",minor=\"32\"} 1\n", req->api->version);
     metrics_process(&b, m->started);

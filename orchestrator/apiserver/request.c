@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "orchestrator/apiserver/audit/audit.h"
 #include "orchestrator/apiserver/routes.h"
 #include "orchestrator/apiserver/service_pool.h"
 #include "orchestrator/apiserver/status.h"
@@ -72,6 +73,8 @@ void api_request_set_user(struct api_request *req, struct api_user *take) {
 void api_request_free(struct api_request *req) {
     if (!req)
         return;
+    if (req->audit)
+        audit_end(req);
     service_pool_settle(req);
     for (size_t i = 0; i < req->n_params; i++) {
         free(req->params[i].key);

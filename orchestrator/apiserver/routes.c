@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "orchestrator/apiserver/audit/annotate.h"
 #include "orchestrator/apiserver/authn/openid.h"
 #include "orchestrator/apiserver/authz/authorize.h"
 #include "orchestrator/apiserver/backup.h"
@@ -205,6 +206,15 @@ static bool scope_fits(const struct api_request *req) {
            (strcmp(req->verb, "create") == 0 && !req->resource->stored);
 }
 
+/* Upstream's notes for the audit log. Who is nobody has been decided nothing about. */
+static bool noted(struct api_request *req, bool allowed) {
+    if (!req->audit || !req->user)
+        return allowed;
+    api_audit_annotate(req, "authorization.k8s.io/decision", allowed ? "allow" : "forbid");
+    api_audit_annotate(req, "authorization.k8s.io/reason", ""); /* unless the authorizer has said one */
+    return allowed;
+}
+
 enum api_progress route_resource(struct api_request *req) {
     req->route = &resource_route;
     if (!req->ns)
@@ -215,49 +225,69 @@ enum api_progress route_resource(struct api_request *req) {
         req->subname = xstrdup(req->sub ? req->sub->name : "");
     if (!scope_fits(req))
         return api_unknown_path(req);
-    if (!authorize_resource(req))
+    if (!noted(req, authorize_resource(req)))
         return API_DONE;
     return serve_resource(req);
 }
 
-static enum api_progress route_fixed(struct api_request *req, const struct route *r) {
-    req->route = r;
-    if (r->permission != PERMIT_ANYONE && !authorize_path(req))
+static enum api_progress route_fixed(struct api_request *req) {
+    if (req->route->permission != PERMIT_ANYONE && !noted(req, authorize_path(req)))
         return API_DONE;
-    if (!method_listed(r->methods, req->method))
+    if (!method_listed(req->route->methods, req->method))
         return api_fail(req, 405, "MethodNotAllowed",
                         "the server does not allow this method on the requested resource");
-    return r->serve(req);
+    return req->route->serve(req);
 }
 
-static enum api_progress route_parsed(struct api_request *req) {
-    if (!find_resource(req)) {
-        /* Who may not look must not learn what exists; unknown resources need no more than a valid user. */
-        return req->user ? api_unknown_path(req) : api_fail(req, 401, "Unauthorized", "Unauthorized");
-    }
+static enum api_progress serve_unknown(struct api_request *req) {
+    return req->user ? api_unknown_path(req) : api_fail(req, 401, "Unauthorized", "Unauthorized");
+}
+
+/* Who may not look must not learn what exists; unknown resources and paths need no more than a valid user. */
+static const struct route unknown_route = {"", MATCH_EXACT, PERMIT_ANYONE, NULL, serve_unknown};
+
+static void find_verb(struct api_request *req) {
     req->verb = verb_of(req);
     if (req->verb && strcmp(req->verb, "list") == 0 && !(req->resource->verbs & VERB_LIST))
         req->verb = NULL;
+}
+
+static const struct route *find_fixed(const struct api_request *req) {
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+        if (route_matches(&routes[i], req->path))
+            return &routes[i];
+    return NULL;
+}
+
+void route_find(struct api_request *req) {
+    if (req->route)
+        return;
+    if (req->resource && req->verb) { /* an in-process client has done the routing */
+        req->route = &resource_route;
+        return;
+    }
+    req->route = find_fixed(req);
+    if (req->route)
+        return;
+    if (!parse_resource_path(req)) {
+        req->route = req->group ? &group_route : &unknown_route;
+        return;
+    }
+    if (!req->ns)
+        set_str(&req->ns, "");
+    req->route = find_resource(req) ? &resource_route : &unknown_route;
+    if (req->resource)
+        find_verb(req);
+}
+
+enum api_progress route_request(struct api_request *req) {
+    route_find(req);
+    if (req->route == &unknown_route)
+        return serve_unknown(req);
+    if (req->route != &resource_route)
+        return route_fixed(req);
     if (!req->verb || (req->sub ? 0 : !(verb_bit(req->verb) & req->resource->verbs)))
         return api_fail(req, 405, "MethodNotAllowed",
                         "the server does not allow this method on the requested resource");
     return route_resource(req);
-}
-
-enum api_progress route_request(struct api_request *req) {
-    if (req->resource && req->verb) /* an in-process client has done the routing */
-        return route_resource(req);
-    for (size_t i = 0; i < ARRAY_LEN(routes); i++)
-        if (route_matches(&routes[i], req->path))
-            return route_fixed(req, &routes[i]);
-    if (parse_resource_path(req)) {
-        if (!req->ns)
-            set_str(&req->ns, "");
-        return route_parsed(req);
-    }
-    if (req->group)
-        return route_fixed(req, &group_route);
-    if (!req->user)
-        return api_fail(req, 401, "Unauthorized", "Unauthorized");
-    return api_unknown_path(req);
 }

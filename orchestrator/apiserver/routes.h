@@ -25,6 +25,10 @@ struct route {
     api_step_fn serve;
 };
 
+/* What the method and the path ask for: fills the route part of the request. Does and answers nothing: who asks and
+ * whether he may is looked at afterwards, but how much the request will cost, and what an audit policy says of it, must
+ * be known before. Once is enough. */
+void route_find(struct api_request *req);
 /* Finds the route, authorizes, serves. */
 enum api_progress route_request(struct api_request *req);
 /* Serves a request whose resource part is filled in already (in-process clients): verb, resource, sub, ns, name.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/apiserver/server.h"
 
+#include "orchestrator/apiserver/audit/audit.h"
 #include "orchestrator/apiserver/authn/account_tokens.h"
 #include "orchestrator/apiserver/authz/authorize.h"
 #include "orchestrator/apiserver/bootstrap.h"
@@ -59,6 +60,8 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
         r = account_tokens_new(api->store, options->account_key_file, options->account_issuer, &api->accounts, err);
     if (r >= 0)
         r = bootstrap_objects(api, err);
+    if (r >= 0)
+        r = audit_new(&options->audit, &api->audit, err);
     if (r < 0) {
         apiserver_free(api);
         return r;
@@ -103,6 +106,7 @@ void apiserver_free(struct apiserver *api) {
     service_pool_free(api->services);
     openapi_cache_free(api->openapi);
     metrics_free(api->metrics);
+    audit_free(api->audit);
     free(api->authenticators);
     free(api->version);
     free(api->listen.address);

@@ -17,6 +17,7 @@ struct metrics;
 struct http_server;
 struct loop_queue;
 struct node_ops;
+struct audit;
 
 struct apiserver {
     struct store *store;
@@ -36,6 +37,7 @@ struct apiserver {
     struct service_pool *services;
     struct openapi_cache *openapi;
     struct metrics *metrics;
+    struct audit *audit; /* NULL: no audit log */
     struct http_server *http;
     struct {
         char *address, *cert_file, *key_file, *client_ca_file, *unix_socket;

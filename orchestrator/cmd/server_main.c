@@ -85,6 +85,12 @@ static int start_api(struct server_process *p, struct error *err) {
         .version = PODIUM_VERSION,
         .worker_threads = p->options.workers,
         .toleration_seconds = p->options.eviction_seconds,
+        .audit = {.log = p->options.audit_log,
+                  .policy_file = p->options.audit_policy,
+                  .bytes_max = (uint64_t) p->options.audit_mib << 20,
+                  .age_max_sec = (uint64_t) p->options.audit_days * 86400,
+                  .backups_max = p->options.audit_backups,
+                  .blocking = p->options.audit_blocking},
     };
     char *groups[] = {(char *) "system:masters", NULL};
 

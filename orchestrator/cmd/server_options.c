@@ -32,6 +32,12 @@ static const char usage[] =
     "  --eviction SECONDS        how long pods stay bound to a lost node (default 300)\n"
     "  --certificate-lifetime S  seconds; renewed after two thirds (default 86400)\n"
     "  --event-ttl SECONDS       how long events are kept after they happened last (default 3600)\n"
+    "  --audit-log FILE          record requests there, as audit.k8s.io/v1 events (\"journal\": in the journal)\n"
+    "  --audit-policy FILE       which of them, and how much (default: metadata of all)\n"
+    "  --audit-log-max-size MIB  size at which the file is renamed (default 100)\n"
+    "  --audit-log-max-backups N renamed files that are kept (default: all)\n"
+    "  --audit-log-max-age DAYS  age at which renamed files are removed (default: never)\n"
+    "  --audit-log-mode MODE     batch (default: events are dropped when the disk is too slow) or blocking\n"
     "  --workers N               HTTP threads (default: one per processor, at most 4)\n"
     "  --local-cluster           short node times: heartbeat 1 s, grace 4 s, eviction 1 s\n"
     "  --no-sync                 do not wait for the disk (benchmarks only: a power loss loses writes)\n"
@@ -56,6 +62,12 @@ enum {
     OPT_CERTIFICATE,
     OPT_EVENT_TTL,
     OPT_WORKERS,
+    OPT_AUDIT_LOG,
+    OPT_AUDIT_POLICY,
+    OPT_AUDIT_SIZE,
+    OPT_AUDIT_BACKUPS,
+    OPT_AUDIT_AGE,
+    OPT_AUDIT_MODE,
     OPT_LOCAL,
     OPT_NO_SYNC,
     OPT_LOG,
@@ -80,6 +92,12 @@ static const struct option long_options[] = {
     {"certificate-lifetime", required_argument, NULL, OPT_CERTIFICATE},
     {"event-ttl", required_argument, NULL, OPT_EVENT_TTL},
     {"workers", required_argument, NULL, OPT_WORKERS},
+    {"audit-log", required_argument, NULL, OPT_AUDIT_LOG},
+    {"audit-policy", required_argument, NULL, OPT_AUDIT_POLICY},
+    {"audit-log-max-size", required_argument, NULL, OPT_AUDIT_SIZE},
+    {"audit-log-max-backups", required_argument, NULL, OPT_AUDIT_BACKUPS},
+    {"audit-log-max-age", required_argument, NULL, OPT_AUDIT_AGE},
+    {"audit-log-mode", required_argument, NULL, OPT_AUDIT_MODE},
     {"local-cluster", no_argument, NULL, OPT_LOCAL},
     {"no-sync", no_argument, NULL, OPT_NO_SYNC},
     {"log-level", required_argument, NULL, OPT_LOG},
@@ -129,6 +147,21 @@ static bool take_number(int c, struct server_options *o) {
             return false;
         o->event_ttl_sec = n;
         return true;
+    case OPT_AUDIT_SIZE:
+        if (!number("--audit-log-max-size", 1, 1u << 20, &n))
+            return false;
+        o->audit_mib = (unsigned) n;
+        return true;
+    case OPT_AUDIT_BACKUPS:
+        if (!number("--audit-log-max-backups", 0, 100000, &n))
+            return false;
+        o->audit_backups = (unsigned) n;
+        return true;
+    case OPT_AUDIT_AGE:
+        if (!number("--audit-log-max-age", 0, 36500, &n))
+            return false;
+        o->audit_days = (unsigned) n;
+        return true;
     default:
         if (!number("--workers", 1, 64, &n))
             return false;
@@ -157,6 +190,10 @@ static const char **text_option(int c, struct server_options *o) {
         return &o->service_cidr;
     case OPT_TOKEN:
         return &o->token_file;
+    case OPT_AUDIT_LOG:
+        return &o->audit_log;
+    case OPT_AUDIT_POLICY:
+        return &o->audit_policy;
     default:
         return NULL;
     }
@@ -174,6 +211,12 @@ static int take_option(int c, struct server_options *o) {
     case OPT_NO_SYNC:
         o->no_sync = true;
         return 0;
+    case OPT_AUDIT_MODE:
+        o->audit_blocking = strcmp(optarg, "blocking") == 0;
+        if (o->audit_blocking || strcmp(optarg, "batch") == 0)
+            return 0;
+        fprintf(stderr, "podium server: --audit-log-mode wants batch or blocking, not \"%s\"\n", optarg);
+        return 3;
     case OPT_LOG:
         if (log_parse_level(optarg, &level) < 0) {
             fprintf(stderr, "podium server: unknown log level \"%s\"\n", optarg);
@@ -268,6 +311,14 @@ static bool check(const struct server_options *o) {
     if (!check_path("--data-dir", o->data_dir) || !check_path("--socket", o->socket) ||
         !check_path("--link-socket", o->link_socket) || !check_path("--manifests", o->manifests))
         return false;
+    if (o->audit_log && strcmp(o->audit_log, "journal") != 0 && !check_path("--audit-log", o->audit_log))
+        return false;
+    if (!check_path("--audit-policy", o->audit_policy))
+        return false;
+    if (o->audit_policy && !o->audit_log) {
+        fputs("podium server: --audit-policy says what is recorded, and --audit-log where: it is missing\n", stderr);
+        return false;
+    }
     if (o->port == o->link_port || strcmp(o->socket, o->link_socket) == 0) {
         fputs("podium server: the API and the link need a port and a socket each\n", stderr);
         return false;

@@ -22,7 +22,10 @@ struct server_options {
     uint64_t certificate_sec; /* lifetime of certificates but the authority's */
     uint64_t event_ttl_sec;
     unsigned workers;
-    bool no_sync; /* benchmarks only */
+    bool no_sync;                         /* benchmarks only */
+    const char *audit_log, *audit_policy; /* NULL: none */
+    unsigned audit_mib, audit_days, audit_backups;
+    bool audit_blocking;
     char **words; /* the texts above point into them; strv_free() */
 };
 

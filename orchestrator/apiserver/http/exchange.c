@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One HTTP request: gather, authenticate, run (suspended while the store writes), answer. */
+#include <arpa/inet.h>
 #include <string.h>
 
+#include "orchestrator/apiserver/audit/audit.h"
+#include "orchestrator/apiserver/audit/record.h"
 #include "orchestrator/apiserver/authz/impersonate.h"
 #include "orchestrator/apiserver/http/encode.h"
 #include "orchestrator/apiserver/http/gzip.h"
@@ -9,6 +12,7 @@
 #include "orchestrator/apiserver/http/stream_answer.h"
 #include "orchestrator/apiserver/http/upgrade.h"
 #include "orchestrator/apiserver/metrics.h"
+#include "orchestrator/apiserver/routes.h"
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/store/backup.h"
 #include "podium/base/alloc.h"
@@ -20,6 +24,7 @@ struct exchange {
     struct api_request *req;
     struct gate gate;
     uint64_t begun; /* monotonic */
+    char *uri;      /* as it came; only with an audit log */
     bool started;
     bool counted;    /* as begun, and not yet as ended */
     bool taken_over; /* an upgraded connection has come back to be closed */
@@ -45,9 +50,19 @@ static char *header(struct MHD_Connection *c, const char *name) {
     return v ? xstrdup(v) : NULL;
 }
 
-static struct exchange *exchange_new(struct http_server *h, struct MHD_Connection *c, const char *url,
-                                     const char *method) {
+void *exchange_uri(void *cls, const char *uri, struct MHD_Connection *c) {
+    struct http_server *h = cls;
+    if (!h->api->audit)
+        return NULL;
     struct exchange *x = xnew0(struct exchange);
+    x->uri = xstrdup(uri);
+    return x;
+}
+
+/* started: what exchange_uri() made; NULL: nothing yet. */
+static struct exchange *exchange_new(struct http_server *h, struct exchange *started, struct MHD_Connection *c,
+                                     const char *url, const char *method) {
+    struct exchange *x = started ? started : xnew0(struct exchange);
     struct api_request *req = api_request_new(h->api);
     x->server = h;
     x->req = req;
@@ -79,8 +94,10 @@ void exchange_completed(void *cls, struct MHD_Connection *c, void **con_cls, enu
         return;
     *con_cls = NULL;
     bool counted = x->started;
-    count(x, 0); /* the client has gone before there was an answer */
+    if (x->req)
+        count(x, 0); /* the client has gone before there was an answer */
     api_request_free(x->req);
+    free(x->uri);
     free(x);
     if (!counted)
         return;
@@ -151,6 +168,8 @@ static void add_headers(struct MHD_Response *r, const struct api_request *req, c
         (void) MHD_add_response_header(r, MHD_HTTP_HEADER_ETAG, out->etag);
         (void) MHD_add_response_header(r, MHD_HTTP_HEADER_VARY, "Accept");
     }
+    if (req->audit)
+        (void) MHD_add_response_header(r, "Audit-Id", req->audit->id);
     if (out->location)
         (void) MHD_add_response_header(r, MHD_HTTP_HEADER_LOCATION, out->location);
     if (out->retry_after) {
@@ -201,8 +220,11 @@ static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c) {
     struct api_request *req = x->req;
     _cleanup_(encoded_finish) struct encoded e = {0};
     bool watch = req->out.kind == API_OUT_WATCH && watch_form_accepted(req);
-    if (watch || req->out.kind == API_OUT_STREAM || req->out.kind == API_OUT_BACKUP)
+    bool long_running = watch || req->out.kind == API_OUT_STREAM || req->out.kind == API_OUT_BACKUP;
+    if (long_running)
         count(x, req->out.code ? req->out.code : 200);
+    if (long_running && req->audit)
+        audit_answered(req, req->out.code ? req->out.code : 200, true);
     if (watch && upgrade_watch(c, req)) {
         x->taken_over = true;
         return MHD_YES;
@@ -220,6 +242,8 @@ static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c) {
     }
     unsigned code = e.code;
     count(x, code);
+    if (req->audit)
+        audit_answered(req, code, false);
     bool compressed = compress(c, &e);
     struct MHD_Response *r = response_of(&e);
     if (!r)
@@ -236,6 +260,31 @@ static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c) {
 
 /* --- running --- */
 
+static void begin_audit(struct exchange *x, struct MHD_Connection *c, bool authenticated) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char address[INET6_ADDRSTRLEN] = "";
+    struct audit_source from = {
+        .uri = x->uri,
+        .forwarded = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "X-Forwarded-For"),
+        .id = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Audit-ID"),
+        .address = address,
+    };
+    if (!info || !peer_address(info->client_addr, address))
+        from.address = "127.0.0.1"; /* the unix socket */
+    audit_begin(x->req, &from, authenticated);
+}
+
+/* Who asks, and for what: before it is looked at whether he may. False: refused (401). */
+static bool introduce(struct exchange *x, struct MHD_Connection *c, struct peer *peer) {
+    bool known = peer && peer_authenticate(peer, c, x->req);
+    route_find(x->req);
+    if (x->server->api->audit)
+        begin_audit(x, c, known);
+    if (!known)
+        (void) api_fail(x->req, 401, "Unauthorized", "Unauthorized");
+    return known;
+}
+
 static enum api_progress begin(struct exchange *x, struct MHD_Connection *c) {
     struct api_request *req = x->req;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -247,16 +296,19 @@ static enum api_progress begin(struct exchange *x, struct MHD_Connection *c) {
     (void) pthread_mutex_unlock(&x->server->lock);
     /* Whoever was let in before we began to stop is served once; a client that asks again is told to come back. */
     bool first = info && info->socket_context && peer_asks(info->socket_context);
+    if (!introduce(x, c, info ? info->socket_context : NULL))
+        return API_DONE;
     if (req->body.overflow)
         return api_fail(req, 413, "RequestEntityTooLarge", "Request entity too large: limit is %u", OBJECT_BYTES_MAX);
-    if (!info || !info->socket_context || !peer_authenticate(info->socket_context, c, req))
-        return api_fail(req, 401, "Unauthorized", "Unauthorized");
     if (atomic_load(&x->server->stopping) && !first) {
         req->out.retry_after = 1;
         return api_fail(req, 503, "ServiceUnavailable", "the server is shutting down");
     }
+    const struct api_user *caller = req->user;
     if (!impersonate(req))
         return API_DONE;
+    if (req->audit && req->user != caller)
+        audit_impersonated(req);
     return api_request_start(req);
 }
 
@@ -274,8 +326,8 @@ static enum MHD_Result run(struct exchange *x, struct MHD_Connection *c) {
 enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *c, const char *url, const char *method,
                                 const char *version, const char *upload, size_t *upload_size, void **con_cls) {
     struct exchange *x = *con_cls;
-    if (!x) { /* answering in this first call would close the connection afterwards */
-        *con_cls = exchange_new(cls, c, url, method);
+    if (!x || !x->req) { /* answering in this first call would close the connection afterwards */
+        *con_cls = exchange_new(cls, x, c, url, method);
         return MHD_YES;
     }
     if (x->taken_over)

@@ -122,13 +122,14 @@ static int start_tcp(struct http_server *h, struct error *err) {
     int fd = listen_tcp(api, &h->port, err);
     if (fd < 0)
         return fd;
-    h->tcp = MHD_start_daemon(
-        COMMON_FLAGS | MHD_USE_TLS, 0, NULL, NULL, exchange_handle, h, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_HTTPS_MEM_CERT, strbuf_str(&cert), MHD_OPTION_HTTPS_MEM_KEY,
-        strbuf_str(&key), MHD_OPTION_HTTPS_PRIORITIES, PRIORITIES, MHD_OPTION_NOTIFY_CONNECTION, peer_notify, h,
-        MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, h, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t) CONNECTION_MEMORY, MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, MHD_OPTION_END);
+    h->tcp = MHD_start_daemon(COMMON_FLAGS | MHD_USE_TLS, 0, NULL, NULL, exchange_handle, h, MHD_OPTION_EXTERNAL_LOGGER,
+                              mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_HTTPS_MEM_CERT, strbuf_str(&cert),
+                              MHD_OPTION_HTTPS_MEM_KEY, strbuf_str(&key), MHD_OPTION_HTTPS_PRIORITIES, PRIORITIES,
+                              MHD_OPTION_NOTIFY_CONNECTION, peer_notify, h, MHD_OPTION_NOTIFY_COMPLETED,
+                              exchange_completed, h, MHD_OPTION_URI_LOG_CALLBACK, exchange_uri, h,
+                              MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                              IDLE_TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
+                              MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, MHD_OPTION_END);
     explicit_bzero(key.data, key.len);
     if (h->tcp)
         return 0;
@@ -142,9 +143,10 @@ static int start_unix(struct http_server *h, struct error *err) {
         return fd;
     h->local = MHD_start_daemon(COMMON_FLAGS, 0, NULL, NULL, exchange_handle, h, MHD_OPTION_EXTERNAL_LOGGER, mhd_log,
                                 NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_CONNECTION, peer_notify, h,
-                                MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, h, MHD_OPTION_CONNECTION_LIMIT,
-                                CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_SECONDS,
-                                MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY, MHD_OPTION_END);
+                                MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, h, MHD_OPTION_URI_LOG_CALLBACK,
+                                exchange_uri, h, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+                                MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                                (size_t) CONNECTION_MEMORY, MHD_OPTION_END);
     if (h->local)
         return 0;
     (void) close(fd);

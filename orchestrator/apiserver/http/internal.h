@@ -5,6 +5,7 @@
 
 #include <gnutls/gnutls.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -54,7 +55,11 @@ bool peer_asks(struct peer *p);
 /* Sets req->user (may stay NULL: anonymous). False: a bad token or certificate was shown (401). */
 bool peer_authenticate(struct peer *p, struct MHD_Connection *c, struct api_request *req);
 
+/* The address without port, IPv4 in IPv6 as IPv4. False: it has none (a unix socket). */
+bool peer_address(const struct sockaddr *sa, char out[INET6_ADDRSTRLEN]);
+
 /* MHD's callbacks for requests. */
+void *exchange_uri(void *cls, const char *uri, struct MHD_Connection *c);
 enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *c, const char *url, const char *method,
                                 const char *version, const char *upload, size_t *upload_size, void **con_cls);
 void exchange_completed(void *cls, struct MHD_Connection *c, void **con_cls, enum MHD_RequestTerminationCode why);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Who is at the other end: client certificate, bearer token, or the kernel's word on a unix socket. */
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -19,6 +20,17 @@
 static int connection_socket(struct MHD_Connection *c) {
     const union MHD_ConnectionInfo *i = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
     return i ? i->connect_fd : -EBADF;
+}
+
+bool peer_address(const struct sockaddr *sa, char out[INET6_ADDRSTRLEN]) {
+    if (sa && sa->sa_family == AF_INET)
+        return inet_ntop(AF_INET, &((const struct sockaddr_in *) sa)->sin_addr, out, INET6_ADDRSTRLEN) != NULL;
+    if (!sa || sa->sa_family != AF_INET6)
+        return false;
+    const struct in6_addr *a = &((const struct sockaddr_in6 *) sa)->sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(a))
+        return inet_ntop(AF_INET, a->s6_addr + 12, out, INET6_ADDRSTRLEN) != NULL;
+    return inet_ntop(AF_INET6, a, out, INET6_ADDRSTRLEN) != NULL;
 }
 
 static gnutls_session_t connection_session(struct MHD_Connection *c) {

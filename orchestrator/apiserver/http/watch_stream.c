@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "orchestrator/apiserver/audit/record.h"
 #include "orchestrator/apiserver/http/internal.h"
 #include "orchestrator/apiserver/http/watch_encode.h"
 #include "orchestrator/apiserver/metrics.h"
@@ -119,6 +120,8 @@ enum MHD_Result watch_stream_queue(struct http_server *h, struct MHD_Connection 
                                        ? "application/vnd.kubernetes.protobuf;stream=watch"
                                        : "application/json");
     (void) MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache, private");
+    if (req->audit)
+        (void) MHD_add_response_header(r, "Audit-Id", req->audit->id);
     enum MHD_Result ok = MHD_queue_response(c, 200, r);
     MHD_destroy_response(r);
     return ok;
