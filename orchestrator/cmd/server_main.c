@@ -14,6 +14,7 @@
 #include "orchestrator/cmd/server_options.h"
 #include "orchestrator/cmd/server_pki.h"
 #include "orchestrator/cmd/service_range.h"
+#include "orchestrator/cmd/signing_authority.h"
 #include "orchestrator/cmd/verbs.h"
 #include "orchestrator/controller/registry.h"
 #include "orchestrator/link/server.h"
@@ -34,6 +35,7 @@ struct server_process {
     struct apiserver *api;
     struct client *client;
     struct informer_set *informers;
+    struct certificate_authority authority;
     struct controllers *controllers;
     struct scheduler *scheduler;
     struct node_streams streams;
@@ -157,6 +159,7 @@ static int start_loops_of_control(struct server_process *p, struct error *err) {
     int r = file_read(server_pki_ca(p->pki), 1u << 20, &ca, err);
     if (r < 0)
         return r;
+    p->authority = signing_authority(server_pki_dir(p->pki));
     const struct controller_options controllers = {
         .node_monitor_grace = p->options.node_grace_usec,
         .event_ttl = p->options.event_ttl_sec * USEC_PER_SEC,
@@ -166,6 +169,7 @@ static int start_loops_of_control(struct server_process *p, struct error *err) {
         .api_port = p->options.port,
         .api_service_address = api,
         .dns_service_address = dns,
+        .authority = &p->authority,
     };
     p->informers = informer_set_new(p->loop, p->client);
     r = controllers_start(p->loop, p->client, p->informers, &controllers, &p->controllers, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/controller/registry.h"
 
+#include "orchestrator/controller/certificates/controller.h"
 #include "orchestrator/controller/clusterservices/controller.h"
 #include "orchestrator/controller/controller.h"
 #include "orchestrator/controller/deployment/controller.h"
@@ -22,11 +23,23 @@
 /* Told of changes in this order: slices, which nodes wait for, before v1 Endpoints, which are big and for old clients.
  */
 static const struct controller_ops *const registry[] = {
-    &namespace_controller,   &serviceaccount_controller,   &replicaset_controller,
-    &replication_controller, &deployment_controller,       &node_lifecycle_controller,
-    &podgc_controller,       &garbage_controller,          &endpointslice_controller,
-    &endpoints_controller,   &cluster_services_controller, &slicemirroring_controller,
-    &disruption_controller,  &tokensecret_controller,      &event_ttl_controller,
+    &namespace_controller,
+    &serviceaccount_controller,
+    &replicaset_controller,
+    &replication_controller,
+    &deployment_controller,
+    &node_lifecycle_controller,
+    &podgc_controller,
+    &garbage_controller,
+    &endpointslice_controller,
+    &endpoints_controller,
+    &cluster_services_controller,
+    &slicemirroring_controller,
+    &disruption_controller,
+    &tokensecret_controller,
+    &event_ttl_controller,
+    &certificate_controller,
+    &certificate_cleaner_controller,
 };
 
 struct controllers {

@@ -23,6 +23,8 @@ struct controller_options {
     const char *api_address;
     int api_port;
     const char *api_service_address, *dns_service_address;
+    /* Signs CertificateSigningRequests (authority.h); must outlive the controllers. NULL: nobody does. */
+    const struct certificate_authority *authority;
 };
 
 struct controllers;

@@ -78,6 +78,13 @@ void rules_cluster_role(struct field_errors *e, const struct json *object);
 void rules_role_binding(struct field_errors *e, const struct json *object);
 void rules_role_ref_update(struct field_errors *e, const struct json *object, const struct json *old);
 
+/* kind_certificates.c */
+void rules_signer_name(struct field_errors *e, const struct place *at, const char *name);
+void rules_certificate_request(struct field_errors *e, const struct json *object);
+/* subresource: NULL, "status" or "approval". */
+void rules_certificate_request_update(struct field_errors *e, const char *subresource, const struct json *object,
+                                      const struct json *old);
+
 /* kind_storage.c */
 void rules_persistent_volume(struct field_errors *e, const struct json *object);
 void rules_persistent_volume_claim(struct field_errors *e, const struct json *object);

@@ -124,6 +124,36 @@ void strategy_prepare_create(const struct resource *r, struct json **doc) {
     schema_default(r->api_version, r->kind, doc);
 }
 
+/* --- certificate signing requests --- */
+
+/* Approval is nobody's business but the approval's: what was decided comes back as it was. */
+static void keep_decisions(struct json **doc, const struct json *old) {
+    const struct json *list = json_path(*doc, "status", "conditions"), *before = json_path(old, "status", "conditions");
+    for (size_t i = 0; i < json_len(list); i++) {
+        const struct json *c = json_at(list, i);
+        if (!json_get_is(c, "type", "Approved") && !json_get_is(c, "type", "Denied"))
+            continue;
+        for (size_t k = 0; k < json_len(before); k++) {
+            struct json *was = json_at(before, k);
+            if (!json_get_is(was, "type", json_get_str(c, "type")))
+                continue;
+            struct json **slot = json_edit_at(json_edit(json_edit(doc, "status"), "conditions"), i);
+            json_unref(*slot);
+            *slot = json_ref(was);
+            list = json_path(*doc, "status", "conditions");
+            break;
+        }
+    }
+}
+
+static void update_certificate_request(const char *subresource, struct json **doc, const struct json *old) {
+    carry(doc, old, "spec");
+    if (strcmp(subresource, "approval") == 0)
+        carry_in(doc, old, "status", "certificate");
+    else
+        keep_decisions(doc, old);
+}
+
 /* --- update --- */
 
 static bool is_envelope(const char *key) {
@@ -187,6 +217,8 @@ static void update_main(const struct resource *r, struct json **doc, const struc
         carry(doc, old, "status");
     if (is_kind(r, "core.v1.Namespace"))
         carry(doc, old, "spec"); /* finalizers, by /finalize only */
+    else if (is_kind(r, "certificates.v1.CertificateSigningRequest"))
+        carry(doc, old, "spec"); /* what was signed or approved stays what was asked for */
     else if (is_kind(r, "core.v1.Pod"))
         carry_in(doc, old, "spec", "ephemeralContainers"); /* by /ephemeralcontainers only */
     else if (is_kind(r, "core.v1.Service"))
@@ -225,7 +257,9 @@ void strategy_prepare_update(const struct resource *r, const char *subresource, 
         update_main(r, doc, old);
         return;
     }
-    if (strcmp(subresource, "finalize") == 0)
+    if (is_kind(r, "certificates.v1.CertificateSigningRequest"))
+        update_certificate_request(subresource, doc, old);
+    else if (strcmp(subresource, "finalize") == 0)
         keep_all_but(doc, old, "spec");
     else if (strcmp(subresource, "ephemeralcontainers") == 0)
         update_pod_part(doc, old, "ephemeralContainers");

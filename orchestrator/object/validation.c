@@ -25,6 +25,7 @@ static const struct {
     [TYPE_autoscaling_v1_Scale] = {NULL, rules_scale, NULL},
     [TYPE_batch_v1_CronJob] = {NULL, rules_cron_job, NULL},
     [TYPE_batch_v1_Job] = {NULL, rules_job, rules_job_update},
+    [TYPE_certificates_v1_CertificateSigningRequest] = {name_form_path_segment, rules_certificate_request, NULL},
     [TYPE_coordination_v1_Lease] = {NULL, rules_lease, NULL},
     [TYPE_core_v1_Binding] = {NULL, rules_binding, NULL},
     [TYPE_core_v1_ConfigMap] = {NULL, rules_config_map, rules_config_map_update},
@@ -157,6 +158,10 @@ void validate_update(const struct resource *r, const char *subresource, const st
         return;
     }
     object_meta_update(errors, json_get(object, "metadata"), json_get(old, "metadata"));
+    if (t->id == TYPE_certificates_v1_CertificateSigningRequest) {
+        rules_certificate_request_update(errors, subresource, object, old);
+        return;
+    }
     if (subresource && strcmp(subresource, "status") == 0) {
         if (t->id == TYPE_core_v1_Service)
             rules_service_status(errors, object);

@@ -200,34 +200,37 @@ static int set_requested_key(gnutls_x509_crt_t crt, gnutls_x509_crq_t crq) {
     return rc;
 }
 
+int pki_leaf_sign(const struct pki_authority *ca, gnutls_x509_crt_t crt, uint64_t lifetime_sec, char **ret_pem,
+                  struct error *err) {
+    uint64_t lifetime = lifetime_sec ? lifetime_sec : PKI_LEAF_LIFETIME_SEC;
+    int64_t now = now_sec(), ca_end = (int64_t) gnutls_x509_crt_get_expiration_time(ca->crt);
+    int64_t end = lifetime < (uint64_t) (ca_end - now) ? now + (int64_t) lifetime : ca_end;
+
+    int rc = set_basics(crt, ca->crt, now - (int64_t) PKI_BACKDATE_SEC, end);
+    if (rc >= 0)
+        rc = gnutls_x509_crt_sign2(crt, ca->crt, ca->key, GNUTLS_DIG_SHA256, 0);
+    return rc < 0 ? pki_gnutls_error(err, -EPROTO, rc, "cannot make a certificate") : export_pem(crt, ret_pem, err);
+}
+
 int pki_leaf_build(const struct pki_authority *ca, gnutls_x509_privkey_t key, gnutls_x509_crq_t crq,
                    const struct pki_request *request, char **ret_pem, struct error *err) {
     _cleanup_crt_ gnutls_x509_crt_t crt = NULL;
-    uint64_t lifetime = request->lifetime_sec ? request->lifetime_sec : PKI_LEAF_LIFETIME_SEC;
-    int64_t now = now_sec(), ca_end = (int64_t) gnutls_x509_crt_get_expiration_time(ca->crt);
 
     int r = check_request(request, err);
     if (r < 0)
         return r;
-    int64_t end = lifetime < (uint64_t) (ca_end - now) ? now + (int64_t) lifetime : ca_end;
     int rc = gnutls_x509_crt_init(&crt);
     if (rc >= 0 && key)
         rc = gnutls_x509_crt_set_key(crt, key);
     else if (rc >= 0)
         rc = set_requested_key(crt, crq);
     if (rc >= 0)
-        rc = set_basics(crt, ca->crt, now - (int64_t) PKI_BACKDATE_SEC, end);
-    if (rc >= 0)
         rc = set_subject(crt, request);
     if (rc >= 0)
         rc = set_usage(crt, request);
-    if (rc >= 0)
-        rc = gnutls_x509_crt_sign2(crt, ca->crt, ca->key, GNUTLS_DIG_SHA256, 0);
-    if (rc < 0) {
-        r = pki_gnutls_error(err, -EPROTO, rc, "cannot make a certificate");
-        return error_prefix(err, r, "%s", request->common_name);
-    }
-    return export_pem(crt, ret_pem, err);
+    r = rc < 0 ? pki_gnutls_error(err, -EPROTO, rc, "cannot make a certificate")
+               : pki_leaf_sign(ca, crt, request->lifetime_sec, ret_pem, err);
+    return r < 0 ? error_prefix(err, r, "%s", request->common_name) : 0;
 }
 
 /* The certificate's alternative names are exactly those asked for, in that order. */

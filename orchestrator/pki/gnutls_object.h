@@ -58,6 +58,10 @@ int pki_authority_load(const char *dir, struct pki_authority *ret, struct error 
 struct pki_request;
 int pki_leaf_build(const struct pki_authority *ca, gnutls_x509_privkey_t key, gnutls_x509_crq_t crq,
                    const struct pki_request *request, char **ret_pem, struct error *err) _must_check_;
+/* Dates, serial, key identifiers and signature for a certificate that has everything else. lifetime_sec as in struct
+ * pki_request. */
+int pki_leaf_sign(const struct pki_authority *ca, gnutls_x509_crt_t crt, uint64_t lifetime_sec, char **ret_pem,
+                  struct error *err) _must_check_;
 /* Whether the certificate is signed by ca and says what the request asks for; dates not looked at. */
 bool pki_leaf_matches(gnutls_x509_crt_t crt, gnutls_x509_crt_t ca, const struct pki_request *request);
 /* Unix second from which the certificate should be renewed. */

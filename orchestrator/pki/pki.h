@@ -85,6 +85,26 @@ int pki_install(const char *dir, const char *name, const char *cert_pem, const c
 /* Seconds until two thirds of the certificate's life have passed; 0 when it is due, expired, absent or unreadable. */
 uint64_t pki_renew_in_sec(const char *cert_path);
 
+/* --- signing requests of others (CertificateSigningRequests) --- */
+
+/* What a signing request says. Vectors are NULL-terminated, never NULL after success; common_name "" when absent. */
+struct pki_csr {
+    char *common_name;
+    char **organizations, **dns_names, **ip_addresses, **emails, **uris;
+};
+void pki_csr_finish(struct pki_csr *csr);
+/* Reads the first request of a PEM text and checks its own signature. -EINVAL with the reason. */
+int pki_csr_read(const char *csr_pem, struct pki_csr *ret, struct error *err) _must_check_;
+/* A certificate with the request's own subject and alternative names, for the usages (named as in certificates.k8s.io:
+ * "client auth", "digital signature" …; -EINVAL for those no certificate of ours has). Who may have it is the caller's
+ * decision. The lifetime never goes beyond the authority's own end. */
+int pki_csr_issue(const char *ca_dir, const char *csr_pem, char *const *usages, uint64_t lifetime_sec,
+                  char **ret_cert_pem, struct error *err) _must_check_;
+/* Nothing but certificates, and at least one: else -EINVAL, worded as kube-apiserver does. */
+int pki_certificates_check(const char *pem, struct error *err) _must_check_;
+/* End of validity of the first certificate of a text, Unix seconds. */
+int pki_expiry_pem(const char *pem, int64_t *ret_sec, struct error *err) _must_check_;
+
 /* --- reading certificates --- */
 
 struct pki_identity {

@@ -19,6 +19,10 @@ bool namespace_lifecycle_delete(struct api_request *req, const struct json *old)
 bool service_account_mutate(struct api_request *req, const struct json *old, struct json **doc);
 bool service_account_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool default_tolerations_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool certificate_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool certificate_approval_validate(struct api_request *req, const struct json *old, const struct json *doc);
+bool certificate_signing_validate(struct api_request *req, const struct json *old, const struct json *doc);
+bool certificate_subject_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool priority_mutate(struct api_request *req, const struct json *old, struct json **doc);
 bool priority_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool default_storage_class_mutate(struct api_request *req, const struct json *old, struct json **doc);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "orchestrator/apiserver/admission/admission.h"
+#include "orchestrator/apiserver/admission/certificates.h"
 #include "orchestrator/apiserver/authz/authorize.h"
 #include "orchestrator/apiserver/service_pool.h"
 #include "orchestrator/apiserver/status.h"
@@ -120,6 +121,7 @@ bool prepare_create(struct api_request *req, struct json **doc) {
     (void) generate_name(req, doc);
     stamp_new(r, doc);
     strategy_prepare_create(r, doc);
+    certificate_check(req, NULL, *doc, &errors);
     validate_create(r, *doc, &errors);
     if (!report(req, *doc, &errors) || !service_pool_fill(req, doc, &errors) || !report(req, *doc, &errors) ||
         !admission_validate(req, NULL, *doc))
@@ -178,6 +180,7 @@ enum mutate_action prepare_update(struct api_request *req, const struct json *ol
     if (!admission_mutate(req, old, doc))
         return MUTATE_FAILED;
     strategy_prepare_update(r, sub, doc, old);
+    certificate_check(req, old, *doc, &errors);
     validate_update(r, sub, *doc, old, &errors);
     if (!report(req, *doc, &errors))
         return MUTATE_FAILED;
