@@ -59,6 +59,14 @@ struct apiserver_audit_options {
     bool blocking;
 };
 
+/* Pod Security admission. Standards are "LEVEL" or "LEVEL:VERSION" ("baseline:v1.30"); NULL: privileged, that is,
+ * nothing is asked. Lists are separated by commas; NULL: empty. */
+struct api_pod_security {
+    const char *enforce, *audit, *warn; /* of namespaces without labels */
+    const char *exempt_namespaces, *exempt_users, *exempt_runtime_classes;
+    bool relax_user_namespaces; /* pods with hostUsers: false may be root and see all of /proc */
+};
+
 struct apiserver_options {
     struct store *store;
     const char *address;              /* IPv4 or IPv6 address to listen on; NULL: all */
@@ -71,6 +79,7 @@ struct apiserver_options {
     size_t n_authenticators;
     const char *account_key_file; /* private key for tokens of service accounts; NULL: there are none */
     const char *account_issuer;   /* NULL: "https://kubernetes.default.svc.cluster.local" */
+    struct api_pod_security pod_security;
     const char *service_cidr;     /* IPv4 range of ClusterIPs; NULL: "10.96.0.0/16" */
     const char *version;          /* Podium's version for gitVersion "v1.32.0+podium-<version>"; NULL: "dev" */
     unsigned worker_threads;      /* 0: number of processors, at most 4 */

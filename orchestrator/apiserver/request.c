@@ -132,10 +132,14 @@ void api_param_set(struct api_request *req, const char *key, const char *value) 
 void api_warn(struct api_request *req, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
+    _cleanup_free_ char *text = xvasprintf(fmt, ap);
+    va_end(ap);
     if (!req->out.warnings)
         req->out.warnings = strv_new();
-    strv_push(&req->out.warnings, xvasprintf(fmt, ap));
-    va_end(ap);
+    for (char **w = req->out.warnings; *w; w++)
+        if (strcmp(*w, text) == 0)
+            return;
+    strv_push(&req->out.warnings, steal(&text));
 }
 
 bool api_param_revision(struct api_request *req, uint64_t *ret) {

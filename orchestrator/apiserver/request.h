@@ -150,7 +150,7 @@ bool api_param_bool(const struct api_request *req, const char *key);
 bool api_param_revision(struct api_request *req, uint64_t *ret);
 void api_param_set(struct api_request *req, const char *key, const char *value); /* NULL value: nothing happens */
 
-/* Adds a Warning header. */
+/* Adds a Warning header, unless it is there: verbs that start over say the same again. */
 void api_warn(struct api_request *req, const char *fmt, ...) _printf_(2, 3);
 
 /* Finished answers. All return API_DONE so that verbs can end with them. */

@@ -9,6 +9,7 @@
 #include "orchestrator/apiserver/loop_queue.h"
 #include "orchestrator/apiserver/metrics.h"
 #include "orchestrator/apiserver/openapi_routes.h"
+#include "orchestrator/apiserver/podsecurity/settings.h"
 #include "orchestrator/apiserver/service_pool.h"
 #include "orchestrator/apiserver/subresources/stream.h"
 #include "podium/base/alloc.h"
@@ -56,6 +57,8 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
     api->openapi = openapi_cache_new(api->version);
     api->metrics = metrics_new();
     r = service_pool_new(api->store, options->service_cidr ? options->service_cidr : SERVICE_CIDR, &api->services, err);
+    if (r >= 0)
+        r = ps_settings_new(&options->pod_security, &api->pod_security, err);
     if (r >= 0 && options->account_key_file)
         r = account_tokens_new(api->store, options->account_key_file, options->account_issuer, &api->accounts, err);
     if (r >= 0)
@@ -104,6 +107,7 @@ void apiserver_free(struct apiserver *api) {
     rbac_free(api->rbac);
     account_tokens_free(api->accounts);
     service_pool_free(api->services);
+    ps_settings_free(api->pod_security);
     openapi_cache_free(api->openapi);
     metrics_free(api->metrics);
     audit_free(api->audit);

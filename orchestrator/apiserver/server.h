@@ -18,6 +18,7 @@ struct http_server;
 struct loop_queue;
 struct node_ops;
 struct audit;
+struct ps_settings;
 
 struct apiserver {
     struct store *store;
@@ -35,6 +36,7 @@ struct apiserver {
     struct rbac *rbac;
     struct account_tokens *accounts; /* NULL: no tokens of service accounts */
     struct service_pool *services;
+    struct ps_settings *pod_security; /* never NULL */
     struct openapi_cache *openapi;
     struct metrics *metrics;
     struct audit *audit; /* NULL: no audit log */

@@ -10,6 +10,7 @@ static const struct plugin {
 } plugins[] = {
     {"NamespaceLifecycle", NULL, namespace_lifecycle_validate, namespace_lifecycle_delete},
     {"ServiceAccount", service_account_mutate, service_account_validate, NULL},
+    {"PodSecurity", NULL, pod_security_validate, NULL},
     {"Priority", priority_mutate, priority_validate, NULL},
     {"CertificateRequest", certificate_mutate, NULL, NULL},
     {"CertificateApproval", NULL, certificate_approval_validate, NULL},

@@ -18,6 +18,9 @@ bool namespace_lifecycle_validate(struct api_request *req, const struct json *ol
 bool namespace_lifecycle_delete(struct api_request *req, const struct json *old);
 bool service_account_mutate(struct api_request *req, const struct json *old, struct json **doc);
 bool service_account_validate(struct api_request *req, const struct json *old, const struct json *doc);
+/* Pods, and what makes them; namespaces are passed on to pod_security_namespace(). */
+bool pod_security_validate(struct api_request *req, const struct json *old, const struct json *doc);
+bool pod_security_namespace(struct api_request *req, const struct json *old, const struct json *doc);
 bool default_tolerations_mutate(struct api_request *req, const struct json *old, struct json **doc);
 bool certificate_mutate(struct api_request *req, const struct json *old, struct json **doc);
 bool certificate_approval_validate(struct api_request *req, const struct json *old, const struct json *doc);
