@@ -79,13 +79,13 @@ struct apiserver_options {
     size_t n_authenticators;
     const char *account_key_file; /* private key for tokens of service accounts; NULL: there are none */
     const char *account_issuer;   /* NULL: "https://kubernetes.default.svc.cluster.local" */
-    struct api_pod_security pod_security;
     const char *service_cidr;     /* IPv4 range of ClusterIPs; NULL: "10.96.0.0/16" */
     const char *version;          /* Podium's version for gitVersion "v1.32.0+podium-<version>"; NULL: "dev" */
     unsigned worker_threads;      /* 0: number of processors, at most 4 */
     unsigned toleration_seconds;  /* how long new pods tolerate a lost node by default; 0: 300 */
     unsigned bookmark_seconds;    /* interval of watch bookmarks; 0: 60 */
     struct apiserver_audit_options audit;
+    struct api_pod_security pod_security;
 };
 
 /* Makes the server and writes the bootstrap objects (namespaces, cluster roles) that are missing. Blocks meanwhile. */

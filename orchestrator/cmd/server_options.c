@@ -38,6 +38,12 @@ static const char usage[] =
     "  --audit-log-max-backups N renamed files that are kept (default: all)\n"
     "  --audit-log-max-age DAYS  age at which renamed files are removed (default: never)\n"
     "  --audit-log-mode MODE     batch (default: events are dropped when the disk is too slow) or blocking\n"
+    "  --pod-security-enforce STANDARD  Pod Security of namespaces without labels: privileged (default), baseline or\n"
+    "                            restricted, and perhaps a version: baseline:v1.30; also --pod-security-audit, -warn\n"
+    "  --pod-security-exempt-namespaces LIST, -users LIST, -runtime-classes LIST\n"
+    "                            who is not asked\n"
+    "  --pod-security-relax-user-namespaces\n"
+    "                            pods with hostUsers: false may be root\n"
     "  --workers N               HTTP threads (default: one per processor, at most 4)\n"
     "  --local-cluster           short node times: heartbeat 1 s, grace 4 s, eviction 1 s\n"
     "  --no-sync                 do not wait for the disk (benchmarks only: a power loss loses writes)\n"
@@ -68,6 +74,13 @@ enum {
     OPT_AUDIT_BACKUPS,
     OPT_AUDIT_AGE,
     OPT_AUDIT_MODE,
+    OPT_PS_ENFORCE,
+    OPT_PS_AUDIT,
+    OPT_PS_WARN,
+    OPT_PS_NAMESPACES,
+    OPT_PS_USERS,
+    OPT_PS_CLASSES,
+    OPT_PS_RELAX,
     OPT_LOCAL,
     OPT_NO_SYNC,
     OPT_LOG,
@@ -98,6 +111,13 @@ static const struct option long_options[] = {
     {"audit-log-max-backups", required_argument, NULL, OPT_AUDIT_BACKUPS},
     {"audit-log-max-age", required_argument, NULL, OPT_AUDIT_AGE},
     {"audit-log-mode", required_argument, NULL, OPT_AUDIT_MODE},
+    {"pod-security-enforce", required_argument, NULL, OPT_PS_ENFORCE},
+    {"pod-security-audit", required_argument, NULL, OPT_PS_AUDIT},
+    {"pod-security-warn", required_argument, NULL, OPT_PS_WARN},
+    {"pod-security-exempt-namespaces", required_argument, NULL, OPT_PS_NAMESPACES},
+    {"pod-security-exempt-users", required_argument, NULL, OPT_PS_USERS},
+    {"pod-security-exempt-runtime-classes", required_argument, NULL, OPT_PS_CLASSES},
+    {"pod-security-relax-user-namespaces", no_argument, NULL, OPT_PS_RELAX},
     {"local-cluster", no_argument, NULL, OPT_LOCAL},
     {"no-sync", no_argument, NULL, OPT_NO_SYNC},
     {"log-level", required_argument, NULL, OPT_LOG},
@@ -194,6 +214,18 @@ static const char **text_option(int c, struct server_options *o) {
         return &o->audit_log;
     case OPT_AUDIT_POLICY:
         return &o->audit_policy;
+    case OPT_PS_ENFORCE:
+        return &o->pod_security.enforce;
+    case OPT_PS_AUDIT:
+        return &o->pod_security.audit;
+    case OPT_PS_WARN:
+        return &o->pod_security.warn;
+    case OPT_PS_NAMESPACES:
+        return &o->pod_security.exempt_namespaces;
+    case OPT_PS_USERS:
+        return &o->pod_security.exempt_users;
+    case OPT_PS_CLASSES:
+        return &o->pod_security.exempt_runtime_classes;
     default:
         return NULL;
     }
@@ -217,6 +249,9 @@ static int take_option(int c, struct server_options *o) {
             return 0;
         fprintf(stderr, "podium server: --audit-log-mode wants batch or blocking, not \"%s\"\n", optarg);
         return 3;
+    case OPT_PS_RELAX:
+        o->pod_security.relax_user_namespaces = true;
+        return 0;
     case OPT_LOG:
         if (log_parse_level(optarg, &level) < 0) {
             fprintf(stderr, "podium server: unknown log level \"%s\"\n", optarg);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "orchestrator/apiserver/apiserver.h"
 #include "podium/base/error.h"
 
 struct server_options {
@@ -26,6 +27,7 @@ struct server_options {
     const char *audit_log, *audit_policy; /* NULL: none */
     unsigned audit_mib, audit_days, audit_backups;
     bool audit_blocking;
+    struct api_pod_security pod_security;
     char **words; /* the texts above point into them; strv_free() */
 };
 

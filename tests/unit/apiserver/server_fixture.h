@@ -84,8 +84,9 @@ static inline int fixture_token(void *userdata, const char *token, struct api_us
     return 1;
 }
 
-/* Not started yet: tests that need more set it before fixture_start(). */
-static inline void fixture_new(struct fixture *f, bool tcp, unsigned window) {
+/* Not started yet: tests that need more set it before fixture_start(). security: NULL for what is the default. */
+static inline void fixture_new_secured(struct fixture *f, bool tcp, unsigned window,
+                                       const struct api_pod_security *security) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     *f = (struct fixture){0};
     assert_int_equal(fixture_store(f, window), 0);
@@ -108,8 +109,14 @@ static inline void fixture_new(struct fixture *f, bool tcp, unsigned window) {
                                   .authenticators = &tokens,
                                   .n_authenticators = 1,
                                   .bookmark_seconds = 1};
+    if (security)
+        o.pod_security = *security;
     if (apiserver_new(&o, &f->api, &err) < 0)
         fail_msg("%s", error_text(&err, 0));
+}
+
+static inline void fixture_new(struct fixture *f, bool tcp, unsigned window) {
+    fixture_new_secured(f, tcp, window, NULL);
 }
 
 static inline void fixture_start(struct fixture *f) {

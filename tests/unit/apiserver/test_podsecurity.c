@@ -25,16 +25,22 @@
 #define POD_SECURITY(x) POD("", x, "", "")
 #define CONTAINER(x)    POD("", "", x, "")
 #define SECURITY(x)     POD("", "", "", x)
-#define BARE(x)         "{'spec':{" x "'containers':[{'name':'a'}]}}"
+#define ADDING(capabilities)                                                                                           \
+    "{'spec':{'securityContext':{'runAsNonRoot':true,'seccompProfile':{'type':'RuntimeDefault'}},'containers':[{'"     \
+    "name':"                                                                                                           \
+    "'a','securityContext':{'allowPrivilegeEscalation':false,'capabilities':{'drop':['ALL'],'add':[" capabilities      \
+    "]}}}]}}"
+#define BARE(x) "{'spec':{" x "'containers':[{'name':'a'}]}}"
 
 #define EVERY  "baseline:v1.0 baseline:v1.18 baseline:v1.25 baseline:latest restricted:v1.0 restricted:v1.25 " STRICT
 #define STRICT "restricted:v1.32 restricted:v1.99 restricted:latest"
 
-#define ESCALATION   "allowPrivilegeEscalation != false (container \"a\" must set securityContext.allowPrivilegeEscalation=false)"
+#define ESCALATION                                                                                                     \
+    "allowPrivilegeEscalation != false (container \"a\" must set securityContext.allowPrivilegeEscalation=false)"
 #define CAPABILITIES "unrestricted capabilities (container \"a\" must set securityContext.capabilities.drop=[\"ALL\"])"
 #define NON_ROOT     "runAsNonRoot != true (pod or container \"a\" must set securityContext.runAsNonRoot=true)"
 #define SECCOMP                                                                                                        \
-    "seccompProfile (pod or container \"a\" must set securityContext.seccompProfile.type to \"RuntimeDefault\" or "      \
+    "seccompProfile (pod or container \"a\" must set securityContext.seccompProfile.type to \"RuntimeDefault\" or "    \
     "\"Localhost\")"
 
 static const struct pod_case {
@@ -54,7 +60,8 @@ static const struct pod_case {
      "host namespaces (hostNetwork=true, hostPID=true, hostIPC=true)"},
     {EVERY, SPEC("'hostIPC':false,'hostPID':false,'hostNetwork':false,"), NULL},
     /* privileged */
-    {EVERY, SECURITY("'privileged':true,"), "privileged (container \"a\" must not set securityContext.privileged=true)"},
+    {EVERY, SECURITY("'privileged':true,"),
+     "privileged (container \"a\" must not set securityContext.privileged=true)"},
     {EVERY, SECURITY("'privileged':false,"), NULL},
     {"baseline:latest",
      "{'spec':{'initContainers':[{'name':'i','securityContext':{'privileged':true}}],'containers':[{'name':'a',"
@@ -62,15 +69,15 @@ static const struct pod_case {
      "]}}",
      "privileged (containers \"i\", \"a\", \"e\" must not set securityContext.privileged=true)"},
     /* capabilities */
-    {"baseline:v1.0 baseline:latest restricted:v1.0 restricted:v1.21",
-     SECURITY("'capabilities':{'add':['SYS_ADMIN','CHOWN','NET_RAW'],'drop':['ALL']},'x':{'y':1},"),
+    {"baseline:v1.0 baseline:latest restricted:v1.0 restricted:v1.21", ADDING("'SYS_ADMIN','CHOWN','NET_RAW'"),
      "non-default capabilities (container \"a\" must not include \"NET_RAW\", \"SYS_ADMIN\" in "
      "securityContext.capabilities.add)"},
     {"baseline:v1.0 baseline:latest",
-     SECURITY("'capabilities':{'add':['AUDIT_WRITE','CHOWN','DAC_OVERRIDE','FOWNER','FSETID','KILL','MKNOD',"
-              "'NET_BIND_SERVICE','SETFCAP','SETGID','SETPCAP','SETUID','SYS_CHROOT']},'x':{'y':1},"),
+     ADDING("'AUDIT_WRITE','CHOWN','DAC_OVERRIDE','FOWNER','FSETID','KILL','MKNOD','NET_BIND_SERVICE','SETFCAP',"
+            "'SETGID','SETPCAP','SETUID','SYS_CHROOT'"),
      NULL},
-    {"restricted:v1.22 " STRICT, "{'spec':{'securityContext':{'runAsNonRoot':true,'seccompProfile':{'type':'Localhost'}},"
+    {"restricted:v1.22 " STRICT,
+     "{'spec':{'securityContext':{'runAsNonRoot':true,'seccompProfile':{'type':'Localhost'}},"
      "'containers':[{'name':'a','securityContext':{'allowPrivilegeEscalation':false,'capabilities':{'add':['CHOWN',"
      "'NET_BIND_SERVICE']}}},{'name':'b','securityContext':{'allowPrivilegeEscalation':false,'capabilities':{'drop':["
      "'ALL'],'add':['SYS_TIME']}}}]}}",
@@ -78,10 +85,12 @@ static const struct pod_case {
      "\"a\", \"b\" must not include \"CHOWN\", \"SYS_TIME\" in securityContext.capabilities.add)"},
     /* volumes */
     {"baseline:v1.0 baseline:latest",
-     SPEC("'volumes':[{'name':'v','hostPath':{'path':'/'}},{'name':'w','hostPath':{'path':'/'}},{'name':'n','nfs':{}}],"),
+     SPEC("'volumes':[{'name':'v','hostPath':{'path':'/'}},{'name':'w','hostPath':{'path':'/"
+          "'}},{'name':'n','nfs':{}}],"),
      "hostPath volumes (volumes \"v\", \"w\")"},
     {"restricted:v1.0 " STRICT,
-     SPEC("'volumes':[{'name':'v','hostPath':{'path':'/'}},{'name':'w','hostPath':{'path':'/'}},{'name':'n','nfs':{}}],"),
+     SPEC("'volumes':[{'name':'v','hostPath':{'path':'/'}},{'name':'w','hostPath':{'path':'/"
+          "'}},{'name':'n','nfs':{}}],"),
      "restricted volume types (volumes \"v\", \"w\", \"n\" use restricted volume types \"hostPath\", \"nfs\")"},
     {"restricted:v1.0 " STRICT, SPEC("'volumes':[{'name':'v','cephfs':{}}],"),
      "restricted volume types (volume \"v\" uses restricted volume type \"cephfs\")"},
@@ -110,7 +119,8 @@ static const struct pod_case {
      "'spec':{'securityContext':{'runAsNonRoot':true,'seccompProfile':{'type':'RuntimeDefault'}},'containers':[{'name':"
      "'a','securityContext':{'appArmorProfile':{'type':'Unconfined'},'allowPrivilegeEscalation':false,'capabilities':{"
      "'drop':['ALL']}}}]}}",
-     "forbidden AppArmor profiles (container \"a\" and annotation must not set AppArmor profile type to \"Unconfined\", "
+     "forbidden AppArmor profiles (container \"a\" and annotation must not set AppArmor profile type to "
+     "\"Unconfined\", "
      "\"container.apparmor.security.beta.kubernetes.io/a=\"unconfined\"\")"},
     /* SELinux */
     {EVERY, SECURITY("'seLinuxOptions':{'type':'container_t','level':'s0'},"), NULL},
@@ -118,7 +128,8 @@ static const struct pod_case {
      "seLinuxOptions (container \"a\" set forbidden securityContext.seLinuxOptions: type \"container_engine_t\")"},
     {"baseline:v1.31 restricted:v1.31 " STRICT, SECURITY("'seLinuxOptions':{'type':'container_engine_t'},"), NULL},
     {EVERY, POD("", "'seLinuxOptions':{'type':'x','user':'u'},", "", "'seLinuxOptions':{'type':'w','role':'r'},"),
-     "seLinuxOptions (pod and container \"a\" set forbidden securityContext.seLinuxOptions: types \"w\", \"x\"; user may "
+     "seLinuxOptions (pod and container \"a\" set forbidden securityContext.seLinuxOptions: types \"w\", \"x\"; user "
+     "may "
      "not be set; role may not be set)"},
     {EVERY, POD_SECURITY("'seLinuxOptions':{'user':'u'},"),
      "seLinuxOptions (pod set forbidden securityContext.seLinuxOptions: user may not be set)"},
@@ -142,7 +153,8 @@ static const struct pod_case {
      "seccompProfile (container \"a\" must not set securityContext.seccompProfile.type to \"Unconfined\")"},
     {"baseline:v1.0 baseline:v1.18 restricted:v1.18", SECURITY("'seccompProfile':{'type':'Unconfined'},"), NULL},
     {"restricted:v1.19 " STRICT,
-     "{'spec':{'securityContext':{'runAsNonRoot':true,'seccompProfile':{'type':'Unconfined'}},'containers':[{'name':'a',"
+     "{'spec':{'securityContext':{'runAsNonRoot':true,'seccompProfile':{'type':'Unconfined'}},'containers':[{'name':'a'"
+     ","
      "'securityContext':{'allowPrivilegeEscalation':false,'capabilities':{'drop':['ALL']},'seccompProfile':{'type':"
      "'Bad'}}}]}}",
      "seccompProfile (pod and container \"a\" must not set securityContext.seccompProfile.type to \"Bad\", "
@@ -152,23 +164,27 @@ static const struct pod_case {
      "'allowPrivilegeEscalation':false,'capabilities':{'drop':['ALL']},'seccompProfile':{'type':'Localhost'}}}]}}",
      NULL},
     /* sysctls */
-    {EVERY, POD_SECURITY("'sysctls':[{'name':'kernel.shm_rmid_forced'},{'name':'net.ipv4.ip_local_port_range'},{'name':"
-                         "'net.ipv4.tcp_syncookies'},{'name':'net.ipv4.ping_group_range'},{'name':"
-                         "'net.ipv4.ip_unprivileged_port_start'}],"),
+    {EVERY,
+     POD_SECURITY("'sysctls':[{'name':'kernel.shm_rmid_forced'},{'name':'net.ipv4.ip_local_port_range'},{'name':"
+                  "'net.ipv4.tcp_syncookies'},{'name':'net.ipv4.ping_group_range'},{'name':"
+                  "'net.ipv4.ip_unprivileged_port_start'}],"),
      NULL},
-    {EVERY, POD_SECURITY("'sysctls':[{'name':'kernel.msgmax'},{'name':'a.b'}],"), "forbidden sysctls (kernel.msgmax, a.b)"},
+    {EVERY, POD_SECURITY("'sysctls':[{'name':'kernel.msgmax'},{'name':'a.b'}],"),
+     "forbidden sysctls (kernel.msgmax, a.b)"},
     {"baseline:v1.26 restricted:v1.26", POD_SECURITY("'sysctls':[{'name':'net.ipv4.ip_local_reserved_ports'}],"),
      "forbidden sysctls (net.ipv4.ip_local_reserved_ports)"},
     {"baseline:v1.27 " STRICT, POD_SECURITY("'sysctls':[{'name':'net.ipv4.ip_local_reserved_ports'}],"), NULL},
-    {"baseline:v1.28", POD_SECURITY("'sysctls':[{'name':'net.ipv4.tcp_keepalive_time'},{'name':'net.ipv4.tcp_fin_timeout'"
-                                    "},{'name':'net.ipv4.tcp_keepalive_intvl'},{'name':'net.ipv4.tcp_keepalive_probes'}],"),
+    {"baseline:v1.28",
+     POD_SECURITY("'sysctls':[{'name':'net.ipv4.tcp_keepalive_time'},{'name':'net.ipv4.tcp_fin_timeout'"
+                  "},{'name':'net.ipv4.tcp_keepalive_intvl'},{'name':'net.ipv4.tcp_keepalive_probes'}],"),
      "forbidden sysctls (net.ipv4.tcp_keepalive_time, net.ipv4.tcp_fin_timeout, net.ipv4.tcp_keepalive_intvl, "
      "net.ipv4.tcp_keepalive_probes)"},
     {"baseline:v1.29 " STRICT,
      POD_SECURITY("'sysctls':[{'name':'net.ipv4.tcp_keepalive_time'},{'name':'net.ipv4.tcp_fin_timeout'},{'name':"
                   "'net.ipv4.tcp_keepalive_intvl'},{'name':'net.ipv4.tcp_keepalive_probes'}],"),
      NULL},
-    {"baseline:v1.31 restricted:v1.31", POD_SECURITY("'sysctls':[{'name':'net.ipv4.tcp_rmem'},{'name':'net.ipv4.tcp_wmem'}],"),
+    {"baseline:v1.31 restricted:v1.31",
+     POD_SECURITY("'sysctls':[{'name':'net.ipv4.tcp_rmem'},{'name':'net.ipv4.tcp_wmem'}],"),
      "forbidden sysctls (net.ipv4.tcp_rmem, net.ipv4.tcp_wmem)"},
     {"baseline:v1.32 baseline:latest " STRICT,
      POD_SECURITY("'sysctls':[{'name':'net.ipv4.tcp_rmem'},{'name':'net.ipv4.tcp_wmem'}],"), NULL},
@@ -176,8 +192,9 @@ static const struct pod_case {
     {EVERY, POD("", "'windowsOptions':{'hostProcess':true},", "", "'windowsOptions':{'hostProcess':true},"),
      "hostProcess (pod and container \"a\" must not set securityContext.windowsOptions.hostProcess=true)"},
     {EVERY, POD_SECURITY("'windowsOptions':{'hostProcess':false},"), NULL},
-    {"restricted:v1.24", "{'spec':{'os':{'name':'windows'},'securityContext':{'runAsNonRoot':true},'containers':[{'name':"
-                         "'a'}]}}",
+    {"restricted:v1.24",
+     "{'spec':{'os':{'name':'windows'},'securityContext':{'runAsNonRoot':true},'containers':[{'name':"
+     "'a'}]}}",
      ESCALATION ", " CAPABILITIES ", " SECCOMP},
     {"restricted:v1.25 " STRICT,
      "{'spec':{'os':{'name':'windows'},'securityContext':{'runAsNonRoot':true},'containers':[{'name':'a'}]}}", NULL},
@@ -229,7 +246,8 @@ static void test_user_namespaces(void **state) {
                     "'allowPrivilegeEscalation':false,'capabilities':{'drop':['ALL']}}}]}}");
     const struct ps_standard s = {PS_RESTRICTED, POD_SECURITY_VERSION_LATEST};
     struct ps_pod pod = {NULL, json_get(doc, "spec"), false};
-    _cleanup_ps_findings_ struct ps_findings strict = PS_FINDINGS_INIT, relaxed = PS_FINDINGS_INIT, host = PS_FINDINGS_INIT;
+    _cleanup_ps_findings_ struct ps_findings strict = PS_FINDINGS_INIT, relaxed = PS_FINDINGS_INIT,
+                                             host = PS_FINDINGS_INIT;
 
     ps_check(s, &pod, &strict);
     assert_string_equal(strbuf_str(&strict.reasons), "procMount, runAsNonRoot != true, runAsUser=0");
@@ -305,8 +323,8 @@ static void test_defaults(void **state) {
 }
 
 static void test_standards(void **state) {
-    static const char *const bad[] = {"", "base", "baseline:", "baseline:1.2", "baseline:v1.", "restricted:v1.2x",
-                                      "baseline:v1.99999999999"};
+    static const char *const bad[] = {
+        "", "base", "baseline:", "baseline:1.2", "baseline:v1.", "restricted:v1.2x", "baseline:v1.99999999999"};
     struct ps_standard s;
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)

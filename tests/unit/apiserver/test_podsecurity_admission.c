@@ -14,7 +14,7 @@
     "\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"restartPolicy\":\"Always\",\"containers\":[{"   \
     "\"name\":\"c\",\"image\":\"i\",\"securityContext\":{\"privileged\":true}}]}}"
 #define WOULD                                                                                                          \
-    "Warning: 299 - \"would violate PodSecurity \\\"baseline:latest\\\": privileged (container \\\"c\\\" must not "     \
+    "Warning: 299 - \"would violate PodSecurity \\\"baseline:latest\\\": privileged (container \\\"c\\\" must not "    \
     "set securityContext.privileged=true)\""
 
 static void make_namespace(struct fixture *f, const char *name, const char *labels) {
@@ -38,17 +38,19 @@ static void test_enforced(void **state) {
     struct fixture *f = *state;
     make_namespace(f, "strict", "\"pod-security.kubernetes.io/enforce\":\"restricted\"");
     _cleanup_answer_ struct answer bad = ask(f, "POST", PODS, BAD_POD("x"));
-    assert_status(bad, 403, "Forbidden",
-                  "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\": host namespaces "
-                  "(hostNetwork=true), allowPrivilegeEscalation != false (container \"c\" must set "
-                  "securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (container \"c\" must set "
-                  "securityContext.capabilities.drop=[\"ALL\"]), runAsNonRoot != true (pod or container \"c\" must set "
-                  "securityContext.runAsNonRoot=true), seccompProfile (pod or container \"c\" must set "
-                  "securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\")");
+    assert_status(
+        bad, 403, "Forbidden",
+        "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\": host namespaces "
+        "(hostNetwork=true), allowPrivilegeEscalation != false (container \"c\" must set "
+        "securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (container \"c\" must set "
+        "securityContext.capabilities.drop=[\"ALL\"]), runAsNonRoot != true (pod or container \"c\" must set "
+        "securityContext.runAsNonRoot=true), seccompProfile (pod or container \"c\" must set "
+        "securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\")");
     assert_int_equal(n_warnings(&bad), 0);
     _cleanup_answer_ struct answer dry = ask(f, "POST", PODS "?dryRun=All", BAD_POD("x"));
     assert_code(dry, 403);
-    _cleanup_answer_ struct answer good = ask(f, "POST", PODS, "{\"metadata\":{\"name\":\"g\"},\"spec\":" GOOD_SPEC "}");
+    _cleanup_answer_ struct answer good =
+        ask(f, "POST", PODS, "{\"metadata\":{\"name\":\"g\"},\"spec\":" GOOD_SPEC "}");
     assert_code(good, 201);
     assert_int_equal(n_warnings(&good), 0);
     /* ephemeral containers are looked at like the others */
@@ -76,9 +78,8 @@ static void test_updates(void **state) {
     assert_code(note, 200);
     _cleanup_answer_ struct answer status = ask(f, "PATCH", PODS "/x/status", "{\"status\":{\"phase\":\"Running\"}}");
     assert_code(status, 200);
-    _cleanup_answer_ struct answer image =
-        ask_as(f, "PATCH", PODS "/x", "application/strategic-merge-patch+json", NULL,
-               "{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"j\"}]}}");
+    _cleanup_answer_ struct answer image = ask_as(f, "PATCH", PODS "/x", "application/strategic-merge-patch+json", NULL,
+                                                  "{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"j\"}]}}");
     assert_status(image, 403, "Forbidden",
                   "pods \"x\" is forbidden: violates PodSecurity \"baseline:latest\": host namespaces "
                   "(hostNetwork=true)");
@@ -96,12 +97,14 @@ static void test_workloads(void **state) {
         {"/apis/apps/v1/namespaces/strict/daemonsets",
          "{\"metadata\":{\"name\":\"w\"},\"spec\":{\"selector\":{\"matchLabels\":{\"a\":\"b\"}}," BAD_TEMPLATE "}}"},
         {"/apis/apps/v1/namespaces/strict/statefulsets",
-         "{\"metadata\":{\"name\":\"w\"},\"spec\":{\"serviceName\":\"s\",\"selector\":{\"matchLabels\":{\"a\":\"b\"}},"
-         BAD_TEMPLATE "}}"},
-        {"/api/v1/namespaces/strict/replicationcontrollers", "{\"metadata\":{\"name\":\"w\"},\"spec\":{" BAD_TEMPLATE "}}"},
+         "{\"metadata\":{\"name\":\"w\"},\"spec\":{\"serviceName\":\"s\",\"selector\":{\"matchLabels\":{\"a\":\"b\"}}"
+         "," BAD_TEMPLATE "}}"},
+        {"/api/v1/namespaces/strict/replicationcontrollers",
+         "{\"metadata\":{\"name\":\"w\"},\"spec\":{" BAD_TEMPLATE "}}"},
         {"/api/v1/namespaces/strict/podtemplates", "{\"metadata\":{\"name\":\"w\"}," BAD_TEMPLATE "}"},
         {"/apis/batch/v1/namespaces/strict/jobs",
-         "{\"metadata\":{\"name\":\"w\"},\"spec\":{\"template\":{\"spec\":{\"restartPolicy\":\"Never\",\"containers\":[{"
+         "{\"metadata\":{\"name\":\"w\"},\"spec\":{\"template\":{\"spec\":{\"restartPolicy\":\"Never\",\"containers\":["
+         "{"
          "\"name\":\"c\",\"image\":\"i\",\"securityContext\":{\"privileged\":true}}]}}}}"},
         {"/apis/batch/v1/namespaces/strict/cronjobs",
          "{\"metadata\":{\"name\":\"w\"},\"spec\":{\"schedule\":\"* * * * *\",\"jobTemplate\":{\"spec\":{\"template\":{"
@@ -129,8 +132,9 @@ static void test_workloads(void **state) {
 
 static void test_warned_pods(void **state) {
     struct fixture *f = *state;
-    make_namespace(f, "strict", "\"pod-security.kubernetes.io/warn\":\"baseline\",\"pod-security.kubernetes.io/"
-                                "warn-version\":\"v1.20\"");
+    make_namespace(f, "strict",
+                   "\"pod-security.kubernetes.io/warn\":\"baseline\",\"pod-security.kubernetes.io/"
+                   "warn-version\":\"v1.20\"");
     _cleanup_answer_ struct answer a = ask(f, "POST", PODS, BAD_POD("x"));
     assert_code(a, 201);
     assert_true(warned(&a, "\"would violate PodSecurity \\\"baseline:v1.20\\\": host namespaces (hostNetwork=true)\""));
@@ -141,9 +145,10 @@ static void test_namespace_labels(void **state) {
     _cleanup_answer_ struct answer bad =
         ask(f, "POST", "/api/v1/namespaces",
             "{\"metadata\":{\"name\":\"strict\",\"labels\":{\"pod-security.kubernetes.io/enforce\":\"hard\"}}}");
-    assert_status(bad, 422, "Invalid",
-                  "Namespace \"strict\" is invalid: metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: "
-                  "\"hard\": must be one of privileged, baseline, restricted");
+    assert_status(
+        bad, 422, "Invalid",
+        "Namespace \"strict\" is invalid: metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: "
+        "\"hard\": must be one of privileged, baseline, restricted");
     make_namespace(f, "strict", "");
     _cleanup_answer_ struct answer update =
         ask(f, "PATCH", "/api/v1/namespaces/strict",
@@ -169,9 +174,10 @@ static void test_existing_pods(void **state) {
             "{\"metadata\":{\"labels\":{\"pod-security.kubernetes.io/enforce\":\"baseline\"}}}");
     assert_code(tighter, 200);
     assert_int_equal(n_warnings(&tighter), 3);
-    const char *head = strstr(strbuf_str(&tighter.headers), "Warning: 299 - \"existing pods in namespace \\\"strict\\\" "
-                                                            "violate the new PodSecurity enforce level "
-                                                            "\\\"baseline:latest\\\"\"");
+    const char *head =
+        strstr(strbuf_str(&tighter.headers), "Warning: 299 - \"existing pods in namespace \\\"strict\\\" "
+                                             "violate the new PodSecurity enforce level "
+                                             "\\\"baseline:latest\\\"\"");
     const char *many = strstr(strbuf_str(&tighter.headers), "299 - \"b (and 2 other pods): host namespaces\"");
     const char *one = strstr(strbuf_str(&tighter.headers), "299 - \"one: host namespaces, privileged\"");
     assert_non_null(head);
@@ -191,14 +197,38 @@ static void test_existing_pods(void **state) {
 
 static int setup_strict(void **state) {
     struct fixture *f = xnew0(struct fixture);
-    fixture_pod_security = (struct api_pod_security){.enforce = "baseline:v1.30",
-                                                     .exempt_namespaces = "kube-system, strict",
-                                                     .exempt_users = "token-user",
-                                                     .exempt_runtime_classes = "vm"};
-    fixture_new(f, false, 0);
+    const struct api_pod_security security = {.enforce = "baseline:v1.30",
+                                              .exempt_namespaces = "kube-system, strict",
+                                              .exempt_users = "jane,joe",
+                                              .exempt_runtime_classes = "vm"};
+    fixture_new_secured(f, false, 0, &security);
     fixture_start(f);
     *state = f;
     return 0;
+}
+
+/* The code of a POST as somebody else with all rights. */
+static long post_as(struct fixture *f, const char *who, const char *path, const char *body) {
+    _cleanup_free_ char *url = xasprintf("http://api%s", path), *sock = fixture_path(f, "sock"),
+                        *user = xasprintf("Impersonate-User: %s", who);
+    struct curl_slist *h = curl_slist_append(NULL, "Content-Type: application/json");
+    CURL *c = curl_easy_init();
+    _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+    long code = 0;
+    h = curl_slist_append(h, user);
+    h = curl_slist_append(h, "Impersonate-Group: system:masters");
+    curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, sock);
+    curl_easy_setopt(c, CURLOPT_URL, url);
+    curl_easy_setopt(c, CURLOPT_HTTPHEADER, h);
+    curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
+    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, fixture_write);
+    curl_easy_setopt(c, CURLOPT_WRITEDATA, &text);
+    curl_easy_setopt(c, CURLOPT_TIMEOUT, 20L);
+    assert_int_equal(curl_easy_perform(c), CURLE_OK);
+    curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &code);
+    curl_slist_free_all(h);
+    curl_easy_cleanup(c);
+    return code;
 }
 
 static void test_settings(void **state) {
@@ -207,19 +237,21 @@ static void test_settings(void **state) {
     assert_status(bad, 403, "Forbidden",
                   "pods \"x\" is forbidden: violates PodSecurity \"baseline:v1.30\": host namespaces "
                   "(hostNetwork=true)");
+    assert_int_equal(post_as(f, "joe", "/api/v1/namespaces/default/pods", BAD_POD("j")), 201);
+    assert_int_equal(post_as(f, "jack", "/api/v1/namespaces/default/pods", BAD_POD("k")), 403);
     _cleanup_answer_ struct answer system = ask(f, "POST", "/api/v1/namespaces/kube-system/pods", BAD_POD("x"));
     assert_code(system, 201);
-    _cleanup_answer_ struct answer vm =
-        ask(f, "POST", "/api/v1/namespaces/default/pods",
-            "{\"metadata\":{\"name\":\"v\"},\"spec\":{\"runtimeClassName\":\"vm\",\"hostNetwork\":true,\"containers\":[{"
-            "\"name\":\"c\",\"image\":\"i\"}]}}");
+    _cleanup_answer_ struct answer vm = ask(
+        f, "POST", "/api/v1/namespaces/default/pods",
+        "{\"metadata\":{\"name\":\"v\"},\"spec\":{\"runtimeClassName\":\"vm\",\"hostNetwork\":true,\"containers\":[{"
+        "\"name\":\"c\",\"image\":\"i\"}]}}");
     assert_code(vm, 201);
     _cleanup_answer_ struct answer label =
         ask(f, "POST", "/api/v1/namespaces",
             "{\"metadata\":{\"name\":\"strict\",\"labels\":{\"pod-security.kubernetes.io/enforce\":\"restricted\"}}}");
     assert_code(label, 201);
     assert_true(warned(&label, "namespace \\\"strict\\\" is exempt from Pod Security, and the policy "
-                               "(enforce=restricted:latest) will be ignored"));
+                               "(enforce=restricted:v1.30) will be ignored"));
 }
 
 int main(void) {
