@@ -1,19 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Server-side apply and managedFields with the real kubectl, against the API server alone
-# (tests/system/apiserver_main.c). APISERVER: the test program; built when it is not given.
+# (tests/system/apiserver_main.c).
 
+load apiserver
 setup_file() {
-    command -v kubectl >/dev/null || skip "no kubectl"
-    if [ -z "${APISERVER:-}" ]; then
-        export APISERVER="${BUILD:-build}/system/apiserver_main"
-        make -s -f tests/system/programs.mk BUILD="${BUILD:-build}" "$APISERVER" >&2
-    fi
-    export T="$BATS_FILE_TMPDIR" HOME="$BATS_FILE_TMPDIR" KUBECONFIG="$BATS_FILE_TMPDIR/api/kubeconfig"
-    "$APISERVER" "$T/api" >"$T/port" 2>"$T/log" 3>&- &
-    echo $! >"$T/pid"
-    for _ in $(seq 100); do [ -s "$T/port" ] && break; sleep 0.1; done
-    [ -s "$T/port" ] || { cat "$T/log" >&2; return 1; }
+    apiserver_start
     cat >"$T/web.yaml" <<'EOF'
 apiVersion: apps/v1
 kind: Deployment
@@ -29,17 +21,13 @@ spec:
 EOF
 }
 
-teardown_file() {
-    [ -e "$T/pid" ] && kill "$(cat "$T/pid")" && wait "$(cat "$T/pid")" || true
-}
+teardown_file() { apiserver_stop; }
 
-k() { timeout 30 kubectl --cache-dir="$T/cache" "$@"; }
 # the managers of an object, one a line: manager operation [subresource]
 managers() { k get "$@" -o json --show-managed-fields | jq -r '.metadata.managedFields[]? | "\(.manager) \(.operation) \(.subresource // "")"' | sed 's/ $//'; }
 # what one of them owns: KIND NAME MANAGER OPERATION
 fields() { k get "$1" "$2" -o json --show-managed-fields | jq -c --arg m "$3" --arg o "$4" '.metadata.managedFields[] | select(.manager == $m and .operation == $o) | .fieldsV1'; }
 config_map() { printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\ndata: {%s}\n' "$1" "$2"; }
-guest() { KUBECONFIG="$T/api/kubeconfig-guest" k "$@"; }
 ssa() { k apply --server-side -f - "$@"; }
 # a request without kubectl: METHOD PATH TYPE BODY
 request() {
