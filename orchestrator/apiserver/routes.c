@@ -9,6 +9,7 @@
 #include "orchestrator/apiserver/backup.h"
 #include "orchestrator/apiserver/discovery.h"
 #include "orchestrator/apiserver/health.h"
+#include "orchestrator/apiserver/key_rotation.h"
 #include "orchestrator/apiserver/metrics.h"
 #include "orchestrator/apiserver/openapi_routes.h"
 #include "orchestrator/apiserver/status.h"
@@ -32,6 +33,7 @@ static const struct route routes[] = {
     {"/openapi/v3", MATCH_TREE, PERMIT_PATH, "GET HEAD", openapi_v3_serve},
     {"/metrics", MATCH_EXACT, PERMIT_PATH, "GET HEAD", metrics_serve},
     {"/podium/v1/backup", MATCH_EXACT, PERMIT_PATH, "GET", backup_serve},
+    {"/podium/v1/rotate-key", MATCH_EXACT, PERMIT_PATH, "POST", key_rotation_serve},
 };
 /* Paths below /api and /apis: with a resource in them, and without. */
 static const struct route resource_route = {"/", MATCH_TREE, PERMIT_RESOURCE, NULL, serve_resource};

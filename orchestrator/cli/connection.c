@@ -234,6 +234,8 @@ int connection_get(struct connection *c, const struct plain_request *r, int *ret
     (void) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     (void) curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
     (void) curl_easy_setopt(curl, CURLOPT_TIMEOUT, r->endless ? 0L : TIMEOUT_SECONDS);
+    if (r->post)
+        (void) curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
     (void) curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
     (void) curl_easy_setopt(curl, CURLOPT_WRITEDATA, &t);
     (void) curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, problem);

@@ -49,6 +49,7 @@ struct plain_request {
                                                               stops */
     void *userdata;
     bool endless; /* no time limit */
+    bool post;    /* POST with an empty body instead of GET */
 };
 /* 0 when an answer came: *ret_code is its status, and what `bytes` did not take is in answer. -ENOTCONN when none did;
  * what `bytes` returned when it stopped the transfer. */

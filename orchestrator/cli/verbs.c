@@ -111,6 +111,10 @@ const struct verb cli_verbs[] = {
      "only root may read the file, keep it so.\n"
      "podium restore (on the server's host) makes a new store of it.\n",
      flags_backup, cli_verb_backup},
+    {"rotate-key", CLUSTER, "a new key for the Secrets on the server's disk", "rotate-key",
+     "\nAll Secrets are written once more with a new key, while the cluster runs on; then the old one is gone.\n"
+     "Copies of the server's folder made before need the old key: it is in them.\n",
+     NULL, cli_verb_rotate_key},
     {"token", CLUSTER, "print how a new node joins", "token create [--token-file FILE] [--link HOST:PORT]", NULL,
      flags_token, cli_verb_token},
     {"help", OTHER, "what podium can do", "help [VERB]", NULL, NULL, cli_verb_help},

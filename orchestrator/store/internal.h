@@ -138,8 +138,10 @@ struct write_queue {
     size_t n;
 };
 
+struct seal;
 struct store {
     struct store_backend *backend;
+    struct seal *seal;      /* sealing.h; NULL: nothing is encrypted */
     unsigned window_events;
     uint64_t window_age;    /* microseconds */
     uint64_t open_revision; /* no event up to here is in any window */

@@ -5,62 +5,66 @@
 #include <string.h>
 
 #include "orchestrator/store/lmdb/lmdb_backend.h"
-#include "orchestrator/store/sealed_backend.h"
+#include "orchestrator/store/sealing.h"
 #include "podium/base/log.h"
 
 static const char *const sealed_resources[] = {"secrets", NULL};
 
-static int wrap(struct store_backend **b, const char *key_file, struct error *err) {
-    unsigned char key[SEAL_KEY_BYTES];
-    int r = seal_key_ensure(key_file, key, err);
+/* *ret_fresh: the key is new and not written yet. */
+static int find_keys(const char *path, struct seal_keys *ret, bool *ret_fresh, struct error *err) {
+    int r = seal_keys_read(path, ret, err);
 
+    *ret_fresh = r == -ENOENT;
+    if (r != -ENOENT)
+        return r;
+    error_clear(err);
+    return seal_keys_add(ret, err);
+}
+
+static int open_sealed(struct store_backend *below, const struct store_options *options, const struct seal_keys *keys,
+                       bool fresh, struct store **ret, struct error *err) {
+    struct store_backend *b;
+    int r = sealed_backend_new(below, keys, sealed_resources, &b, err);
+
+    if (r == 0)
+        r = store_open_backend(b, options, ret, err);
+    if (r == -ENOKEY && fresh) /* and none is made: a key that opens nothing would only hide what is missing */
+        return error_set(err, r,
+                         "%s is missing, and there are Secrets sealed with the key in it: put it back from a backup of "
+                         "the server's keys",
+                         options->key_file);
+    if (r < 0)
+        return r;
+    if (fresh)
+        r = seal_keys_write(options->key_file, keys, err);
     if (r < 0) {
-        (*b)->ops->close(*b);
+        store_close(*ret);
+        *ret = NULL;
         return r;
     }
-    r = sealed_backend_new(*b, key, sealed_resources, b, err);
-    explicit_bzero(key, sizeof(key));
-    return r;
-}
-
-static void ignore(void *userdata, int result, struct store_item *item) {
-    if (result < 0 && result != -ESTALE && result != -ENOENT)
-        log_warning("store: a secret stays unencrypted on disk: %s", strerror(-result));
-}
-
-/* Written once more, what was plain is sealed. */
-static void seal_all(struct store *s) {
-    for (const char *const *r = sealed_resources; *r; r++) {
-        struct store_list all;
-        if (store_list(s, *r, NULL, NULL, NULL, 0, 0, &all) < 0)
-            continue;
-        for (size_t i = 0; i < all.n; i++) {
-            const struct store_write w = {
-                .op = STORE_UPDATE,
-                .resource = *r,
-                .ns = store_item_namespace(all.items[i]),
-                .name = store_item_name(all.items[i]),
-                .doc = (struct json *) store_item_doc(all.items[i]),
-                .expect_revision = store_item_revision(all.items[i]),
-            };
-            int k = store_submit(s, &w, ignore, NULL);
-            if (k < 0)
-                ignore(NULL, k, NULL);
-        }
-        store_list_finish(&all);
-    }
+    _cleanup_(error_clear) struct error why = ERROR_INIT;
+    r = sealing_start(*ret, b, options->key_file, keys, sealed_resources, &why);
+    if (r < 0)
+        log_warning("store: not all Secrets are sealed with the newest key yet: %s", error_text(&why, r));
+    return 0;
 }
 
 int store_open_lmdb(const struct store_options *options, struct store **ret, struct error *err) {
     struct store_backend *b = NULL;
+    struct seal_keys keys = {0};
+    bool fresh = false;
 
     *ret = NULL;
     int r = lmdb_backend_open(options, &b, err);
-    if (r == 0 && options->key_file)
-        r = wrap(&b, options->key_file, err);
-    if (r == 0)
-        r = store_open_backend(b, options, ret, err);
-    if (r == 0 && options->key_file && sealed_backend_plain_rows(b) > 0)
-        seal_all(*ret);
+    if (r < 0)
+        return r;
+    if (!options->key_file)
+        return store_open_backend(b, options, ret, err);
+    r = find_keys(options->key_file, &keys, &fresh, err);
+    if (r < 0)
+        b->ops->close(b);
+    else
+        r = open_sealed(b, options, &keys, fresh, ret, err);
+    seal_keys_finish(&keys);
     return r;
 }

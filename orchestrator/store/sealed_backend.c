@@ -4,24 +4,35 @@
 #include <errno.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "podium/base/alloc.h"
-#include "podium/base/fd.h"
 #include "podium/base/list.h"
 
 #define NONCE_BYTES 12
 #define TAG_BYTES   16
+#define MAGIC_BYTES 4
 
-/* No JSON text begins like this. */
-static const char magic[4] = {'\x01', 'P', 'S', '1'};
-#define HEAD_BYTES (sizeof(magic) + NONCE_BYTES)
+/* No JSON text begins like these. */
+static const char magic[MAGIC_BYTES] = {'\x01', 'P', 'S', '2'};
+static const char first_magic[MAGIC_BYTES] = {'\x01', 'P', 'S', '1'}; /* without a key id: any of ours */
+#define HEAD_BYTES       (MAGIC_BYTES + SEAL_ID_BYTES + NONCE_BYTES)
+#define FIRST_HEAD_BYTES (MAGIC_BYTES + NONCE_BYTES)
+
+struct cipher_key {
+    unsigned char id[SEAL_ID_BYTES];
+    gnutls_aead_cipher_hd_t cipher;
+};
 
 struct sealed_backend {
     struct store_backend base, *below;
     const char *const *resources;
-    gnutls_aead_cipher_hd_t cipher;
-    size_t plain_rows;
+    pthread_mutex_t lock; /* the keys, and that no batch is half sealed with others */
+    struct cipher_key keys[SEAL_KEYS_MAX];
+    size_t n_keys;
+    uint64_t committed; /* newest revision */
+    size_t plain_rows, old_rows;
     store_row_fn row; /* of the load going on */
     void *userdata;
 };
@@ -37,30 +48,91 @@ static bool is_secret(const struct sealed_backend *b, const char *resource) {
     return false;
 }
 
-/* What a text is bound to. */
-static void bind_to(struct strbuf *out, const char *resource, const char *ns, const char *name, uint64_t revision) {
+/* What a text is bound to. head: the record's, up to its nonce; n 0: the first format, which bound none. */
+static void bind_to(struct strbuf *out, const char *head, size_t n, const char *resource, const char *ns,
+                    const char *name, uint64_t revision) {
+    strbuf_add(out, head, n);
     strbuf_add(out, resource, strlen(resource) + 1);
     strbuf_add(out, ns, strlen(ns) + 1);
     strbuf_add(out, name, strlen(name) + 1);
     strbuf_add(out, &revision, sizeof(revision));
 }
 
+/* --- keys --- */
+
+static void drop_keys(struct cipher_key *keys, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        gnutls_aead_cipher_deinit(keys[i].cipher);
+}
+
+static int make_keys(const struct seal_keys *from, struct cipher_key to[SEAL_KEYS_MAX], struct error *err) {
+    for (size_t i = 0; i < from->n; i++) {
+        const gnutls_datum_t k = {(unsigned char *) from->keys[i].bytes, SEAL_KEY_BYTES};
+        int rc = gnutls_aead_cipher_init(&to[i].cipher, GNUTLS_CIPHER_AES_256_GCM, &k);
+        if (rc < 0) {
+            drop_keys(to, i);
+            return error_set(err, -EIO, "cannot set up encryption: %s", gnutls_strerror(rc));
+        }
+        memcpy(to[i].id, from->keys[i].id, SEAL_ID_BYTES);
+    }
+    return 0;
+}
+
+int sealed_backend_switch(struct store_backend *base, const struct seal_keys *keys, uint64_t *ret_revision,
+                          struct error *err) {
+    struct sealed_backend *b = sealed(base);
+    struct cipher_key made[SEAL_KEYS_MAX];
+    int r = make_keys(keys, made, err);
+
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&b->lock);
+    drop_keys(b->keys, b->n_keys);
+    memcpy(b->keys, made, keys->n * sizeof(*made));
+    b->n_keys = keys->n;
+    *ret_revision = b->committed;
+    pthread_mutex_unlock(&b->lock);
+    return 0;
+}
+
 /* --- writing --- */
 
 /* A heap text of *ret_len bytes; NULL when the cipher fails. */
 static char *seal(const struct sealed_backend *b, const struct store_change *ch, size_t *ret_len) {
+    const struct cipher_key *k = &b->keys[0];
     size_t room = ch->text_len + TAG_BYTES;
     _cleanup_free_ char *out = xcalloc(1, HEAD_BYTES + room);
     _cleanup_strbuf_ struct strbuf bound = STRBUF_INIT;
+    char *nonce = out + MAGIC_BYTES + SEAL_ID_BYTES;
 
-    bind_to(&bound, ch->resource, ch->ns, ch->name, ch->revision);
-    memcpy(out, magic, sizeof(magic));
-    if (gnutls_rnd(GNUTLS_RND_NONCE, out + sizeof(magic), NONCE_BYTES) < 0 ||
-        gnutls_aead_cipher_encrypt(b->cipher, out + sizeof(magic), NONCE_BYTES, bound.data, bound.len, TAG_BYTES,
-                                   ch->text, ch->text_len, out + HEAD_BYTES, &room) < 0)
+    memcpy(out, magic, MAGIC_BYTES);
+    memcpy(out + MAGIC_BYTES, k->id, SEAL_ID_BYTES);
+    bind_to(&bound, out, MAGIC_BYTES + SEAL_ID_BYTES, ch->resource, ch->ns, ch->name, ch->revision);
+    if (gnutls_rnd(GNUTLS_RND_NONCE, nonce, NONCE_BYTES) < 0 ||
+        gnutls_aead_cipher_encrypt(k->cipher, nonce, NONCE_BYTES, bound.data, bound.len, TAG_BYTES, ch->text,
+                                   ch->text_len, out + HEAD_BYTES, &room) < 0)
         return NULL;
     *ret_len = HEAD_BYTES + room;
     return steal(&out);
+}
+
+/* Copies the batch when there is something to seal in it. */
+static int seal_batch(const struct sealed_backend *b, const struct store_change *changes, size_t n,
+                      struct store_change **ret, char ***texts, struct error *err) {
+    for (size_t i = 0; i < n; i++) {
+        if (changes[i].remove || !is_secret(b, changes[i].resource))
+            continue;
+        if (!*ret) {
+            *ret = xmemdup(changes, n * sizeof(*changes));
+            *texts = strv_new();
+        }
+        char *text = seal(b, &changes[i], &(*ret)[i].text_len);
+        if (!text)
+            return error_set(err, -EIO, "cannot encrypt %s %s/%s", changes[i].resource, changes[i].ns, changes[i].name);
+        (*ret)[i].text = text;
+        strv_push(texts, text);
+    }
+    return 0;
 }
 
 static int sealed_commit(struct store_backend *base, const struct store_change *changes, size_t n, struct error *err) {
@@ -68,39 +140,63 @@ static int sealed_commit(struct store_backend *base, const struct store_change *
     _cleanup_free_ struct store_change *copies = NULL;
     _cleanup_strv_ char **texts = NULL;
 
-    for (size_t i = 0; i < n; i++) {
-        if (changes[i].remove || !is_secret(b, changes[i].resource))
-            continue;
-        if (!copies) {
-            copies = xmemdup(changes, n * sizeof(*changes));
-            texts = strv_new();
-        }
-        char *text = seal(b, &changes[i], &copies[i].text_len);
-        if (!text)
-            return error_set(err, -EIO, "cannot encrypt %s %s/%s", changes[i].resource, changes[i].ns, changes[i].name);
-        copies[i].text = text;
-        strv_push(&texts, text);
-    }
-    return b->below->ops->commit(b->below, copies ? copies : changes, n, err);
+    pthread_mutex_lock(&b->lock);
+    int r = seal_batch(b, changes, n, &copies, &texts, err);
+    if (r == 0)
+        r = b->below->ops->commit(b->below, copies ? copies : changes, n, err);
+    if (r == 0 && n > 0)
+        b->committed = changes[n - 1].revision;
+    pthread_mutex_unlock(&b->lock);
+    return r;
 }
 
 /* --- reading --- */
 
-static int unseal(struct sealed_backend *b, const struct store_row *row, char **ret, size_t *ret_len,
-                  struct error *err) {
-    size_t room = row->text_len - HEAD_BYTES - TAG_BYTES;
-    _cleanup_free_ char *out = xcalloc(1, room + 1);
+/* One try with one key. */
+static bool open_with(const struct cipher_key *k, const struct store_row *row, size_t head, char *out,
+                      size_t *ret_len) {
     _cleanup_strbuf_ struct strbuf bound = STRBUF_INIT;
+    size_t room = *ret_len;
 
-    bind_to(&bound, row->resource, row->ns, row->name, row->revision);
-    if (gnutls_aead_cipher_decrypt(b->cipher, row->text + sizeof(magic), NONCE_BYTES, bound.data, bound.len, TAG_BYTES,
-                                   row->text + HEAD_BYTES, room + TAG_BYTES, out, &room) < 0)
-        return error_set(err, -EBADMSG,
-                         "%s %s/%s cannot be decrypted: the store's key is not the one it was written with, or the "
-                         "store is damaged",
-                         row->resource, row->ns, row->name);
-    *ret = steal(&out);
+    bind_to(&bound, row->text, head == HEAD_BYTES ? head - NONCE_BYTES : 0, row->resource, row->ns, row->name,
+            row->revision);
+    if (gnutls_aead_cipher_decrypt(k->cipher, row->text + head - NONCE_BYTES, NONCE_BYTES, bound.data, bound.len,
+                                   TAG_BYTES, row->text + head, row->text_len - head, out, &room) < 0)
+        return false;
     *ret_len = room;
+    return true;
+}
+
+static int unseal(struct sealed_backend *b, const struct store_row *row, size_t head, char **ret, size_t *ret_len,
+                  struct error *err) {
+    size_t room = row->text_len - head - TAG_BYTES;
+    _cleanup_free_ char *out = xcalloc(1, room + 1);
+    bool known = head == FIRST_HEAD_BYTES;
+
+    for (size_t i = 0; i < b->n_keys; i++) {
+        if (head == HEAD_BYTES && memcmp(row->text + MAGIC_BYTES, b->keys[i].id, SEAL_ID_BYTES) != 0)
+            continue;
+        known = true;
+        *ret_len = room;
+        if (!open_with(&b->keys[i], row, head, out, ret_len))
+            continue;
+        b->old_rows += i > 0 || head == FIRST_HEAD_BYTES;
+        *ret = steal(&out);
+        return 0;
+    }
+    return error_set(
+        err, known ? -EBADMSG : -ENOKEY, "%s %s/%s cannot be decrypted: %s", row->resource, row->ns, row->name,
+        !known               ? "the key it was sealed with is not among the store's keys"
+        : head == HEAD_BYTES ? "it was damaged or changed on the disk"
+                             : "the store's key is not the one it was written with, or the store is damaged");
+}
+
+/* Bytes before the sealed text; 0: a plain row. */
+static size_t head_of(const struct store_row *row) {
+    if (row->text_len >= HEAD_BYTES + TAG_BYTES && memcmp(row->text, magic, MAGIC_BYTES) == 0)
+        return HEAD_BYTES;
+    if (row->text_len >= FIRST_HEAD_BYTES + TAG_BYTES && memcmp(row->text, first_magic, MAGIC_BYTES) == 0)
+        return FIRST_HEAD_BYTES;
     return 0;
 }
 
@@ -108,14 +204,13 @@ static int on_row(void *userdata, const struct store_row *row, struct error *err
     struct sealed_backend *b = userdata;
     struct store_row plain = *row;
     _cleanup_free_ char *text = NULL;
+    size_t head = is_secret(b, row->resource) ? head_of(row) : 0;
 
-    if (!is_secret(b, row->resource))
-        return b->row(b->userdata, row, err);
-    if (row->text_len < HEAD_BYTES + TAG_BYTES || memcmp(row->text, magic, sizeof(magic)) != 0) {
-        b->plain_rows++;
+    if (head == 0) {
+        b->plain_rows += is_secret(b, row->resource);
         return b->row(b->userdata, row, err);
     }
-    int r = unseal(b, row, &text, &plain.text_len, err);
+    int r = unseal(b, row, head, &text, &plain.text_len, err);
     if (r < 0)
         return r;
     plain.text = text;
@@ -128,14 +223,17 @@ static int sealed_load(struct store_backend *base, store_row_fn row, void *userd
 
     b->row = row;
     b->userdata = userdata;
-    return b->below->ops->load(b->below, on_row, b, ret_revision, err);
+    int r = b->below->ops->load(b->below, on_row, b, ret_revision, err);
+    b->committed = *ret_revision;
+    return r;
 }
 
 static void sealed_close(struct store_backend *base) {
     struct sealed_backend *b = sealed(base);
 
     b->below->ops->close(b->below);
-    gnutls_aead_cipher_deinit(b->cipher);
+    drop_keys(b->keys, b->n_keys);
+    pthread_mutex_destroy(&b->lock);
     free(b);
 }
 
@@ -144,57 +242,30 @@ static void sealed_close(struct store_backend *base) {
 static const struct store_backend_ops sealed_ops = {
     .load = sealed_load, .commit = sealed_commit, .close = sealed_close};
 
-int sealed_backend_new(struct store_backend *below, const unsigned char key[SEAL_KEY_BYTES],
-                       const char *const *resources, struct store_backend **ret, struct error *err) {
+int sealed_backend_new(struct store_backend *below, const struct seal_keys *keys, const char *const *resources,
+                       struct store_backend **ret, struct error *err) {
     struct sealed_backend *b = xnew0(struct sealed_backend);
-    const gnutls_datum_t k = {(unsigned char *) key, SEAL_KEY_BYTES};
 
     b->base.ops = &sealed_ops;
     b->below = below;
     b->resources = resources;
-    int rc = gnutls_aead_cipher_init(&b->cipher, GNUTLS_CIPHER_AES_256_GCM, &k);
-    if (rc < 0) {
+    int r = make_keys(keys, b->keys, err);
+    if (r < 0) {
         below->ops->close(below);
         free(b);
-        return error_set(err, -EIO, "cannot set up encryption: %s", gnutls_strerror(rc));
+        return r;
     }
+    b->n_keys = keys->n;
+    pthread_mutex_init(&b->lock, NULL);
     *ret = &b->base;
     return 0;
 }
 
-size_t sealed_backend_plain_rows(const struct store_backend *b) {
-    return ((const struct sealed_backend *) ((const char *) b - offsetof(struct sealed_backend, base)))->plain_rows;
-}
+size_t sealed_backend_stale_rows(const struct store_backend *base, size_t *ret_plain) {
+    const struct sealed_backend *b =
+        (const struct sealed_backend *) ((const char *) base - offsetof(struct sealed_backend, base));
 
-static int read_key(const struct strbuf *text, unsigned char key[SEAL_KEY_BYTES]) {
-    size_t n = SEAL_KEY_BYTES, digits = strcspn(strbuf_str(text), "\r\n");
-    const gnutls_datum_t hex = {(unsigned char *) strbuf_str(text), (unsigned) digits};
-
-    return digits == 2 * SEAL_KEY_BYTES && gnutls_hex_decode(&hex, key, &n) == 0 && n == SEAL_KEY_BYTES ? 0 : -EBADMSG;
-}
-
-static int make_key(const char *path, unsigned char key[SEAL_KEY_BYTES], struct error *err) {
-    char hex[2 * SEAL_KEY_BYTES + 2];
-    size_t n = sizeof(hex);
-    const gnutls_datum_t k = {key, SEAL_KEY_BYTES};
-
-    if (gnutls_rnd(GNUTLS_RND_KEY, key, SEAL_KEY_BYTES) < 0 || gnutls_hex_encode(&k, hex, &n) < 0)
-        return error_set(err, -EIO, "cannot make a key");
-    hex[2 * SEAL_KEY_BYTES] = '\n';
-    int r = file_write_atomic(path, hex, 2 * SEAL_KEY_BYTES + 1, 0600, true, err);
-    explicit_bzero(hex, sizeof(hex));
-    return r;
-}
-
-int seal_key_ensure(const char *path, unsigned char key[SEAL_KEY_BYTES], struct error *err) {
-    _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
-    int r = file_read(path, 4096, &text, NULL);
-
-    if (r == -ENOENT)
-        return make_key(path, key, err);
-    if (r < 0)
-        return error_set_errno(err, r, "cannot read %s", path);
-    r = read_key(&text, key);
-    explicit_bzero(text.data, text.len);
-    return r < 0 ? error_set(err, r, "%s holds no key (64 hexadecimal digits)", path) : 0;
+    if (ret_plain)
+        *ret_plain = b->plain_rows;
+    return b->plain_rows + b->old_rows;
 }

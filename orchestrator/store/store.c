@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Opening and closing, submitting writes, single reads. */
 #include "orchestrator/store/internal.h"
+#include "orchestrator/store/sealing.h"
 
 #include <signal.h>
 #include <string.h>
@@ -77,6 +78,7 @@ static void free_store(struct store *s) {
     pthread_mutex_destroy(&s->watching);
     pthread_cond_destroy(&s->woken);
     s->backend->ops->close(s->backend);
+    sealing_free(s->seal);
     free(s);
 }
 

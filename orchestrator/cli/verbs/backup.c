@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* podium backup: the store of the cluster in use, and this host's keys, into one file. */
+/* podium backup: the store of the cluster in use, and this host's keys, into one file. podium rotate-key: a new key for
+ * that store. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -128,4 +129,25 @@ int cli_verb_backup(struct cli *c) {
     else
         printf("%s: %llu bytes\n", words[0], (unsigned long long) k.bytes);
     return failed;
+}
+
+int cli_verb_rotate_key(struct cli *c) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    _cleanup_strbuf_ struct strbuf answer = STRBUF_INIT;
+    _cleanup_json_ struct json *status = NULL;
+    const struct plain_request request = {.target = "/podium/v1/rotate-key", .endless = true, .post = true};
+    int code = 0;
+    if (*c->args.words)
+        return cli_usage(c, "nothing more is wanted");
+    if (cli_connect(c))
+        return 1;
+    int r = connection_get(&c->connection, &request, &code, &answer, &err);
+    if (r < 0)
+        return cli_refused(c, "", 0, NULL, error_text(&err, r));
+    r = json_parse(strbuf_str(&answer), answer.len, NULL, &status, NULL);
+    const char *message = json_str_or(r == 0 ? json_get(status, "message") : NULL, strbuf_str(&answer));
+    if (code != 200)
+        return cli_refused(c, "", code, status, message);
+    puts(message);
+    return 0;
 }

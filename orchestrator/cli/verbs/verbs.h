@@ -29,6 +29,7 @@ int cli_verb_port_forward(struct cli *c);
 int cli_verb_rollout(struct cli *c);
 int cli_verb_scale(struct cli *c);
 int cli_verb_status(struct cli *c);
+int cli_verb_rotate_key(struct cli *c);
 int cli_verb_token(struct cli *c);
 int cli_verb_top(struct cli *c);
 int cli_verb_uncordon(struct cli *c);

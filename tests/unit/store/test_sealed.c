@@ -91,8 +91,15 @@ static void test_another_key_is_refused(void **state) {
     store_close(f->base.store);
     assert_int_equal(file_read(f->key, 4096, &kept, NULL), 0);
     assert_int_equal(unlink(f->key), 0);
-    assert_int_equal(store_open_lmdb(&f->base.options, &s, &err), -EBADMSG);
-    assert_non_null(strstr(error_text(&err, -EBADMSG), "secrets a/s cannot be decrypted"));
+    assert_int_equal(store_open_lmdb(&f->base.options, &s, &err), -ENOKEY);
+    assert_non_null(strstr(error_text(&err, -ENOKEY), "is missing, and there are Secrets sealed with the key in it"));
+    assert_int_equal(access(f->key, F_OK), -1); /* a new one would only hide that */
+    static const char other[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n";
+    assert_int_equal(file_write_atomic(f->key, other, sizeof(other) - 1, 0600, false, NULL), 0);
+    error_clear(&err);
+    assert_int_equal(store_open_lmdb(&f->base.options, &s, &err), -ENOKEY);
+    assert_non_null(strstr(error_text(&err, -ENOKEY), "secrets a/s cannot be decrypted: the key it was sealed with is "
+                                                      "not among the store's keys"));
     assert_int_equal(file_write_atomic(f->key, "short\n", 6, 0600, false, NULL), 0);
     error_clear(&err);
     assert_int_equal(store_open_lmdb(&f->base.options, &s, &err), -EBADMSG);
