@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "orchestrator/apiserver/audit/audit.h"
+#include "orchestrator/apiserver/authz/authorize.h"
 #include "orchestrator/apiserver/http/encode.h"
 #include "orchestrator/apiserver/loop_queue.h"
 #include "orchestrator/apiserver/request.h"
@@ -27,6 +28,7 @@ struct local_client {
     sd_event *loop;
     struct apiserver *api;
     struct api_user user;
+    struct authz_memo memo; /* the user's */
     struct loop_queue *queue;
     struct list calls, watches;
 };
@@ -74,6 +76,7 @@ static struct api_request *request_from(struct local_client *c, const struct cli
     req->ns = xstrdup(r->ns ? r->ns : "");
     req->name = xstrdup(r->name ? r->name : "");
     req->user = &c->user;
+    req->memo = &c->memo;
     req->user_agent = xstrdup(INTERNAL_AGENT);
     req->body_doc = json_ref(r->body);
     req->patch_type = r->patch_type;

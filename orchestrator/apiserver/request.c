@@ -67,6 +67,7 @@ void api_request_set_user(struct api_request *req, struct api_user *take) {
     if (req->user_owned)
         user_free((struct api_user *) req->user);
     req->user = take;
+    req->memo = NULL; /* another user's */
     req->user_owned = take != NULL;
 }
 

@@ -30,6 +30,7 @@ struct api_request;
 struct api_watch;
 struct api_stream;
 struct store_backup;
+struct authz_memo;
 struct route;
 struct audit_record;
 
@@ -86,6 +87,7 @@ struct api_request {
     char *content_type, *accept, *user_agent, *if_none_match;
     const struct api_user *user;
     bool user_owned;
+    struct authz_memo *memo; /* the user's (authz/authorize.h), borrowed; NULL: none */
     struct api_user *as; /* whom the caller wants to be (authz/impersonate.h); NULL: himself, or done already */
     struct strbuf body;
     struct json *body_doc;      /* in-process callers: the decoded body; `body` is empty then */

@@ -241,12 +241,15 @@ static enum api_progress route_fixed(struct api_request *req) {
     return req->route->serve(req);
 }
 
+/* Who may not look must not learn what exists. */
 static enum api_progress serve_unknown(struct api_request *req) {
-    return req->user ? api_unknown_path(req) : api_fail(req, 401, "Unauthorized", "Unauthorized");
+    const char *verb = req->plural ? verb_of(req) : NULL;
+    if (!noted(req, req->plural ? authorize_unknown(req, verb ? verb : "") : authorize_path(req)))
+        return API_DONE;
+    return api_unknown_path(req);
 }
 
-/* Who may not look must not learn what exists; unknown resources and paths need no more than a valid user. */
-static const struct route unknown_route = {"", MATCH_EXACT, PERMIT_ANYONE, NULL, serve_unknown};
+static const struct route unknown_route = {"", MATCH_EXACT, PERMIT_RESOURCE, NULL, serve_unknown};
 
 static void find_verb(struct api_request *req) {
     req->verb = verb_of(req);

@@ -3,7 +3,8 @@
 
 #include "orchestrator/apiserver/audit/audit.h"
 #include "orchestrator/apiserver/authn/account_tokens.h"
-#include "orchestrator/apiserver/authz/authorize.h"
+#include "orchestrator/apiserver/authz/node_graph.h"
+#include "orchestrator/apiserver/authz/rbac.h"
 #include "orchestrator/apiserver/bootstrap.h"
 #include "orchestrator/apiserver/http/http_server.h"
 #include "orchestrator/apiserver/loop_queue.h"
@@ -54,6 +55,7 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
     api->listen.port = options->port ? options->port : APISERVER_DEFAULT_PORT;
     api->listen.worker_threads = options->worker_threads;
     api->rbac = rbac_new(api->store);
+    api->nodes = node_graph_new(api->store);
     api->openapi = openapi_cache_new(api->version);
     api->metrics = metrics_new();
     r = service_pool_new(api->store, options->service_cidr ? options->service_cidr : SERVICE_CIDR, &api->services, err);
@@ -105,6 +107,7 @@ void apiserver_free(struct apiserver *api) {
     (void) sd_event_unref(api->node_loop);
     (void) pthread_mutex_destroy(&api->logs_lock);
     rbac_free(api->rbac);
+    node_graph_free(api->nodes);
     account_tokens_free(api->accounts);
     service_pool_free(api->services);
     ps_settings_free(api->pod_security);

@@ -11,6 +11,7 @@
 
 struct account_tokens;
 struct rbac;
+struct node_graph;
 struct service_pool;
 struct openapi_cache;
 struct metrics;
@@ -34,6 +35,7 @@ struct apiserver {
     struct list conduits; /* upgraded connections (streams/conduit.c); the loop's thread only */
     unsigned bookmark_seconds, toleration_seconds;
     struct rbac *rbac;
+    struct node_graph *nodes;
     struct account_tokens *accounts; /* NULL: no tokens of service accounts */
     struct service_pool *services;
     struct ps_settings *pod_security; /* never NULL */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/apiserver/write.h"
 
+#include <string.h>
+
+#include "orchestrator/apiserver/authz/rbac.h"
 #include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/service_pool.h"
 #include "orchestrator/apiserver/status.h"
@@ -29,6 +32,8 @@ static enum api_progress finish(struct api_request *req, struct store_item *item
 
 void api_write_committed(void *userdata, int result, struct store_item *item) {
     struct api_request *req = userdata;
+    if (strcmp(req->resource->group, "rbac.authorization.k8s.io") == 0)
+        rbac_touch(req->api->rbac); /* what is asked after the answer is decided by it */
     req->write.result = result;
     store_item_unref(req->write.item);
     req->write.item = item ? store_item_ref(item) : NULL;

@@ -19,6 +19,8 @@ static const struct plugin {
     {"DefaultTolerationSeconds", default_tolerations_mutate, NULL, NULL},
     {"DefaultStorageClass", default_storage_class_mutate, NULL, NULL},
     {"DefaultIngressClass", default_ingress_class_mutate, NULL, NULL},
+    {"NodeRestriction", node_restriction_mutate, NULL, node_restriction_delete},
+    {"RoleEscalation", role_escalation_mutate, NULL, NULL}, /* upstream: the storage of roles and bindings */
 };
 
 bool admission_mutate(struct api_request *req, const struct json *old, struct json **doc) {

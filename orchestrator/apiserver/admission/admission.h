@@ -30,5 +30,11 @@ bool priority_mutate(struct api_request *req, const struct json *old, struct jso
 bool priority_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool default_storage_class_mutate(struct api_request *req, const struct json *old, struct json **doc);
 bool default_ingress_class_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool role_escalation_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool node_restriction_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool node_restriction_delete(struct api_request *req, const struct json *old);
+/* The same plugin on pods/eviction (of which pod) and serviceaccounts/token. */
+bool node_restriction_evict(struct api_request *req, const struct json *pod);
+bool node_restriction_token(struct api_request *req, const struct json *token_request);
 
 #endif

@@ -135,10 +135,10 @@ static bool may(struct api_request *req, const char *verb, const char *signer) {
                                .ns = "",
                                .name = signer};
 
-    if (rbac_allows(req->api->rbac, &q))
+    if (authz_allows(req->api, &q, NULL))
         return true;
     q.name = domain;
-    return rbac_allows(req->api->rbac, &q);
+    return authz_allows(req->api, &q, NULL);
 }
 
 static bool refuse(struct api_request *req, const char *verb, const char *signer) {

@@ -72,7 +72,7 @@ static bool may(struct api_request *req, const char *group, const char *plural, 
                                .subname = sub,
                                .ns = ns,
                                .name = name};
-    if (rbac_allows(req->api->rbac, &q))
+    if (authz_allows(req->api, &q, NULL))
         return true;
     _cleanup_free_ char *where = *ns ? xasprintf("in the namespace \"%s\"", ns) : xstrdup("at the cluster scope"),
                         *full = *sub ? xasprintf("%s/%s", plural, sub) : xstrdup(plural),

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "orchestrator/apiserver/http/gate.h"
+#include "orchestrator/apiserver/authz/authorize.h"
 #include "orchestrator/apiserver/http/handshake.h"
 #include "orchestrator/apiserver/http/keeper.h"
 #include "orchestrator/apiserver/request.h"
@@ -48,11 +49,12 @@ struct peer {
     bool known;           /* its certificate has been looked at */
     bool asked;           /* it is not fresh any more */
     struct api_user user; /* name NULL: anonymous */
+    struct authz_memo memo; /* of `user` */
 };
 void peer_notify(void *cls, struct MHD_Connection *c, void **socket_context, enum MHD_ConnectionNotificationCode what);
 /* A request came. True when it is the connection's first. */
 bool peer_asks(struct peer *p);
-/* Sets req->user (may stay NULL: anonymous). False: a bad token or certificate was shown (401). */
+/* Sets req->user. False: a bad token or certificate was shown (401). */
 bool peer_authenticate(struct peer *p, struct MHD_Connection *c, struct api_request *req);
 
 /* The address without port, IPv4 in IPv6 as IPv4. False: it has none (a unix socket). */

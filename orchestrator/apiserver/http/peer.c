@@ -147,6 +147,10 @@ static void add_authenticated(struct api_user *u) {
     strv_push_dup(&u->groups, "system:authenticated");
 }
 
+/* Who shows nothing; what he may is a matter of roles. Never written. */
+static char *const anonymous_groups[] = {(char *) "system:unauthenticated", NULL};
+static const struct api_user anonymous = {.name = (char *) "system:anonymous", .groups = (char **) anonymous_groups};
+
 bool peer_authenticate(struct peer *p, struct MHD_Connection *c, struct api_request *req) {
     const char *header = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
     if (header && strncasecmp(header, "Bearer ", 7) == 0) {
@@ -163,6 +167,9 @@ bool peer_authenticate(struct peer *p, struct MHD_Connection *c, struct api_requ
     if (p->user.name) {
         add_authenticated(&p->user);
         req->user = &p->user;
+        req->memo = &p->memo;
+    } else {
+        req->user = &anonymous;
     }
     return true;
 }

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "orchestrator/apiserver/admission/admission.h"
 #include "orchestrator/apiserver/body.h"
 #include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/status.h"
@@ -174,6 +175,8 @@ static enum api_progress ask_budget(struct api_request *req) {
     if (!item)
         return api_not_found(req, req->name);
     const struct json *pod = store_item_doc(item);
+    if (!node_restriction_evict(req, pod))
+        return API_DONE;
     if (goes_freely(pod))
         return api_mutate(req, evict, evicted);
     _cleanup_json_ struct json *pdb = find_budget(req, budgets, pod, &n);

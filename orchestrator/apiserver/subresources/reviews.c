@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "orchestrator/apiserver/authn/account_tokens.h"
-#include "orchestrator/apiserver/authz/authorize.h"
+#include "orchestrator/apiserver/authz/node_authorizer.h"
+#include "orchestrator/apiserver/authz/rbac.h"
 #include "orchestrator/apiserver/body.h"
 #include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/apiserver/subresources/subresources.h"
+#include "orchestrator/apiserver/verbs/prepare.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 
@@ -72,62 +74,168 @@ enum api_progress token_review_serve(struct api_request *req) {
     return answer(req, status);
 }
 
+/* --- may somebody do something? --- */
+
+static void complain(struct field_errors *e, const char *field, const struct json *value, const char *text) {
+    _cleanup_json_ struct json *null = json_null();
+    field_errors_add(e, "FieldValueInvalid", field, value ? value : null, "%s", text);
+}
+
+/* A fieldSelector or labelSelector of the attributes. */
+static void check_selector(struct field_errors *e, const char *field, const struct json *selector) {
+    const struct json *raw = json_get(selector, "rawSelector"), *requirements = json_get(selector, "requirements");
+    _cleanup_free_ char *of_raw = xasprintf("%s.rawSelector", field), *of_list = xasprintf("%s.requirements", field);
+    if (!selector || json_is_null(selector))
+        return;
+    if (*json_str_or(raw, "") && json_len(requirements) > 0)
+        complain(e, of_raw, raw, "may not specified at the same time as requirements");
+    if (!*json_str_or(raw, "") && json_len(requirements) == 0)
+        field_errors_add(e, "FieldValueRequired", of_list, NULL,
+                         "when %s is specified, requirements or rawSelector is required", field);
+    for (size_t i = 0; i < json_len(requirements); i++) {
+        const struct json *r = json_at(requirements, i);
+        const char *operator= json_get_str(r, "operator");
+        bool set = strcmp(operator, "In") == 0 || strcmp(operator, "NotIn") == 0;
+        _cleanup_free_ char *key = xasprintf("%s[%zu].key", of_list, i),
+                            *values = xasprintf("%s[%zu].values", of_list, i);
+        if (!*json_get_str(r, "key"))
+            field_errors_add(e, "FieldValueRequired", key, NULL, "must be specified");
+        if (set && json_len(json_get(r, "values")) == 0)
+            field_errors_add(e, "FieldValueRequired", values, NULL,
+                             "must be specified when `operator` is 'In' or 'NotIn'");
+        if (!set && json_len(json_get(r, "values")) > 0)
+            field_errors_add(e, "FieldValueForbidden", values, NULL,
+                             "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+    }
+}
+
+/* A member that is there and not null. */
+static const struct json *given(const struct json *object, const char *key) {
+    const struct json *v = json_get(object, key);
+    return json_is_null(v) ? NULL : v;
+}
+
+static void check_spec(struct field_errors *e, const struct json *spec, bool self) {
+    const struct json *resource = given(spec, "resourceAttributes"), *path = given(spec, "nonResourceAttributes");
+    if (resource && path)
+        complain(e, "spec.nonResourceAttributes", path, "cannot be specified in combination with resourceAttributes");
+    if (!resource && !path)
+        complain(e, "spec.resourceAttributes", NULL,
+                 "exactly one of nonResourceAttributes or resourceAttributes must be specified");
+    if (!self && !*json_get_str(spec, "user") && json_len(json_get(spec, "groups")) == 0) {
+        _cleanup_json_ struct json *nobody = json_string("");
+        complain(e, "spec.user", nobody, "at least one of user or group must be specified");
+    }
+    check_selector(e, "spec.resourceAttributes.fieldSelector", json_get(resource, "fieldSelector"));
+    check_selector(e, "spec.resourceAttributes.labelSelector", json_get(resource, "labelSelector"));
+}
+
+static void check_local(struct field_errors *e, const struct json *spec, const char *ns) {
+    const struct json *resource = given(spec, "resourceAttributes"), *path = given(spec, "nonResourceAttributes");
+    _cleanup_json_ struct json *of = json_string(json_get_str(resource, "namespace"));
+    if (resource && strcmp(json_str(of), ns) != 0)
+        complain(e, "spec.resourceAttributes.namespace", of, "must match metadata.namespace");
+    if (path)
+        complain(e, "spec.nonResourceAttributes", path, "disallowed on this kind of request");
+}
+
+static bool review_is_valid(struct api_request *req) {
+    _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
+    const struct json *spec = json_get(req->input, "spec");
+    check_spec(&errors, spec, strncmp(req->resource->plural, "self", 4) == 0);
+    if (strncmp(req->resource->plural, "local", 5) == 0)
+        check_local(&errors, spec, req->ns);
+    if (errors.n == 0)
+        return true;
+    (void) api_invalid(req, req->resource->kind, req->resource->group, "", &errors);
+    return false;
+}
+
+/* The equality terms of a field selector, the only ones that decide anything, as text. */
+static char *selector_text(const struct json *selector) {
+    const struct json *requirements = json_get(selector, "requirements");
+    struct strbuf b = STRBUF_INIT;
+    if (*json_get_str(selector, "rawSelector"))
+        return xstrdup(json_get_str(selector, "rawSelector"));
+    for (size_t i = 0; i < json_len(requirements); i++) {
+        const struct json *r = json_at(requirements, i), *values = json_get(r, "values");
+        if (json_get_is(r, "operator", "In") && json_len(values) == 1)
+            strbuf_addf(&b, "%s%s=%s", b.len ? "," : "", json_get_str(r, "key"), json_str_or(json_at(values, 0), ""));
+    }
+    return strbuf_steal(&b);
+}
+
 static void question_from(const struct json *spec, struct authz_question *q) {
-    const struct json *r = json_get(spec, "resourceAttributes"), *p = json_get(spec, "nonResourceAttributes");
-    q->verb = json_str_or(json_get(r ? r : p, "verb"), "");
-    q->group = json_str_or(json_get(r, "group"), "");
-    q->plural = json_str_or(json_get(r, "resource"), "");
-    q->subname = json_str_or(json_get(r, "subresource"), "");
-    q->ns = json_str_or(json_get(r, "namespace"), "");
-    q->name = json_str_or(json_get(r, "name"), "");
-    q->path = r ? NULL : json_str_or(json_get(p, "path"), "");
+    const struct json *r = given(spec, "resourceAttributes"), *p = given(spec, "nonResourceAttributes");
+    q->verb = json_get_str(r ? r : p, "verb");
+    q->group = json_get_str(r, "group");
+    q->plural = json_get_str(r, "resource");
+    q->subname = json_get_str(r, "subresource");
+    q->ns = json_get_str(r, "namespace");
+    q->name = json_get_str(r, "name");
+    q->path = r ? NULL : json_get_str(p, "path");
 }
 
 static void user_from(const struct json *spec, struct api_user *u) {
     const struct json *groups = json_get(spec, "groups");
-    u->name = xstrdup(json_str_or(json_get(spec, "user"), ""));
+    u->name = xstrdup(json_get_str(spec, "user"));
     u->groups = strv_new();
     for (size_t i = 0; i < json_len(groups); i++)
         strv_push_dup(&u->groups, json_str_or(json_at(groups, i), ""));
 }
 
 enum api_progress access_review_serve(struct api_request *req) {
-    if (!read_review(req))
-        return API_DONE;
     _cleanup_(api_user_finish) struct api_user other = {0};
+    _cleanup_free_ char *selector = NULL, *reason = NULL;
+    if (!read_review(req) || !prepare_identity(req, &req->input) || !review_is_valid(req))
+        return API_DONE;
     const struct json *spec = json_get(req->input, "spec");
     struct authz_question q = {.user = req->user};
     question_from(spec, &q);
+    q.field_selector = selector = selector_text(json_path(spec, "resourceAttributes", "fieldSelector"));
     if (strncmp(req->resource->plural, "self", 4) != 0) {
         user_from(spec, &other);
         q.user = &other;
     }
     struct json *status = json_object();
-    json_set(&status, "allowed", json_bool(rbac_allows(req->api->rbac, &q)));
+    json_set(&status, "allowed", json_bool(authz_allows(req->api, &q, &reason)));
+    if (*reason)
+        json_set(&status, "reason", json_string(reason));
     return answer(req, status);
 }
 
-static struct json *star_rule(bool paths) {
-    struct json *rule = json_object();
-    static const char *const resource_keys[] = {"verbs", "apiGroups", "resources"};
-    static const char *const path_keys[] = {"verbs", "nonResourceURLs"};
-    for (size_t i = 0; i < (paths ? ARRAY_LEN(path_keys) : ARRAY_LEN(resource_keys)); i++)
-        json_append(json_edit(&rule, paths ? path_keys[i] : resource_keys[i]), json_string("*"));
-    return rule;
+/* --- what may I do? --- */
+
+static struct json *rule_part(const struct json *rule, const char *const *members) {
+    struct json *part = json_object();
+    for (; *members; members++)
+        if (json_len(json_get(rule, *members)) > 0)
+            json_set(&part, *members, json_ref(json_get(rule, *members)));
+    return part;
 }
 
-/* Complete for system:masters; for others the answer says that it is not. */
 enum api_progress rules_review_serve(struct api_request *req) {
+    static const char *const of_resources[] = {"verbs", "apiGroups", "resources", "resourceNames", NULL};
+    static const char *const of_paths[] = {"verbs", "nonResourceURLs", NULL};
     if (!read_review(req))
         return API_DONE;
+    const char *ns = json_str_or(json_path(req->input, "spec", "namespace"), "");
+    if (!*ns)
+        return api_bad_request(req, "no namespace on request");
+    _cleanup_json_ struct json *rules = rbac_rules_of(req->api->rbac, req->user, ns);
     struct json *status = json_object();
-    bool master = user_in_group(req->user, "system:masters");
+    bool node = node_of_user(req->user) != NULL;
     json_set(&status, "resourceRules", json_array());
     json_set(&status, "nonResourceRules", json_array());
-    if (master) {
-        json_append(json_edit(&status, "resourceRules"), star_rule(false));
-        json_append(json_edit(&status, "nonResourceRules"), star_rule(true));
+    for (size_t i = 0; i < json_len(rules); i++) {
+        const struct json *rule = json_at(rules, i);
+        if (json_len(json_get(rule, "resources")) > 0)
+            json_append(json_edit(&status, "resourceRules"), rule_part(rule, of_resources));
+        if (json_len(json_get(rule, "nonResourceURLs")) > 0)
+            json_append(json_edit(&status, "nonResourceRules"), rule_part(rule, of_paths));
     }
-    json_set(&status, "incomplete", json_bool(!master));
+    json_set(&status, "incomplete", json_bool(node)); /* what its pods need is no rule */
+    if (node)
+        json_set(&status, "evaluationError", json_string("node authorizer does not support user rule resolution"));
     return answer(req, status);
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "orchestrator/apiserver/admission/admission.h"
 #include "orchestrator/apiserver/authn/account_tokens.h"
 #include "orchestrator/apiserver/body.h"
 #include "orchestrator/apiserver/server.h"
@@ -137,6 +138,8 @@ enum api_progress token_request_serve(struct api_request *req) {
         store_get(req->api->store, req->resource->key, req->ns, req->name);
     if (!account)
         return api_not_found(req, req->name);
+    if (!node_restriction_token(req, req->input))
+        return API_DONE;
     _cleanup_json_ struct json *doc = json_ref(req->input);
     return issue(req, store_item_doc(account), &doc);
 }
