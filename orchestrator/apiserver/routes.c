@@ -285,6 +285,14 @@ void route_find(struct api_request *req) {
         find_verb(req);
 }
 
+/* A verb the resource does not have: nobody learns even that without the right to it. */
+static enum api_progress serve_unsupported(struct api_request *req) {
+    const char *verb = verb_of(req);
+    if (!noted(req, authorize_unknown(req, verb ? verb : "")))
+        return API_DONE;
+    return api_fail(req, 405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
+}
+
 enum api_progress route_request(struct api_request *req) {
     route_find(req);
     if (req->route == &unknown_route)
@@ -292,7 +300,6 @@ enum api_progress route_request(struct api_request *req) {
     if (req->route != &resource_route)
         return route_fixed(req);
     if (!req->verb || (req->sub ? 0 : !(verb_bit(req->verb) & req->resource->verbs)))
-        return api_fail(req, 405, "MethodNotAllowed",
-                        "the server does not allow this method on the requested resource");
+        return serve_unsupported(req);
     return route_resource(req);
 }
