@@ -4,7 +4,7 @@
 #include "orchestrator/object/storage_version.h"
 
 struct json *version_shown(const struct resource *r, struct store_item *item) {
-    struct json *doc = json_ref(store_item_doc(item));
+    struct json *doc = store_item_read(item);
     if (!r->storage_version)
         storage_version_decode(r, &doc);
     return doc;

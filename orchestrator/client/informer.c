@@ -16,6 +16,8 @@
 /* A watch that lived this long ended in the normal way: the next one starts at once and failures are forgotten. */
 #define WATCH_GOOD_USEC USEC_PER_SEC
 #define STATUS_GONE     410
+/* Objects of one page of a list: a hundred thousand as trees at once would cost a gigabyte for a moment. */
+#define PAGE_OBJECTS 500
 
 /* One object under one key of one index. */
 struct posting {
@@ -50,6 +52,8 @@ struct informer {
     const struct resource *resource;
     char *ns, *label_selector, *field_selector;
     struct json *(*keep)(const struct json *object);
+    struct json_words *words; /* of a set, or our own */
+    bool own_words;
     struct hashmap *entries; /* "ns/name" → entry */
     struct index **indexes;
     size_t n_indexes, cap_indexes;
@@ -149,6 +153,12 @@ static struct json *with_kind(const struct informer *i, struct json *object) {
     return copy;
 }
 
+/* Packed: it may be kept for months, and the tree it came as goes with the event. */
+static struct json *kept(const struct informer *i, struct json *object) {
+    _cleanup_json_ struct json *all = i->keep ? i->keep(object) : with_kind(i, object);
+    return json_packed(all, i->words);
+}
+
 static void store_put(struct informer *i, struct json *object) {
     _cleanup_free_ char *key = object_key(object);
     struct entry *e = hashmap_get(i->entries, key);
@@ -163,7 +173,7 @@ static void store_put(struct informer *i, struct json *object) {
     }
     _cleanup_json_ struct json *old = e->object;
     /* A reference of its own: a handler may run the loop's other callbacks, which may replace the entry. */
-    _cleanup_json_ struct json *now = i->keep ? i->keep(object) : with_kind(i, object);
+    _cleanup_json_ struct json *now = kept(i, object);
     e->object = json_ref(now);
     entry_unindex(e);
     for (size_t k = 0; k < i->n_indexes; k++)
@@ -249,7 +259,7 @@ static void on_list(void *userdata, const struct client_result *result) {
         i->pages = json_ref(items); /* the usual case: one page, shared */
     } else {
         for (size_t k = 0; k < json_len(items); k++)
-            json_append(&i->pages, json_ref(json_at(items, k)));
+            json_append(&i->pages, kept(i, json_at(items, k)));
     }
     free(steal(&i->continue_token));
     const char *token = json_str_or(json_path(result->object, "metadata", "continue"), "");
@@ -277,6 +287,7 @@ static struct client_request base_request(const struct informer *i) {
 static void start_list(struct informer *i) {
     struct client_request r = base_request(i);
     r.continue_token = i->continue_token;
+    r.limit = PAGE_OBJECTS;
     i->list_call = client_start(i->client, &r, on_list, i);
 }
 
@@ -344,6 +355,8 @@ struct informer *informer_new(sd_event *loop, struct client *c, const struct inf
     i->label_selector = options->label_selector ? xstrdup(options->label_selector) : NULL;
     i->field_selector = options->field_selector ? xstrdup(options->field_selector) : NULL;
     i->keep = options->keep;
+    i->words = options->words ? options->words : json_words_new();
+    i->own_words = !options->words;
     i->entries = hashmap_new(entry_free);
     start_list(i);
     return i;
@@ -363,6 +376,8 @@ void informer_free(struct informer *i) {
         free(i->indexes[k]);
     }
     free(i->indexes);
+    if (i->own_words)
+        json_words_free(i->words);
     free(i->handlers);
     free(i->ns);
     free(i->label_selector);
@@ -467,6 +482,7 @@ struct json **informer_list(const struct informer *i, const char *index_name, co
 struct informer_set {
     sd_event *loop;
     struct client *client;
+    struct json_words *words;
     struct hashmap *informers; /* "group/version/plural" → informer */
 };
 
@@ -478,6 +494,7 @@ struct informer_set *informer_set_new(sd_event *loop, struct client *c) {
     struct informer_set *s = xnew0(struct informer_set);
     s->loop = sd_event_ref(loop);
     s->client = c;
+    s->words = json_words_new();
     s->informers = hashmap_new(set_informer_free);
     return s;
 }
@@ -486,6 +503,7 @@ void informer_set_free(struct informer_set *s) {
     if (!s)
         return;
     hashmap_free(s->informers);
+    json_words_free(s->words);
     sd_event_unref(s->loop);
     free(s);
 }
@@ -494,7 +512,7 @@ struct informer *informer_set_get(struct informer_set *s, const struct resource 
     _cleanup_free_ char *key = xasprintf("%s/%s/%s", r->group, r->version, r->plural);
     struct informer *i = hashmap_get(s->informers, key);
     if (!i) {
-        i = informer_new(s->loop, s->client, &(struct informer_options){.resource = r});
+        i = informer_new(s->loop, s->client, &(struct informer_options){.resource = r, .words = s->words});
         hashmap_put(s->informers, key, i);
     }
     return i;

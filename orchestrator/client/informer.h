@@ -6,7 +6,8 @@
  * Invariants. The copy and its indexes are changed before handlers are called. The first list is applied as a whole:
  * until informer_synced() the copy is empty or being filled, and "absent" means nothing. A re-list reports only what
  * really differs. Objects have apiVersion and kind even where the list left them out, are shared and must not be
- * written (take a json_ref() and write that: copy on write).
+ * written (take a json_ref() and write that: copy on write). They are kept packed: what a handler or a list lends is not
+ * what the server's event carried, though it is equal to it.
  *
  * Ownership. Handlers and lists lend objects; json_ref() what is kept. An informer must not be freed from inside a
  * handler. The client must outlive its informers.
@@ -31,6 +32,7 @@ struct informer_options {
     /* What the copy keeps of an object, a new reference: for those who need little of something there is much of. Its
      * metadata must keep namespace, name, uid and resourceVersion. NULL: all of it. */
     struct json *(*keep)(const struct json *object);
+    struct json_words *words; /* keys held in common with other informers; must outlive this one. NULL: own ones */
 };
 struct informer *informer_new(sd_event *loop, struct client *c, const struct informer_options *options);
 void informer_free(struct informer *i);

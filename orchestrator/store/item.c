@@ -50,20 +50,46 @@ const char *store_item_name(const struct store_item *i) {
     return i->ns + i->name_at;
 }
 
+static struct json *parse_text(struct store_item *i) {
+    struct item_text *t = atomic_load_explicit(&i->text, memory_order_acquire);
+    struct json_parse_options o = {.seal = "fieldsV1"}; /* who owns which field is carried, not looked into */
+    struct json *doc = NULL;
+
+    /* Cannot fail: the text is our own encoding, its checksum was verified when it was loaded. */
+    return json_parse(t->data, t->len, &o, &doc, NULL) < 0 ? NULL : doc;
+}
+
 /* Two threads may both derive it; the first to publish wins and everybody sees that one. */
 const struct json *store_item_doc(struct store_item *i) {
-    struct json *doc = atomic_load_explicit(&i->doc, memory_order_acquire), *mine = NULL;
+    struct json *doc = atomic_load_explicit(&i->doc, memory_order_acquire);
 
     if (doc)
         return doc;
-    struct item_text *t = atomic_load_explicit(&i->text, memory_order_acquire);
-    struct json_parse_options o = {.seal = "fieldsV1"}; /* who owns which field is carried, not looked into */
-    if (json_parse(t->data, t->len, &o, &mine, NULL) < 0)
-        return NULL; /* cannot happen: the text is our own encoding, its checksum was verified when it was loaded */
+    struct json *mine = parse_text(i);
+    if (!mine)
+        return NULL;
     if (atomic_compare_exchange_strong(&i->doc, &doc, mine))
         return mine;
     json_unref(mine);
     return doc;
+}
+
+struct json *store_item_read(struct store_item *i) {
+    struct json *doc = atomic_load_explicit(&i->doc, memory_order_acquire);
+
+    return doc ? json_ref(doc) : parse_text(i);
+}
+
+struct json *store_item_member(struct store_item *i, const char *object, const char *member) {
+    struct json *doc = atomic_load_explicit(&i->doc, memory_order_acquire), *found = NULL;
+
+    if (doc)
+        return json_ref(json_get(json_get(doc, object), member));
+    struct item_text *t = atomic_load_explicit(&i->text, memory_order_acquire);
+    struct json_span all = {t->data, t->len}, part;
+    if (!json_span_member(all, object, &part) || !json_span_member(part, member, &part))
+        return NULL;
+    return json_parse(part.text, part.len, NULL, &found, NULL) < 0 ? NULL : found;
 }
 
 /* The text in the slot afterwards: this one, or that of whoever was faster. */

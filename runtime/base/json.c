@@ -1,75 +1,76 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The value tree: lifetime, readers, copy-on-write writers. Reading text is in json_read.c, writing it in json_write.c.
  */
-#include "podium/base/json.h"
+#include "runtime/base/json_value.h"
 
 #include <math.h>
 #include <stdarg.h>
-#include <stdatomic.h>
-#include <string.h>
+#include <stddef.h>
 
 #include "podium/base/alloc.h"
 #include "podium/base/hashmap.h"
 
-/* Objects with more members than this get a hash index: keeps look-ups in hostile or simply large maps O(1). */
-#define INDEX_FROM 16u
+/* Bytes of a value of its own; more: of a string, with its NUL. */
+static size_t value_size(enum json_type type, size_t more) {
+    switch (type) {
+    case JSON_NULL:
+    case JSON_BOOL:
+    case JSON_INT:
+    case JSON_DOUBLE:
+        return offsetof(struct json, u) + sizeof(int64_t);
+    case JSON_STRING:
+    case JSON_SEALED:
+        return offsetof(struct json, u.s.text) + more;
+    case JSON_ARRAY:
+        return offsetof(struct json, u) + sizeof(((struct json *) NULL)->u.array);
+    case JSON_OBJECT:
+        break;
+    }
+    return sizeof(struct json);
+}
 
-struct member {
-    struct json *key; /* a JSON_STRING, shared between copies of the object */
-    struct json *value;
-};
+static struct json *new_value(enum json_type type, size_t more) {
+    size_t size = value_size(type, more);
+    struct json *v = xmalloc(size);
 
-struct json {
-    _Atomic uint32_t refs;
-    uint8_t type;
-    uint16_t column;
-    uint32_t line;
-    union {
-        bool b;
-        int64_t i;
-        double d;
-        size_t len; /* string, sealed object: bytes in text[] */
-        struct {
-            uint32_t n, cap;
-            struct json **items;
-        } array;
-        struct {
-            uint32_t n, cap;
-            struct member *members;
-            uint32_t *index; /* open addressing, member number + 1; NULL up to INDEX_FROM members */
-            uint32_t index_mask;
-        } object;
-    } u;
-    char text[];
-};
-
-static struct json *new_value(enum json_type type, size_t extra) {
-    struct json *v = xmalloc(sizeof(*v) + extra);
-
-    *v = (struct json){.refs = 1, .type = (uint8_t) type};
+    v->head = (uint32_t) type;
+    atomic_init(&v->refs, 1);
+    v->line = 0;
+    memset((char *) v + offsetof(struct json, u), 0,
+           (more ? offsetof(struct json, u.s.text) : size) - offsetof(struct json, u));
     return v;
 }
 
 struct json *json_ref(const struct json *v) {
     struct json *w = (struct json *) v; /* the count is the only part that changes */
 
-    if (w)
+    if (!w)
+        return NULL;
+    if (is_packed(w))
+        json_block_ref(block_of(w));
+    else
         atomic_fetch_add_explicit(&w->refs, 1, memory_order_relaxed);
     return w;
 }
 
 bool json_is_shared(const struct json *v) {
-    return atomic_load_explicit(&((struct json *) v)->refs, memory_order_acquire) > 1;
+    _Atomic uint32_t *refs = is_packed(v) ? &block_of(v)->refs : &((struct json *) v)->refs;
+
+    return atomic_load_explicit(refs, memory_order_acquire) > 1;
 }
 
 void json_unref(struct json *v) {
+    if (v && is_packed(v)) {
+        json_block_unref(block_of(v));
+        return;
+    }
     if (!v || atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) != 1)
         return;
-    if (v->type == JSON_ARRAY) {
+    if (type_of(v) == JSON_ARRAY) {
         for (uint32_t i = 0; i < v->u.array.n; i++)
             json_unref(v->u.array.items[i]);
         free(v->u.array.items);
-    } else if (v->type == JSON_OBJECT) {
+    } else if (type_of(v) == JSON_OBJECT) {
         for (uint32_t i = 0; i < v->u.object.n; i++) {
             json_unref(v->u.object.members[i].key);
             json_unref(v->u.object.members[i].value);
@@ -111,16 +112,16 @@ struct json *json_string_len(const char *s, size_t n) {
     struct json *v = new_value(JSON_STRING, n + 1);
 
     if (n)
-        memcpy(v->text, s, n);
-    v->text[n] = 0;
-    v->u.len = n;
+        memcpy(v->u.s.text, s, n);
+    v->u.s.text[n] = 0;
+    v->u.s.len = n;
     return v;
 }
 
 struct json *json_sealed(const char *s, size_t n) {
     struct json *v = json_string_len(s, n);
 
-    v->type = JSON_SEALED;
+    v->head = JSON_SEALED;
     return v;
 }
 
@@ -148,7 +149,7 @@ struct json *json_object(void) {
 /* --- readers --- */
 
 enum json_type json_type(const struct json *v) {
-    return v ? (enum json_type) v->type : JSON_NULL;
+    return v ? type_of(v) : JSON_NULL;
 }
 
 const char *json_type_name(const struct json *v) {
@@ -158,15 +159,15 @@ const char *json_type_name(const struct json *v) {
 }
 
 bool json_is_object(const struct json *v) {
-    return v && v->type == JSON_OBJECT;
+    return v && type_of(v) == JSON_OBJECT;
 }
 
 bool json_is_array(const struct json *v) {
-    return v && v->type == JSON_ARRAY;
+    return v && type_of(v) == JSON_ARRAY;
 }
 
 bool json_is_string(const struct json *v) {
-    return v && v->type == JSON_STRING;
+    return v && type_of(v) == JSON_STRING;
 }
 
 bool json_is_null(const struct json *v) {
@@ -174,66 +175,76 @@ bool json_is_null(const struct json *v) {
 }
 
 const char *json_str(const struct json *v) {
-    return json_is_string(v) ? v->text : NULL;
+    return json_is_string(v) ? string_text(v) : NULL;
 }
 
 const char *json_str_or(const struct json *v, const char *otherwise) {
-    return json_is_string(v) ? v->text : otherwise;
+    return json_is_string(v) ? string_text(v) : otherwise;
 }
 
 size_t json_str_len(const struct json *v) {
-    return json_is_string(v) ? v->u.len : 0;
+    return json_is_string(v) ? string_len(v) : 0;
 }
 
 int64_t json_int_or(const struct json *v, int64_t otherwise) {
-    if (!v)
+    if (json_type(v) == JSON_INT)
+        return int_value(v);
+    if (json_type(v) != JSON_DOUBLE)
         return otherwise;
-    if (v->type == JSON_INT)
-        return v->u.i;
-    if (v->type == JSON_DOUBLE && v->u.d == trunc(v->u.d) && v->u.d >= -0x1p63 && v->u.d < 0x1p63)
-        return (int64_t) v->u.d;
-    return otherwise;
+    double d = double_value(v);
+    return d == trunc(d) && d >= -0x1p63 && d < 0x1p63 ? (int64_t) d : otherwise;
 }
 
 double json_double_or(const struct json *v, double otherwise) {
-    if (!v)
-        return otherwise;
-    if (v->type == JSON_INT)
-        return (double) v->u.i;
-    return v->type == JSON_DOUBLE ? v->u.d : otherwise;
+    if (json_type(v) == JSON_INT)
+        return (double) int_value(v);
+    return json_type(v) == JSON_DOUBLE ? double_value(v) : otherwise;
 }
 
 bool json_bool_or(const struct json *v, bool otherwise) {
-    return v && v->type == JSON_BOOL ? v->u.b : otherwise;
+    return json_type(v) == JSON_BOOL ? bool_value(v) : otherwise;
 }
 
 size_t json_len(const struct json *v) {
-    if (!v)
-        return 0;
-    return v->type == JSON_ARRAY ? v->u.array.n : v->type == JSON_OBJECT ? v->u.object.n : 0;
+    return json_is_array(v) || json_is_object(v) ? count_of(v) : 0;
 }
 
 struct json *json_at(const struct json *v, size_t i) {
-    return json_is_array(v) && i < v->u.array.n ? v->u.array.items[i] : NULL;
+    return json_is_array(v) && i < count_of(v) ? array_item(v, (uint32_t) i) : NULL;
 }
 
 static bool key_is(const struct json *key, const char *s, size_t n) {
-    return key->u.len == n && memcmp(key->text, s, n) == 0;
+    return string_len(key) == n && memcmp(string_text(key), s, n) == 0;
+}
+
+static const uint32_t *member_index(const struct json *v, uint32_t *ret_mask) {
+    if (!is_packed(v)) {
+        *ret_mask = v->u.object.index_mask;
+        return v->u.object.index;
+    }
+    uint32_t n = count_of(v);
+    if (n <= INDEX_FROM)
+        return NULL;
+    *ret_mask = packed_index_size(n) - 1;
+    return words_of(v) + 2 + 2 * (size_t) n;
 }
 
 /* The member's number, or UINT32_MAX. */
 static uint32_t find_member(const struct json *v, const char *key, size_t n) {
-    if (v->u.object.index) {
+    uint32_t mask;
+    const uint32_t *index = member_index(v, &mask);
+
+    if (index) {
         for (uint32_t h = (uint32_t) fnv1a(key, n);; h++) {
-            uint32_t at = v->u.object.index[h & v->u.object.index_mask];
+            uint32_t at = index[h & mask];
             if (!at)
                 return UINT32_MAX;
-            if (key_is(v->u.object.members[at - 1].key, key, n))
+            if (key_is(member_key(v, at - 1), key, n))
                 return at - 1;
         }
     }
-    for (uint32_t i = 0; i < v->u.object.n; i++)
-        if (key_is(v->u.object.members[i].key, key, n))
+    for (uint32_t i = 0, count = count_of(v); i < count; i++)
+        if (key_is(member_key(v, i), key, n))
             return i;
     return UINT32_MAX;
 }
@@ -242,7 +253,7 @@ struct json *json_get(const struct json *v, const char *key) {
     if (!json_is_object(v))
         return NULL;
     uint32_t i = find_member(v, key, strlen(key));
-    return i == UINT32_MAX ? NULL : v->u.object.members[i].value;
+    return i == UINT32_MAX ? NULL : member_value(v, i);
 }
 
 const char *json_get_str(const struct json *v, const char *key) {
@@ -254,15 +265,15 @@ bool json_get_is(const struct json *v, const char *key, const char *text) {
 }
 
 const char *json_key_at(const struct json *v, size_t i) {
-    return json_is_object(v) && i < v->u.object.n ? v->u.object.members[i].key->text : NULL;
+    return json_is_object(v) && i < count_of(v) ? string_text(member_key(v, (uint32_t) i)) : NULL;
 }
 
 struct json *json_key_value_at(const struct json *v, size_t i) {
-    return json_is_object(v) && i < v->u.object.n ? v->u.object.members[i].key : NULL;
+    return json_is_object(v) && i < count_of(v) ? member_key(v, (uint32_t) i) : NULL;
 }
 
 struct json *json_value_at(const struct json *v, size_t i) {
-    return json_is_object(v) && i < v->u.object.n ? v->u.object.members[i].value : NULL;
+    return json_is_object(v) && i < count_of(v) ? member_value(v, (uint32_t) i) : NULL;
 }
 
 struct json *json_path_(const struct json *v, ...) {
@@ -279,19 +290,19 @@ struct json *json_path_(const struct json *v, ...) {
 /* --- sealed objects --- */
 
 const char *json_sealed_text(const struct json *v, size_t *ret_len) {
-    if (!v || v->type != JSON_SEALED)
+    if (!v || type_of(v) != JSON_SEALED)
         return NULL;
     if (ret_len)
-        *ret_len = v->u.len;
-    return v->text;
+        *ret_len = string_len(v);
+    return string_text(v);
 }
 
 struct json *json_opened(const struct json *v) {
     struct json *tree = NULL;
 
-    if (!v || v->type != JSON_SEALED)
+    if (!v || type_of(v) != JSON_SEALED)
         return json_ref(v);
-    return json_parse(v->text, v->u.len, NULL, &tree, NULL) < 0 ? json_object() : tree;
+    return json_parse(string_text(v), string_len(v), NULL, &tree, NULL) < 0 ? json_object() : tree;
 }
 
 static bool equal_opened(const struct json *a, const struct json *b) {
@@ -301,17 +312,30 @@ static bool equal_opened(const struct json *a, const struct json *b) {
 }
 
 static bool equal_objects(const struct json *a, const struct json *b) {
-    if (a->u.object.n != b->u.object.n)
+    uint32_t n = count_of(a);
+
+    if (n != count_of(b))
         return false;
-    for (uint32_t i = 0; i < a->u.object.n; i++) {
-        const struct member *m = &a->u.object.members[i];
+    for (uint32_t i = 0; i < n; i++) {
+        const struct json *key = member_key(a, i);
         /* usually both have the same order */
-        uint32_t at = i < b->u.object.n && key_is(b->u.object.members[i].key, m->key->text, m->key->u.len)
+        uint32_t at = key_is(member_key(b, i), string_text(key), string_len(key))
                           ? i
-                          : find_member(b, m->key->text, m->key->u.len);
-        if (at == UINT32_MAX || !json_equal(m->value, b->u.object.members[at].value))
+                          : find_member(b, string_text(key), string_len(key));
+        if (at == UINT32_MAX || !json_equal(member_value(a, i), member_value(b, at)))
             return false;
     }
+    return true;
+}
+
+static bool equal_arrays(const struct json *a, const struct json *b) {
+    uint32_t n = count_of(a);
+
+    if (n != count_of(b))
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (!json_equal(array_item(a, i), array_item(b, i)))
+            return false;
     return true;
 }
 
@@ -319,8 +343,8 @@ bool json_equal(const struct json *a, const struct json *b) {
     if (a == b)
         return true;
     if (json_type(a) != json_type(b)) {
-        bool numbers = a && b && (a->type == JSON_INT || a->type == JSON_DOUBLE) &&
-                       (b->type == JSON_INT || b->type == JSON_DOUBLE);
+        bool numbers = (json_type(a) == JSON_INT || json_type(a) == JSON_DOUBLE) &&
+                       (json_type(b) == JSON_INT || json_type(b) == JSON_DOUBLE);
         if (json_type(a) == JSON_SEALED || json_type(b) == JSON_SEALED)
             return (json_is_object(a) || json_is_object(b)) && equal_opened(a, b);
         return numbers && json_double_or(a, 0) == json_double_or(b, 0);
@@ -329,24 +353,19 @@ bool json_equal(const struct json *a, const struct json *b) {
     case JSON_NULL:
         return true;
     case JSON_BOOL:
-        return a->u.b == b->u.b;
+        return bool_value(a) == bool_value(b);
     case JSON_INT:
-        return a->u.i == b->u.i;
+        return int_value(a) == int_value(b);
     case JSON_DOUBLE:
-        return a->u.d == b->u.d;
+        return double_value(a) == double_value(b);
     case JSON_STRING:
-        return key_is(a, b->text, b->u.len);
+        return key_is(a, string_text(b), string_len(b));
     case JSON_ARRAY:
-        if (a->u.array.n != b->u.array.n)
-            return false;
-        for (uint32_t i = 0; i < a->u.array.n; i++)
-            if (!json_equal(a->u.array.items[i], b->u.array.items[i]))
-                return false;
-        return true;
+        return equal_arrays(a, b);
     case JSON_OBJECT:
         return equal_objects(a, b);
     case JSON_SEALED:
-        return key_is(a, b->text, b->u.len) || equal_opened(a, b);
+        return key_is(a, string_text(b), string_len(b)) || equal_opened(a, b);
     }
     return false;
 }
@@ -354,11 +373,11 @@ bool json_equal(const struct json *a, const struct json *b) {
 static bool measure(const struct json *v, size_t *nodes, size_t nodes_max, unsigned depth) {
     if (++*nodes > nodes_max || depth == 0)
         return false;
-    for (uint32_t i = 0; json_is_array(v) && i < v->u.array.n; i++)
-        if (!measure(v->u.array.items[i], nodes, nodes_max, depth - 1))
+    for (uint32_t i = 0; json_is_array(v) && i < count_of(v); i++)
+        if (!measure(array_item(v, i), nodes, nodes_max, depth - 1))
             return false;
-    for (uint32_t i = 0; json_is_object(v) && i < v->u.object.n; i++)
-        if (!measure(v->u.object.members[i].value, nodes, nodes_max, depth - 1))
+    for (uint32_t i = 0; json_is_object(v) && i < count_of(v); i++)
+        if (!measure(member_value(v, i), nodes, nodes_max, depth - 1))
             return false;
     return true;
 }
@@ -371,33 +390,61 @@ bool json_within(const struct json *v, size_t nodes_max, unsigned depth_max) {
 
 /* --- writers --- */
 
-static struct json *copy_shallow(const struct json *v) {
-    struct json *c;
+static struct json *copy_array(const struct json *v) {
+    uint32_t n = count_of(v);
+    struct json *c = new_value(JSON_ARRAY, 0);
 
-    if (v->type == JSON_STRING || v->type == JSON_SEALED) {
-        c = json_string_len(v->text, v->u.len);
-        c->type = v->type;
+    c->u.array.n = c->u.array.cap = n;
+    c->u.array.items = n ? xreallocarray(NULL, n, sizeof(struct json *)) : NULL;
+    for (uint32_t i = 0; i < n; i++)
+        c->u.array.items[i] = json_ref(array_item(v, i));
+    return c;
+}
+
+static void index_rebuild(struct json *v);
+
+static struct json *copy_object(const struct json *v) {
+    uint32_t n = count_of(v);
+    struct json *c = new_value(JSON_OBJECT, 0);
+
+    c->u.object.n = c->u.object.cap = n;
+    c->u.object.members = n ? xreallocarray(NULL, n, sizeof(struct member)) : NULL;
+    for (uint32_t i = 0; i < n; i++)
+        c->u.object.members[i] = (struct member){json_ref(member_key(v, i)), json_ref(member_value(v, i))};
+    if (!is_packed(v) && v->u.object.index) {
+        c->u.object.index = xmemdup(v->u.object.index, sizeof(uint32_t) * ((size_t) v->u.object.index_mask + 1));
+        c->u.object.index_mask = v->u.object.index_mask;
     } else {
-        c = new_value((enum json_type) v->type, 0);
-        c->u = v->u;
+        index_rebuild(c);
     }
-    if (v->type == JSON_ARRAY) {
-        c->u.array.cap = v->u.array.n;
-        c->u.array.items = xmemdup(v->u.array.items, sizeof(struct json *) * v->u.array.n);
-        for (uint32_t i = 0; i < c->u.array.n; i++)
-            json_ref(c->u.array.items[i]);
-    } else if (v->type == JSON_OBJECT) {
-        c->u.object.cap = v->u.object.n;
-        c->u.object.members = xmemdup(v->u.object.members, sizeof(struct member) * v->u.object.n);
-        for (uint32_t i = 0; i < c->u.object.n; i++) {
-            json_ref(c->u.object.members[i].key);
-            json_ref(c->u.object.members[i].value);
-        }
-        if (v->u.object.index)
-            c->u.object.index = xmemdup(v->u.object.index, sizeof(uint32_t) * ((size_t) v->u.object.index_mask + 1));
+    return c;
+}
+
+static struct json *copy_scalar(const struct json *v) {
+    switch (type_of(v)) {
+    case JSON_BOOL:
+        return json_bool(bool_value(v));
+    case JSON_INT:
+        return json_int(int_value(v));
+    case JSON_DOUBLE:
+        return json_double(double_value(v));
+    case JSON_STRING:
+        return json_string_len(string_text(v), string_len(v));
+    case JSON_SEALED:
+        return json_sealed(string_text(v), string_len(v));
+    case JSON_NULL:
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        break;
     }
-    c->line = v->line;
-    c->column = v->column;
+    return json_null();
+}
+
+static struct json *copy_shallow(const struct json *v) {
+    struct json *c = json_is_array(v) ? copy_array(v) : json_is_object(v) ? copy_object(v) : copy_scalar(v);
+
+    if (!is_packed(v))
+        json_set_position(c, v->line, v->head >> 16);
     return c;
 }
 
@@ -407,14 +454,12 @@ static struct json *own(struct json **slot, enum json_type type) {
 
     if (json_is_null(v)) {
         struct json *made = new_value(type, 0);
-        if (v) {
-            made->line = v->line;
-            made->column = v->column;
-        }
+        if (v && !is_packed(v))
+            json_set_position(made, v->line, v->head >> 16);
         json_unref(v);
         return *slot = made;
     }
-    if (atomic_load_explicit(&v->refs, memory_order_acquire) == 1)
+    if (!is_packed(v) && !json_is_shared(v))
         return v;
     struct json *copy = copy_shallow(v);
     json_unref(v);
@@ -423,7 +468,7 @@ static struct json *own(struct json **slot, enum json_type type) {
 
 static void index_insert(struct json *v, uint32_t i) {
     const struct json *key = v->u.object.members[i].key;
-    uint32_t h = (uint32_t) fnv1a(key->text, key->u.len);
+    uint32_t h = (uint32_t) fnv1a(string_text(key), string_len(key));
 
     while (v->u.object.index[h & v->u.object.index_mask])
         h++;
@@ -459,7 +504,7 @@ static struct json **add_member(struct json *v, struct json *key, struct json *v
 struct json **json_edit(struct json **object, const char *key) {
     struct json *v = own(object, JSON_OBJECT);
 
-    if (v->type != JSON_OBJECT) { /* writing into a scalar: the scalar gives way */
+    if (type_of(v) != JSON_OBJECT) { /* writing into a scalar: the scalar gives way */
         json_unref(v);
         *object = v = json_object();
     }
@@ -480,7 +525,7 @@ struct json **json_set(struct json **object, const char *key, struct json *take)
 
 void json_set_key(struct json **object, struct json *key_take, struct json *take) {
     struct json *v = own(object, JSON_OBJECT);
-    uint32_t i = find_member(v, key_take->text, key_take->u.len);
+    uint32_t i = find_member(v, string_text(key_take), string_len(key_take));
 
     if (i == UINT32_MAX) {
         add_member(v, key_take, take);
@@ -505,7 +550,7 @@ bool json_del(struct json **object, const char *key) {
 }
 
 struct json **json_edit_at(struct json **array, size_t i) {
-    if (!json_is_array(*array) || i >= (*array)->u.array.n)
+    if (!json_is_array(*array) || i >= count_of(*array))
         return NULL;
     return &own(array, JSON_ARRAY)->u.array.items[i];
 }
@@ -513,7 +558,7 @@ struct json **json_edit_at(struct json **array, size_t i) {
 void json_insert_at(struct json **array, size_t i, struct json *take) {
     struct json *v = own(array, JSON_ARRAY);
 
-    if (v->type != JSON_ARRAY) {
+    if (type_of(v) != JSON_ARRAY) {
         json_unref(v);
         *array = v = json_array();
     }
@@ -526,12 +571,12 @@ void json_insert_at(struct json **array, size_t i, struct json *take) {
 }
 
 struct json **json_append(struct json **array, struct json *take) {
-    json_insert_at(array, json_is_array(*array) ? (*array)->u.array.n : 0, take);
+    json_insert_at(array, json_is_array(*array) ? count_of(*array) : 0, take);
     return &(*array)->u.array.items[(*array)->u.array.n - 1];
 }
 
 void json_remove_at(struct json **array, size_t i) {
-    if (!json_is_array(*array) || i >= (*array)->u.array.n)
+    if (!json_is_array(*array) || i >= count_of(*array))
         return;
     struct json *v = own(array, JSON_ARRAY);
     json_unref(v->u.array.items[i]);
@@ -554,14 +599,14 @@ void json_set_path_(struct json **root, struct json *take, ...) {
 /* --- positions --- */
 
 unsigned json_line(const struct json *v) {
-    return v ? v->line : 0;
+    return v && !is_packed(v) ? v->line : 0;
 }
 
 unsigned json_column(const struct json *v) {
-    return v ? v->column : 0;
+    return v && !is_packed(v) ? v->head >> 16 : 0;
 }
 
 void json_set_position(struct json *v, unsigned line, unsigned column) {
     v->line = line;
-    v->column = column > UINT16_MAX ? UINT16_MAX : (uint16_t) column;
+    v->head = (v->head & UINT16_MAX) | (column > UINT16_MAX ? UINT16_MAX : column) << 16;
 }

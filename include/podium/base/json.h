@@ -95,6 +95,17 @@ const char *json_sealed_text(const struct json *v, size_t *ret_len); /* NULL whe
 /* A new reference to v, or to the tree a sealed object stands for. NULL passes through. */
 struct json *json_opened(const struct json *v);
 
+/* --- packed documents ---
+ * A document in one piece, at a quarter of the memory of a tree: for what is kept for long and in great number. Readers
+ * and writers take it as any other (a write copies what it changes); source positions are not kept. */
+/* Keys that many packed documents have in common, held once. Bounded: once it is full, documents hold their own. Any
+ * thread. Documents outlive it. */
+struct json_words;
+struct json_words *json_words_new(void);
+void json_words_free(struct json_words *w); /* NULL is fine */
+/* A new reference: to v if it is packed already or no container, else to a packed copy. words may be NULL. */
+struct json *json_packed(const struct json *v, struct json_words *words);
+
 /* Loops are written plainly: for (size_t i = 0; i < json_len(a); i++) { struct json *item = json_at(a, i); … } */
 
 /* --- writers; copy on write through the address of a reference --- */
@@ -136,6 +147,16 @@ void json_write(const struct json *v, unsigned flags, struct strbuf *out);
 char *json_to_text(const struct json *v);
 /* Appends s as a JSON string with quotes and escapes. */
 void json_write_string(const char *s, size_t n, struct strbuf *out);
+
+/* --- texts of our own ---
+ * Compact texts as json_write() makes them can be cut without being parsed. Of any other text the answers are wrong, but
+ * never outside it. */
+struct json_span {
+    const char *text;
+    size_t len;
+};
+/* The text of a member's value of an object's text; the key needs no escapes. False: there is none. */
+bool json_span_member(struct json_span object, const char *key, struct json_span *ret);
 
 /* --- source positions (set by the YAML and JSON readers, 0 when unknown) --- */
 unsigned json_line(const struct json *v);

@@ -190,7 +190,7 @@ struct json *table_document(const struct api_request *req, const struct accepted
         }
         return t;
     }
-    const struct json *doc = out->item ? store_item_doc(out->item) : out->object;
+    _cleanup_json_ struct json *doc = out->item ? store_item_read(out->item) : json_ref(out->object);
     json_append(rows, table_row(req->resource, doc, include, now));
     struct json *m = json_object();
     json_set(&m, "resourceVersion", json_ref(json_path(doc, "metadata", "resourceVersion")));
@@ -231,10 +231,10 @@ static struct json *answer_document(struct api_request *req, const struct accept
         return table_document(req, a);
     if (out->kind == API_OUT_LIST)
         return a->as == AS_PARTIAL_LIST ? partial_list(req, a) : list_document(req);
-    const struct json *doc = out->item ? store_item_doc(out->item) : out->object;
+    _cleanup_json_ struct json *doc = out->item ? store_item_read(out->item) : json_ref(out->object);
     if (a->as == AS_PARTIAL && a->media != ACCEPT_PROTOBUF)
         return partial_document(doc, a);
-    return json_ref(doc);
+    return steal(&doc);
 }
 
 static void not_acceptable(struct api_request *req, const char *why) {

@@ -42,12 +42,20 @@ bool selection_is_everything(const struct selection *s) {
     return !s->labels && !s->fields && !s->name;
 }
 
+static bool labels_match(const struct selector *labels, struct store_item *item) {
+    _cleanup_json_ struct json *found = store_item_member(item, "metadata", "labels");
+    return selector_matches(labels, found);
+}
+
 bool selection_matches(const struct selection *s, struct store_item *item) {
     if (s->name && strcmp(s->name, store_item_name(item)) != 0)
         return false;
     if (!s->labels && !s->fields)
         return true;
-    const struct json *doc = store_item_doc(item);
-    return selector_matches(s->labels, json_path(doc, "metadata", "labels")) &&
-           (!s->fields || field_selector_matches(s->fields, doc));
+    if (s->labels && !labels_match(s->labels, item))
+        return false;
+    if (!s->fields)
+        return true;
+    _cleanup_json_ struct json *doc = store_item_read(item);
+    return field_selector_matches(s->fields, doc);
 }

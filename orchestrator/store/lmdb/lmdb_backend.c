@@ -21,6 +21,7 @@
 
 #include "orchestrator/store/backend.h"
 #include "orchestrator/store/lmdb/lmdb_backend.h"
+#include "orchestrator/store/lmdb/map_pages.h"
 #include "orchestrator/store/lmdb/row.h"
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
@@ -41,6 +42,7 @@ struct lmdb_backend {
     MDB_env *env;
     MDB_dbi dbi;
     size_t page_size, map_pages, reserve;
+    struct map_pages map;
     bool failed; /* an fsync failed: what is on disk is unknown */
 
     /* Only while opening and loading: where to go when LMDB finds its file inconsistent, and what to give up then. */
@@ -143,6 +145,10 @@ static int lmdb_load(struct store_backend *base, store_row_fn row, void *userdat
         rc = mdb_cursor_open(b->txn, b->dbi, &b->cursor);
     r = rc != 0 ? lmdb_error(b, rc, "read", err) : read_rows(b, b->cursor, row, userdata, ret_revision, err);
     end_transaction(b);
+    int fd;
+    (void) mdb_env_get_fd(b->env, &fd);
+    map_pages_find(&b->map, fd);
+    map_pages_forget(&b->map);
     return r;
 }
 
@@ -268,8 +274,13 @@ static int lmdb_commit(struct store_backend *base, const struct store_change *ch
         return lmdb_error(b, rc, "write", err);
     }
     rc = mdb_txn_commit(txn);
-    if (rc == 0)
+    if (rc == 0) {
+        size_t bytes = 0;
+        for (size_t i = 0; i < n; i++)
+            bytes += changes[i].remove ? b->page_size : row_size(&changes[i]);
+        map_pages_wrote(&b->map, bytes);
         return 0;
+    }
     /* A full disk is found before anything points to the new pages. After any other failure nobody knows what a later
      * fsync would really have made durable. */
     if (rc != ENOSPC && rc != EDQUOT && rc != MDB_MAP_FULL)

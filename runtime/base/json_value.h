@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a value looks like, for the files that implement podium/base/json.h.
+ *
+ * Two forms. A value of its own is one allocation with a reference count. A packed value is part of a block that holds
+ * a whole document without a pointer in it: 32-bit words, children by their distance from the block's start. Both begin
+ * with a head that says which it is, so readers hand out either. Packed values never change; a reference to one holds
+ * its block.
+ *
+ *   head            type (3 bits), packed (1 bit); then the column of a value of its own (16 bits, at the top), or a
+ *                   packed value's distance from its block's start, in words
+ *   string, sealed  head, length, bytes and a NUL
+ *   int, double     head, two words
+ *   bool            head, 0 or 1
+ *   array           head, n, n distances of values
+ *   object          head, n, n times the distances of key and value; with more than INDEX_FROM members then a table of
+ *                   member numbers + 1, open addressing
+ * A key's distance with WORD_BIT set is one in the block's vocabulary.
+ */
+#ifndef PODIUM_BASE_JSON_VALUE_H
+#define PODIUM_BASE_JSON_VALUE_H
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "podium/base/json.h"
+
+#define TYPE_MASK 7u
+#define PACKED    8u
+#define WORD_BIT  0x80000000u
+/* Objects with more members than this get a hash index: keeps look-ups in hostile or simply large maps O(1). */
+#define INDEX_FROM 16u
+
+struct member {
+    struct json *key; /* a JSON_STRING, shared between copies of the object */
+    struct json *value;
+};
+
+struct json {
+    uint32_t head;
+    _Atomic uint32_t refs;
+    uint32_t line;
+    union { /* allocated as far as the type needs it */
+        bool b;
+        int64_t i;
+        double d;
+        struct {
+            size_t len; /* string, sealed object: bytes in text[] */
+            char text[];
+        } s;
+        struct {
+            uint32_t n, cap;
+            struct json **items;
+        } array;
+        struct {
+            uint32_t n, cap;
+            struct member *members;
+            uint32_t *index; /* open addressing, member number + 1; NULL up to INDEX_FROM members */
+            uint32_t index_mask;
+        } object;
+    } u;
+};
+
+struct json_block {
+    _Atomic uint32_t refs;
+    uint32_t size;            /* words, with these four */
+    struct json_block *words; /* the vocabulary's, referenced; may be NULL */
+};
+#define BLOCK_WORDS ((uint32_t) (sizeof(struct json_block) / sizeof(uint32_t)))
+
+static inline const uint32_t *words_of(const struct json *v) {
+    return (const uint32_t *) (const void *) v;
+}
+
+static inline enum json_type type_of(const struct json *v) {
+    return (enum json_type)(*words_of(v) & TYPE_MASK);
+}
+
+static inline bool is_packed(const struct json *v) {
+    return (*words_of(v) & PACKED) != 0;
+}
+
+static inline struct json_block *block_of(const struct json *packed) {
+    return (struct json_block *) (void *) (words_of(packed) - (*words_of(packed) >> 4));
+}
+
+static inline struct json *in_block(const struct json_block *b, uint32_t distance) {
+    return (struct json *) (void *) ((const uint32_t *) (const void *) b + distance);
+}
+
+static inline size_t string_len(const struct json *v) {
+    return is_packed(v) ? words_of(v)[1] : v->u.s.len;
+}
+
+static inline const char *string_text(const struct json *v) {
+    return is_packed(v) ? (const char *) (words_of(v) + 2) : v->u.s.text;
+}
+
+static inline int64_t int_value(const struct json *v) {
+    int64_t i;
+
+    memcpy(&i, is_packed(v) ? (const void *) (words_of(v) + 1) : &v->u.i, sizeof(i));
+    return i;
+}
+
+static inline double double_value(const struct json *v) {
+    double d;
+
+    memcpy(&d, is_packed(v) ? (const void *) (words_of(v) + 1) : &v->u.d, sizeof(d));
+    return d;
+}
+
+static inline bool bool_value(const struct json *v) {
+    return is_packed(v) ? words_of(v)[1] != 0 : v->u.b;
+}
+
+/* Of arrays and objects. */
+static inline uint32_t count_of(const struct json *v) {
+    if (is_packed(v))
+        return words_of(v)[1];
+    return type_of(v) == JSON_ARRAY ? v->u.array.n : v->u.object.n;
+}
+
+static inline struct json *array_item(const struct json *v, uint32_t i) {
+    return is_packed(v) ? in_block(block_of(v), words_of(v)[2 + i]) : v->u.array.items[i];
+}
+
+static inline struct json *member_key(const struct json *v, uint32_t i) {
+    if (!is_packed(v))
+        return v->u.object.members[i].key;
+    uint32_t distance = words_of(v)[2 + 2 * i];
+    const struct json_block *b = block_of(v);
+    return in_block(distance & WORD_BIT ? b->words : b, distance & ~WORD_BIT);
+}
+
+static inline struct json *member_value(const struct json *v, uint32_t i) {
+    return is_packed(v) ? in_block(block_of(v), words_of(v)[3 + 2 * i]) : v->u.object.members[i].value;
+}
+
+/* The size of the table of a packed object with n > INDEX_FROM members. */
+static inline uint32_t packed_index_size(uint32_t n) {
+    uint32_t size = 64;
+
+    while (size < n * 2)
+        size *= 2;
+    return size;
+}
+
+void json_block_ref(struct json_block *b);
+void json_block_unref(struct json_block *b);
+
+#endif
