@@ -11,8 +11,12 @@ enum {
     SEEN_MAX = 640,
     WORDS_SLOTS = 8192, /* a power of two */
     WORDS_MAX = 4096,
-    WORDS_ARENA = 32768, /* 32-bit words: 128 kB */
+    WORDS_ARENA = 131072, /* 32-bit words: 512 kB */
     WORD_LEN_MAX = 64,
+    SEALED_LEN_MAX = 8192,
+    SIGHTS_SLOTS = 4096, /* a power of two */
+    SIGHTS_WORD = 16,    /* a value that comes this often is likely to come on, and not the name of a busy object */
+    SIGHTS_SEALED = 4,
     DISTANCE_MAX = 1 << 28,
 };
 
@@ -21,6 +25,9 @@ struct json_words {
     struct json_block *arena; /* of fixed size: what is in it never moves */
     uint32_t used, n;
     uint32_t slots[WORDS_SLOTS]; /* distances in the arena; 0: free */
+    struct {
+        uint32_t hash, n;
+    } sights[SIGHTS_SLOTS]; /* of values that are no words yet; the last comer has the slot */
 };
 
 struct packer {
@@ -66,8 +73,8 @@ void json_words_free(struct json_words *w) {
     free(w);
 }
 
-static bool same(const struct json *v, const char *s, size_t n) {
-    return string_len(v) == n && memcmp(string_text(v), s, n) == 0;
+static bool same(const struct json *v, enum json_type type, const char *s, size_t n) {
+    return type_of(v) == type && string_len(v) == n && memcmp(string_text(v), s, n) == 0;
 }
 
 static uint32_t string_words(size_t n) {
@@ -82,21 +89,33 @@ static void write_string(uint32_t *at, uint32_t distance, enum json_type type, c
         memcpy(at + 2, s, n);
 }
 
-/* The distance of a word, or 0 when there is no room for it. */
-static uint32_t word(struct json_words *w, const char *s, size_t n) {
-    uint32_t i = (uint32_t) fnv1a(s, n);
+static bool seen_often(struct json_words *w, uint32_t hash, unsigned often) {
+    uint32_t i = hash % SIGHTS_SLOTS;
+
+    if (w->sights[i].hash != hash) {
+        w->sights[i].hash = hash;
+        w->sights[i].n = 0;
+    }
+    return ++w->sights[i].n >= often;
+}
+
+/* The distance of a word that has come often enough, or 0: it is none, or there is no room for it. */
+static uint32_t word(struct json_words *w, enum json_type type, const char *s, size_t n, unsigned often) {
+    uint32_t hash = (uint32_t) fnv1a(s, n) ^ (uint32_t) type, i = hash;
 
     for (;; i++) {
         uint32_t distance = w->slots[i % WORDS_SLOTS];
         if (!distance)
             break;
-        if (same(in_block(w->arena, distance), s, n))
+        if (same(in_block(w->arena, distance), type, s, n))
             return distance;
     }
+    if (often > 1 && !seen_often(w, hash, often))
+        return 0;
     if (w->n == WORDS_MAX || w->used + string_words(n) > WORDS_ARENA)
         return 0;
     uint32_t distance = w->used;
-    write_string((uint32_t *) (void *) w->arena + distance, distance, JSON_STRING, s, n);
+    write_string((uint32_t *) (void *) w->arena + distance, distance, type, s, n);
     w->used += string_words(n);
     w->n++;
     return w->slots[i % WORDS_SLOTS] = distance;
@@ -137,9 +156,21 @@ static uint32_t pack_string(struct packer *p, enum json_type type, const char *s
 
 static uint32_t pack_key(struct packer *p, const struct json *key) {
     size_t n = string_len(key);
-    uint32_t distance = p->words && n <= WORD_LEN_MAX ? word(p->words, string_text(key), n) : 0;
+    uint32_t distance = p->words && n <= WORD_LEN_MAX ? word(p->words, JSON_STRING, string_text(key), n, 1) : 0;
 
     return distance ? distance | WORD_BIT : pack_string(p, JSON_STRING, string_text(key), n);
+}
+
+/* Objects made from one template have most of their values in common, and who owns their fields, too. */
+static uint32_t pack_text(struct packer *p, const struct json *v) {
+    enum json_type type = type_of(v);
+    bool sealed = type == JSON_SEALED;
+    size_t n = string_len(v);
+    uint32_t distance = 0;
+
+    if (p->words && n <= (sealed ? SEALED_LEN_MAX : WORD_LEN_MAX))
+        distance = word(p->words, type, string_text(v), n, sealed ? SIGHTS_SEALED : SIGHTS_WORD);
+    return distance ? distance | WORD_BIT : pack_string(p, type, string_text(v), n);
 }
 
 static uint32_t pack_value(struct packer *p, const struct json *v);
@@ -197,7 +228,7 @@ static uint32_t pack_value(struct packer *p, const struct json *v) {
     switch (type) {
     case JSON_STRING:
     case JSON_SEALED:
-        return pack_string(p, type, string_text(v), string_len(v));
+        return pack_text(p, v);
     case JSON_ARRAY:
         at = pack_array(p, v);
         break;

@@ -15,7 +15,7 @@
  *   array           head, n, n distances of values
  *   object          head, n, n times the distances of key and value; with more than INDEX_FROM members then a table of
  *                   member numbers + 1, open addressing
- * A key's distance with WORD_BIT set is one in the block's vocabulary.
+ * A distance with WORD_BIT set is one in the block's vocabulary, where only strings and sealed objects are.
  */
 #ifndef PODIUM_BASE_JSON_VALUE_H
 #define PODIUM_BASE_JSON_VALUE_H
@@ -114,6 +114,12 @@ static inline bool bool_value(const struct json *v) {
     return is_packed(v) ? words_of(v)[1] != 0 : v->u.b;
 }
 
+static inline struct json *at_distance(const struct json *packed, uint32_t distance) {
+    const struct json_block *b = block_of(packed);
+
+    return in_block(distance & WORD_BIT ? b->words : b, distance & ~WORD_BIT);
+}
+
 /* Of arrays and objects. */
 static inline uint32_t count_of(const struct json *v) {
     if (is_packed(v))
@@ -122,19 +128,15 @@ static inline uint32_t count_of(const struct json *v) {
 }
 
 static inline struct json *array_item(const struct json *v, uint32_t i) {
-    return is_packed(v) ? in_block(block_of(v), words_of(v)[2 + i]) : v->u.array.items[i];
+    return is_packed(v) ? at_distance(v, words_of(v)[2 + i]) : v->u.array.items[i];
 }
 
 static inline struct json *member_key(const struct json *v, uint32_t i) {
-    if (!is_packed(v))
-        return v->u.object.members[i].key;
-    uint32_t distance = words_of(v)[2 + 2 * i];
-    const struct json_block *b = block_of(v);
-    return in_block(distance & WORD_BIT ? b->words : b, distance & ~WORD_BIT);
+    return is_packed(v) ? at_distance(v, words_of(v)[2 + 2 * i]) : v->u.object.members[i].key;
 }
 
 static inline struct json *member_value(const struct json *v, uint32_t i) {
-    return is_packed(v) ? in_block(block_of(v), words_of(v)[3 + 2 * i]) : v->u.object.members[i].value;
+    return is_packed(v) ? at_distance(v, words_of(v)[3 + 2 * i]) : v->u.object.members[i].value;
 }
 
 /* The size of the table of a packed object with n > INDEX_FROM members. */

@@ -98,8 +98,8 @@ struct json *json_opened(const struct json *v);
 /* --- packed documents ---
  * A document in one piece, at a quarter of the memory of a tree: for what is kept for long and in great number. Readers
  * and writers take it as any other (a write copies what it changes); source positions are not kept. */
-/* Keys that many packed documents have in common, held once. Bounded: once it is full, documents hold their own. Any
- * thread. Documents outlive it. */
+/* Keys that packed documents have in common, and values that come again and again, held once. Bounded: once it is full,
+ * documents hold their own. Any thread. Documents outlive it. */
 struct json_words;
 struct json_words *json_words_new(void);
 void json_words_free(struct json_words *w); /* NULL is fine */

@@ -110,6 +110,27 @@ static void keys_in_common_outlive_the_vocabulary(void **state) {
     assert_string_equal(json_str(key), "metadata");
 }
 
+static void values_that_come_often_are_held_once(void **state) {
+    struct json_words *words = json_words_new();
+    _cleanup_json_ struct json *tree = parse(sample), *last = NULL;
+
+    for (int i = 0; i < 40; i++) {
+        _cleanup_json_ struct json *packed = json_packed(tree, words);
+        assert_text(packed, sample);
+        assert_true(json_equal(packed, tree));
+        json_unref(last);
+        last = steal(&packed);
+    }
+    _cleanup_json_ struct json *other = json_packed(tree, words), *value = json_ref(json_get(other, "kind"));
+    assert_ptr_equal(json_get(last, "kind"), value);
+    assert_ptr_equal(json_get(json_at(json_path(last, "metadata", "managedFields"), 0), "fieldsV1"),
+                     json_get(json_at(json_path(other, "metadata", "managedFields"), 0), "fieldsV1"));
+    json_words_free(words);
+    json_unref(steal(&other));
+    json_unref(steal(&last));
+    assert_string_equal(json_str(value), "Pod");
+}
+
 static void a_full_vocabulary_only_costs_memory(void **state) {
     struct json_words *words = json_words_new();
     char key[128];
@@ -256,6 +277,7 @@ int main(void) {
         cmocka_unit_test(writing_copies_and_leaves_the_packed_alone),
         cmocka_unit_test(a_part_holds_the_whole),
         cmocka_unit_test(keys_in_common_outlive_the_vocabulary),
+        cmocka_unit_test(values_that_come_often_are_held_once),
         cmocka_unit_test(a_full_vocabulary_only_costs_memory),
         cmocka_unit_test(random_documents),
         cmocka_unit_test(threads_share_packed_documents),
