@@ -7,7 +7,7 @@
 #include "podium/base/alloc.h"
 #include "podium/base/strbuf.h"
 
-typedef __int128 wide;
+typedef quantity_nano wide;
 
 #define WIDE_LIMIT      ((wide) 1 << 120) /* results are cut off here, far beyond what int64 in nano units needs */
 #define NANO_DIGITS     9
@@ -266,6 +266,15 @@ static void format_wide(struct strbuf *b, wide v, int64_t exponent, enum form fo
     format_decimal(b, strbuf_str(&digits), digits.len, exponent, form);
 }
 
+static void format_binary_nano(struct strbuf *b, wide nano) {
+    const wide unit = power_of_ten(NANO_DIGITS);
+    /* Below 1024, and where rounding would lose something, upstream prefers the decimal form. */
+    if (nano % unit == 0 && nano / unit >= 1024)
+        format_base1024(b, nano / unit);
+    else
+        format_wide(b, nano, -NANO_DIGITS, FORM_DECIMAL_SI);
+}
+
 char *quantity_canonical(const char *s) {
     _cleanup_(number_finish) struct number q = {0};
     if (number_parse(s, &q, NULL) < 0)
@@ -276,18 +285,12 @@ char *quantity_canonical(const char *s) {
     if (q.negative)
         strbuf_addc(&b, '-');
     q.negative = false;
-    if (q.form == FORM_BINARY_SI) {
-        wide nano = number_scaled(&q, NANO_DIGITS), unit = power_of_ten(NANO_DIGITS);
-        /* Below 1024, and where rounding would lose something, upstream prefers the decimal form. */
-        if (nano % unit == 0 && nano / unit >= 1024)
-            format_base1024(&b, nano / unit);
-        else
-            format_wide(&b, nano, -NANO_DIGITS, FORM_DECIMAL_SI);
-    } else if (q.exponent < -NANO_DIGITS) {
+    if (q.form == FORM_BINARY_SI)
+        format_binary_nano(&b, number_scaled(&q, NANO_DIGITS));
+    else if (q.exponent < -NANO_DIGITS)
         format_wide(&b, number_scaled(&q, NANO_DIGITS), -NANO_DIGITS, q.form);
-    } else {
+    else
         format_decimal(&b, q.digits, q.n, q.exponent, q.form);
-    }
     return strbuf_steal(&b);
 }
 
@@ -315,5 +318,60 @@ char *quantity_format_milli(int64_t milli) {
         v = -v;
     }
     format_wide(&b, v, -3, FORM_DECIMAL_SI);
+    return strbuf_steal(&b);
+}
+
+/* --- sums --- */
+
+bool quantity_read(const struct json *v, struct quantity *ret) {
+    _cleanup_(number_finish) struct number q = {0};
+    _cleanup_free_ char *text = NULL;
+    *ret = (struct quantity){0, FORM_DECIMAL_SI};
+    if (json_is_null(v) || json_is_array(v) || json_is_object(v))
+        return false;
+    if (!json_is_string(v))
+        text = json_to_text(v);
+    if (number_parse(text ? text : json_str(v), &q, NULL) < 0)
+        return false;
+    *ret = (struct quantity){number_scaled(&q, NANO_DIGITS), (int) q.form};
+    return true;
+}
+
+struct quantity quantity_of(int64_t whole) {
+    return (struct quantity){(wide) whole * power_of_ten(NANO_DIGITS), FORM_DECIMAL_SI};
+}
+
+static wide limited(wide v) {
+    return v > WIDE_LIMIT ? WIDE_LIMIT : v < -WIDE_LIMIT ? -WIDE_LIMIT : v;
+}
+
+void quantity_add(struct quantity *sum, const struct quantity *q) {
+    if (sum->nano == 0)
+        sum->form = q->form;
+    sum->nano = limited(sum->nano + q->nano);
+}
+
+void quantity_subtract(struct quantity *sum, const struct quantity *q) {
+    if (sum->nano == 0)
+        sum->form = q->form;
+    sum->nano = limited(sum->nano - q->nano);
+}
+
+void quantity_raise(struct quantity *q, const struct quantity *other) {
+    if (other->nano > q->nano)
+        *q = *other;
+}
+
+char *quantity_text(const struct quantity *q) {
+    _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+    wide v = q->nano < 0 ? -q->nano : q->nano;
+    if (v == 0)
+        return xstrdup("0");
+    if (q->nano < 0)
+        strbuf_addc(&b, '-');
+    if (q->form == FORM_BINARY_SI)
+        format_binary_nano(&b, v);
+    else
+        format_wide(&b, v, -NANO_DIGITS, (enum form) q->form);
     return strbuf_steal(&b);
 }

@@ -27,6 +27,23 @@ int64_t quantity_json_milli(const struct json *v, int64_t otherwise);
 int quantity_compare(const char *a, const char *b);
 /* Canonical form ("1500m" -> "1500m", "1024Mi" -> "1Gi", "0.5" -> "500m"); the caller frees; NULL if malformed. */
 char *quantity_canonical(const char *s);
+
+/* A quantity to reckon with: exact in nano units; far beyond any int64 it stays at a limit. The form is how it is
+ * written (decimal, exponent, binary); a sum is written as its first part that is not zero was. */
+__extension__ typedef __int128 quantity_nano;
+struct quantity {
+    quantity_nano nano;
+    int form;
+};
+/* A JSON string or number; false, and zero, when absent or malformed. */
+bool quantity_read(const struct json *v, struct quantity *ret);
+struct quantity quantity_of(int64_t whole);
+void quantity_add(struct quantity *sum, const struct quantity *q);
+void quantity_subtract(struct quantity *sum, const struct quantity *q);
+/* The greater one of both, as it is written. */
+void quantity_raise(struct quantity *q, const struct quantity *other);
+char *quantity_text(const struct quantity *q); /* canonical; the caller frees */
+
 /* Text of a value: quantity_format_binary(1<<30) = "1Gi", quantity_format_milli(1500) = "1500m", (2000) = "2". Caller
  * frees. */
 char *quantity_format_binary(int64_t bytes);
