@@ -14,8 +14,10 @@
 #include "orchestrator/controller/nodelifecycle/controller.h"
 #include "orchestrator/controller/podgc/controller.h"
 #include "orchestrator/controller/replicaset/controller.h"
+#include "orchestrator/controller/resourcequota/controller.h"
 #include "orchestrator/controller/serviceaccount/controller.h"
 #include "orchestrator/controller/slicemirroring/controller.h"
+#include "orchestrator/controller/storageprotection/controller.h"
 #include "orchestrator/controller/tokensecret/controller.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
@@ -40,6 +42,8 @@ static const struct controller_ops *const registry[] = {
     &event_ttl_controller,
     &certificate_controller,
     &certificate_cleaner_controller,
+    &resource_quota_controller,
+    &storage_protection_controller,
 };
 
 struct controllers {
