@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "orchestrator/apiserver/audit/audit.h"
+#include "orchestrator/apiserver/admission/admission.h"
 #include "orchestrator/apiserver/routes.h"
 #include "orchestrator/apiserver/service_pool.h"
 #include "orchestrator/apiserver/status.h"
@@ -77,6 +78,7 @@ void api_request_free(struct api_request *req) {
     if (req->audit)
         audit_end(req);
     service_pool_settle(req);
+    resource_quota_settle(req);
     for (size_t i = 0; i < req->n_params; i++) {
         free(req->params[i].key);
         free(req->params[i].value);

@@ -31,6 +31,7 @@ struct api_watch;
 struct api_stream;
 struct store_backup;
 struct authz_memo;
+struct quota_grant;
 struct route;
 struct audit_record;
 
@@ -88,7 +89,7 @@ struct api_request {
     const struct api_user *user;
     bool user_owned;
     struct authz_memo *memo; /* the user's (authz/authorize.h), borrowed; NULL: none */
-    struct api_user *as; /* whom the caller wants to be (authz/impersonate.h); NULL: himself, or done already */
+    struct api_user *as;     /* whom the caller wants to be (authz/impersonate.h); NULL: himself, or done already */
     struct strbuf body;
     struct json *body_doc;      /* in-process callers: the decoded body; `body` is empty then */
     bool watch_allowed;         /* the transport can carry a watch */
@@ -120,7 +121,8 @@ struct api_request {
         struct store_item *old, *item;
         struct json *old_doc; /* of `old`, in the version of the request; NULL without */
     } write;
-    struct json *input; /* decoded body of the verb */
+    struct quota_grant *quota; /* what the write was granted of quotas, until it ends; NULL: nothing */
+    struct json *input;        /* decoded body of the verb */
     enum patch_type patch_type;
     void *scratch; /* the verb's own state */
     void (*scratch_free)(void *scratch);

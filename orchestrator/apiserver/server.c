@@ -11,6 +11,7 @@
 #include "orchestrator/apiserver/metrics.h"
 #include "orchestrator/apiserver/openapi_routes.h"
 #include "orchestrator/apiserver/podsecurity/settings.h"
+#include "orchestrator/apiserver/quota_ledger.h"
 #include "orchestrator/apiserver/service_pool.h"
 #include "orchestrator/apiserver/subresources/stream.h"
 #include "podium/base/alloc.h"
@@ -58,6 +59,7 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
     api->nodes = node_graph_new(api->store);
     api->openapi = openapi_cache_new(api->version);
     api->metrics = metrics_new();
+    api->quotas = quota_ledger_new(api->store);
     r = service_pool_new(api->store, options->service_cidr ? options->service_cidr : SERVICE_CIDR, &api->services, err);
     if (r >= 0)
         r = ps_settings_new(&options->pod_security, &api->pod_security, err);
@@ -111,6 +113,7 @@ void apiserver_free(struct apiserver *api) {
     account_tokens_free(api->accounts);
     service_pool_free(api->services);
     ps_settings_free(api->pod_security);
+    quota_ledger_free(api->quotas);
     openapi_cache_free(api->openapi);
     metrics_free(api->metrics);
     audit_free(api->audit);

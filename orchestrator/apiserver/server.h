@@ -12,6 +12,7 @@
 struct account_tokens;
 struct rbac;
 struct node_graph;
+struct quota_ledger;
 struct service_pool;
 struct openapi_cache;
 struct metrics;
@@ -39,6 +40,7 @@ struct apiserver {
     struct account_tokens *accounts; /* NULL: no tokens of service accounts */
     struct service_pool *services;
     struct ps_settings *pod_security; /* never NULL */
+    struct quota_ledger *quotas;
     struct openapi_cache *openapi;
     struct metrics *metrics;
     struct audit *audit; /* NULL: no audit log */

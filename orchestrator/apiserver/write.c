@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "orchestrator/apiserver/authz/rbac.h"
+#include "orchestrator/apiserver/admission/admission.h"
 #include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/service_pool.h"
 #include "orchestrator/apiserver/status.h"
@@ -49,6 +50,7 @@ static bool lost_race(const struct api_request *req, int result) {
 static enum api_progress concluded(struct api_request *req) {
     int r = req->write.result;
     service_pool_settle(req);
+    resource_quota_settle(req);
     if (r == 0)
         return finish(req, req->write.item);
     if (lost_race(req, r) && !req->write.conditional && ++req->write.attempts < WRITE_ATTEMPTS_MAX)

@@ -9,8 +9,10 @@ static const struct plugin {
     bool (*delete)(struct api_request *req, const struct json *old);
 } plugins[] = {
     {"NamespaceLifecycle", NULL, namespace_lifecycle_validate, namespace_lifecycle_delete},
+    {"LimitRanger", limit_range_mutate, limit_range_validate, NULL},
     {"ServiceAccount", service_account_mutate, service_account_validate, NULL},
     {"PodSecurity", NULL, pod_security_validate, NULL},
+    {"TaintNodesByCondition", new_node_mutate, NULL, NULL},
     {"Priority", priority_mutate, priority_validate, NULL},
     {"CertificateRequest", certificate_mutate, NULL, NULL},
     {"CertificateApproval", NULL, certificate_approval_validate, NULL},
@@ -18,9 +20,13 @@ static const struct plugin {
     {"CertificateSubjectRestriction", NULL, certificate_subject_validate, NULL},
     {"DefaultTolerationSeconds", default_tolerations_mutate, NULL, NULL},
     {"DefaultStorageClass", default_storage_class_mutate, NULL, NULL},
+    {"StorageObjectInUseProtection", storage_protection_mutate, NULL, NULL},
+    {"PersistentVolumeClaimResize", NULL, claim_resize_validate, NULL},
+    {"RuntimeClass", runtime_class_mutate, runtime_class_validate, NULL},
     {"DefaultIngressClass", default_ingress_class_mutate, NULL, NULL},
     {"NodeRestriction", node_restriction_mutate, NULL, node_restriction_delete},
     {"RoleEscalation", role_escalation_mutate, NULL, NULL}, /* upstream: the storage of roles and bindings */
+    {"ResourceQuota", NULL, resource_quota_validate, NULL}, /* last: what is granted shall be written */
 };
 
 bool admission_mutate(struct api_request *req, const struct json *old, struct json **doc) {
@@ -42,4 +48,9 @@ bool admission_delete(struct api_request *req, const struct json *old) {
         if (plugins[i].delete &&!plugins[i].delete(req, old))
             return false;
     return true;
+}
+
+const char *admission_name(const struct json *doc) {
+    const char *name = json_str_or(json_path(doc, "metadata", "name"), "");
+    return *name ? name : json_str_or(json_path(doc, "metadata", "generateName"), "");
 }

@@ -12,6 +12,8 @@
 bool admission_mutate(struct api_request *req, const struct json *old, struct json **doc);
 bool admission_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool admission_delete(struct api_request *req, const struct json *old);
+/* What a refusal calls an object, which may have no name yet: then what its name is to be made from. */
+const char *admission_name(const struct json *doc);
 
 /* --- plugins, one file each --- */
 bool namespace_lifecycle_validate(struct api_request *req, const struct json *old, const struct json *doc);
@@ -26,6 +28,9 @@ bool certificate_mutate(struct api_request *req, const struct json *old, struct 
 bool certificate_approval_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool certificate_signing_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool certificate_subject_validate(struct api_request *req, const struct json *old, const struct json *doc);
+bool limit_range_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool limit_range_validate(struct api_request *req, const struct json *old, const struct json *doc);
+bool new_node_mutate(struct api_request *req, const struct json *old, struct json **doc);
 bool priority_mutate(struct api_request *req, const struct json *old, struct json **doc);
 bool priority_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool default_storage_class_mutate(struct api_request *req, const struct json *old, struct json **doc);
@@ -36,5 +41,12 @@ bool node_restriction_delete(struct api_request *req, const struct json *old);
 /* The same plugin on pods/eviction (of which pod) and serviceaccounts/token. */
 bool node_restriction_evict(struct api_request *req, const struct json *pod);
 bool node_restriction_token(struct api_request *req, const struct json *token_request);
+bool storage_protection_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool claim_resize_validate(struct api_request *req, const struct json *old, const struct json *doc);
+bool runtime_class_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool runtime_class_validate(struct api_request *req, const struct json *old, const struct json *doc);
+bool resource_quota_validate(struct api_request *req, const struct json *old, const struct json *doc);
+/* The request's write has ended, or starts over: what it was granted of quotas is the store's to show now. */
+void resource_quota_settle(struct api_request *req);
 
 #endif

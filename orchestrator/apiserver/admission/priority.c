@@ -43,7 +43,7 @@ static struct json *class_named(struct api_request *req, const char *name) {
 }
 
 static bool refuse(struct api_request *req, const struct json *doc, const struct json *text) {
-    (void) api_forbidden(req, json_str_or(json_path(doc, "metadata", "name"), ""), "%s", json_str(text));
+    (void) api_forbidden(req, admission_name(doc), "%s", json_str(text));
     return false;
 }
 
@@ -67,9 +67,21 @@ static bool may_say(struct api_request *req, const struct json *doc, int64_t pri
     return true;
 }
 
+/* An update that does not speak of it leaves it. */
+static void keep(struct json **pod, const struct json *old, const char *member) {
+    const struct json *had = json_path(old, "spec", member);
+    if (!json_is_null(had) && json_is_null(json_path(*pod, "spec", member)))
+        json_set_path(pod, json_ref(had), "spec", member);
+}
+
 bool priority_mutate(struct api_request *req, const struct json *old, struct json **doc) {
-    if (old || strcmp(req->resource->key, "pods") != 0)
+    if (req->sub || strcmp(req->resource->key, "pods") != 0)
         return true;
+    if (old) {
+        keep(doc, old, "priority");
+        keep(doc, old, "preemptionPolicy");
+        return true;
+    }
     const char *name = json_str_or(json_path(*doc, "spec", "priorityClassName"), "");
     _cleanup_json_ struct json *class = *name ? class_named(req, name) : global_default(req);
     if (*name && !class) {

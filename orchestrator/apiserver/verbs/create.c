@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <string.h>
 
+#include "orchestrator/apiserver/admission/admission.h"
 #include "orchestrator/apiserver/body.h"
 #include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/service_pool.h"
@@ -38,6 +39,7 @@ static enum api_progress name_taken(struct api_request *req) {
 
 static enum api_progress created(struct api_request *req) {
     service_pool_settle(req);
+    resource_quota_settle(req);
     if (req->write.result == -EEXIST)
         return name_taken(req);
     if (req->write.result < 0)

@@ -241,6 +241,9 @@ static void test_settings(void **state) {
     assert_int_equal(post_as(f, "jack", "/api/v1/namespaces/default/pods", BAD_POD("k")), 403);
     _cleanup_answer_ struct answer system = ask(f, "POST", "/api/v1/namespaces/kube-system/pods", BAD_POD("x"));
     assert_code(system, 201);
+    _cleanup_answer_ struct answer class =
+        ask(f, "POST", "/apis/node.k8s.io/v1/runtimeclasses", "{\"metadata\":{\"name\":\"vm\"},\"handler\":\"vm\"}");
+    assert_code(class, 201);
     _cleanup_answer_ struct answer vm = ask(
         f, "POST", "/api/v1/namespaces/default/pods",
         "{\"metadata\":{\"name\":\"v\"},\"spec\":{\"runtimeClassName\":\"vm\",\"hostNetwork\":true,\"containers\":[{"
