@@ -23,6 +23,7 @@
 #include "orchestrator/store/lmdb/lmdb_backend.h"
 #include "orchestrator/store/lmdb/map_pages.h"
 #include "orchestrator/store/lmdb/row.h"
+#include "orchestrator/store/lmdb/verify.h"
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
 #include "podium/base/path.h"
@@ -379,6 +380,16 @@ static int open_rows(struct lmdb_backend *b, struct error *err) {
     return rc != 0 ? lmdb_error(b, rc, "open", err) : 0;
 }
 
+/* LMDB trusts its file; so it sees only one that is intact. */
+static int verify_file(struct lmdb_backend *b, struct error *err) {
+    _cleanup_free_ char *name = xasprintf("%s/" DATA_FILE, b->path);
+    _cleanup_close_ int fd = openat(b->folder, DATA_FILE, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return errno == ENOENT ? 0 : error_set_errno(err, -errno, "cannot open %s", name);
+    return lmdb_verify(fd, name, err);
+}
+
 static int open_env(struct lmdb_backend *b, const struct store_options *options, struct error *err) {
     size_t map = options->map_bytes ? options->map_bytes : MAP_BYTES_DEFAULT;
     unsigned flags = MDB_NOLOCK | MDB_NORDAHEAD | MDB_NOTLS | (options->no_sync ? MDB_NOSYNC : 0);
@@ -407,6 +418,8 @@ int lmdb_backend_open(const struct store_options *options, struct store_backend 
     b->path = xstrdup(options->path);
     b->folder = -EBADF;
     int r = open_folder(b, err);
+    if (r == 0)
+        r = verify_file(b, err);
     if (r == 0)
         r = open_env(b, options, err);
     if (r < 0) {
