@@ -2,6 +2,7 @@
 #include "orchestrator/controller/registry.h"
 
 #include "orchestrator/controller/certificates/controller.h"
+#include "orchestrator/controller/clusterroleaggregation/controller.h"
 #include "orchestrator/controller/clusterservices/controller.h"
 #include "orchestrator/controller/controller.h"
 #include "orchestrator/controller/deployment/controller.h"
@@ -44,6 +45,7 @@ static const struct controller_ops *const registry[] = {
     &certificate_cleaner_controller,
     &resource_quota_controller,
     &storage_protection_controller,
+    &cluster_role_aggregation_controller,
 };
 
 struct controllers {

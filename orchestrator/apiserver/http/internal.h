@@ -46,9 +46,9 @@ struct peer {
     struct http_server *server;
     struct tls_generation *tls; /* NULL on the unix socket */
     struct handshake handshake;
-    bool known;           /* its certificate has been looked at */
-    bool asked;           /* it is not fresh any more */
-    struct api_user user; /* name NULL: anonymous */
+    bool known;             /* its certificate has been looked at */
+    bool asked;             /* it is not fresh any more */
+    struct api_user user;   /* name NULL: anonymous */
     struct authz_memo memo; /* of `user` */
 };
 void peer_notify(void *cls, struct MHD_Connection *c, void **socket_context, enum MHD_ConnectionNotificationCode what);

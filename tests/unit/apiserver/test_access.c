@@ -56,9 +56,10 @@ static void test_anonymous(void **state) {
                   "namespaces is forbidden: User \"system:anonymous\" cannot list resource \"namespaces\" in API group "
                   "\"\" at the cluster scope");
     _cleanup_answer_ struct answer odd = tls_ask(f, NULL, "GET", "/api/v1/foos/x", NULL);
-    assert_status(odd, 403, "Forbidden",
-                  "foos \"x\" is forbidden: User \"system:anonymous\" cannot get resource \"foos\" in API group \"\" at "
-                  "the cluster scope");
+    assert_status(
+        odd, 403, "Forbidden",
+        "foos \"x\" is forbidden: User \"system:anonymous\" cannot get resource \"foos\" in API group \"\" at "
+        "the cluster scope");
     _cleanup_answer_ struct answer discovery = tls_ask(f, NULL, "GET", "/apis", NULL);
     assert_status(discovery, 403, "Forbidden", "forbidden: User \"system:anonymous\" cannot get path \"/apis\"");
     _cleanup_answer_ struct answer nowhere = tls_ask(f, NULL, "GET", "/nowhere", NULL);
