@@ -15,6 +15,7 @@
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/list.h"
+#include "podium/base/log.h"
 
 /* Events delivered in one turn of the loop. */
 #define EVENTS_PER_TURN 256
@@ -137,6 +138,8 @@ static void deliver(struct client_call *call) {
         .reason = status ? json_str_or(json_get(object, "reason"), "") : "",
         .message = status ? json_str_or(json_get(object, "message"), "") : "",
     };
+    if (result.code == 403 && strstr(result.message, "\" cannot ")) /* the roles of a part of ours are too few */
+        log_warning("in-process request refused: %s", result.message);
     client_done_fn done = call->done;
     void *userdata = call->userdata;
     /* Freed first: the callback may free the client. The object is held here. */

@@ -33,7 +33,8 @@ struct server_process {
     struct server_pki *pki;
     struct store *store;
     struct apiserver *api;
-    struct client *client;
+    /* Each part is a user of its own, with the roles of manifests/bootstrap/. */
+    struct client *for_controllers, *for_scheduler, *for_link, *for_manifests;
     struct informer_set *informers;
     struct certificate_authority authority;
     struct controllers *controllers;
@@ -71,6 +72,25 @@ static int make_socket_dir(const char *socket, struct error *err) {
     return *dir ? mkdir_parents(dir, 0755, err) : 0;
 }
 
+static int make_clients(struct server_process *p, struct error *err) {
+    const struct {
+        const char *user;
+        struct client **slot;
+    } parts[] = {
+        {"system:kube-controller-manager", &p->for_controllers}, /* also what all share: the informers */
+        {"system:kube-scheduler", &p->for_scheduler},
+        {"system:podium-link", &p->for_link},
+        {"system:podium-manifests", &p->for_manifests},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        int r = local_client_new(p->loop, p->api, parts[i].user, NULL, parts[i].slot, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static int start_api(struct server_process *p, struct error *err) {
     const struct apiserver_options o = {
         .store = p->store,
@@ -95,16 +115,12 @@ static int start_api(struct server_process *p, struct error *err) {
                   .backups_max = p->options.audit_backups,
                   .blocking = p->options.audit_blocking},
     };
-    char *groups[] = {(char *) "system:masters", NULL};
-
     int r = make_socket_dir(p->options.socket, err);
     if (r == 0)
         r = apiserver_new(&o, &p->api, err);
     if (r == 0)
         r = apiserver_set_node_ops(p->api, p->loop, &node_streams_ops, &p->streams, err);
-    if (r == 0)
-        r = local_client_new(p->loop, p->api, "system:podium", groups, &p->client, err);
-    return r;
+    return r == 0 ? make_clients(p, err) : r;
 }
 
 static int read_token(struct server_process *p, struct error *err) {
@@ -145,7 +161,7 @@ static int start_link(struct server_process *p, struct error *err) {
 
     int r = make_socket_dir(p->options.link_socket, err);
     if (r == 0)
-        r = link_server_new(p->loop, p->client, p->informers, &o, &p->link, err);
+        r = link_server_new(p->loop, p->for_link, p->informers, &o, &p->link, err);
     p->streams.link = p->link;
     return r;
 }
@@ -172,10 +188,10 @@ static int start_loops_of_control(struct server_process *p, struct error *err) {
         .dns_service_address = dns,
         .authority = &p->authority,
     };
-    p->informers = informer_set_new(p->loop, p->client);
-    r = controllers_start(p->loop, p->client, p->informers, &controllers, &p->controllers, err);
+    p->informers = informer_set_new(p->loop, p->for_controllers);
+    r = controllers_start(p->loop, p->for_controllers, p->informers, &controllers, &p->controllers, err);
     if (r == 0)
-        r = scheduler_new(p->loop, p->client, p->informers, &scheduler, &p->scheduler, err);
+        r = scheduler_new(p->loop, p->for_scheduler, p->informers, &scheduler, &p->scheduler, err);
     return r;
 }
 
@@ -222,10 +238,15 @@ static int start(struct server_process *p, struct error *err) {
     if (r == 0)
         r = start_link(p, err);
     if (r == 0 && p->options.manifests)
-        r = manifest_applier_new(p->loop, p->client, p->informers, p->options.manifests, &p->manifests, err);
+        r = manifest_applier_new(p->loop, p->for_manifests, p->informers, p->options.manifests, &p->manifests, err);
     if (r == 0)
         r = apiserver_start(p->api, err);
     return r;
+}
+
+static void client_drop(struct client *c) {
+    if (c)
+        client_free(c);
 }
 
 /* In the opposite order of the start: who uses something goes before it. */
@@ -236,8 +257,10 @@ static void finish(struct server_process *p) {
     scheduler_free(p->scheduler);
     controllers_free(p->controllers);
     informer_set_free(p->informers);
-    if (p->client)
-        client_free(p->client);
+    client_drop(p->for_manifests);
+    client_drop(p->for_link);
+    client_drop(p->for_scheduler);
+    client_drop(p->for_controllers);
     apiserver_free(p->api);
     if (p->store)
         store_close(p->store);
