@@ -67,6 +67,13 @@ struct api_pod_security {
     bool relax_user_namespaces; /* pods with hostUsers: false may be root and see all of /proc */
 };
 
+/* Zeros are the defaults (http/http_server.c, http/inflight.h). */
+struct apiserver_limits {
+    unsigned reading_max, mutating_max;                                   /* requests under way */
+    unsigned header_seconds, body_seconds, idle_seconds, request_seconds; /* time-outs of connections over TLS */
+    unsigned per_address;                                                 /* connections */
+};
+
 struct apiserver_options {
     struct store *store;
     const char *address;              /* IPv4 or IPv6 address to listen on; NULL: all */
@@ -86,6 +93,7 @@ struct apiserver_options {
     unsigned bookmark_seconds;    /* interval of watch bookmarks; 0: 60 */
     struct apiserver_audit_options audit;
     struct api_pod_security pod_security;
+    struct apiserver_limits limits;
 };
 
 /* Makes the server and writes the bootstrap objects (namespaces, cluster roles) that are missing. Blocks meanwhile. */

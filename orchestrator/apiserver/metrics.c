@@ -8,6 +8,7 @@
 
 #include "orchestrator/apiserver/audit/audit.h"
 #include "orchestrator/apiserver/audit/policy.h"
+#include "orchestrator/apiserver/http/http_server.h"
 #include "orchestrator/apiserver/metrics_process.h"
 #include "orchestrator/apiserver/routes.h"
 #include "orchestrator/apiserver/server.h"
@@ -270,6 +271,20 @@ static void show_store(struct strbuf *b, struct apiserver *api) {
     strbuf_addf(b, "podium_store_revision %llu\n", (unsigned long long) store_revision(api->store));
 }
 
+static void show_shares(struct strbuf *b, const struct http_server *h) {
+    struct http_counts c;
+    http_server_counts(h, &c);
+    head(b, "apiserver_dropped_requests_total", "counter", "Requests answered with 429, Too Many Requests.");
+    strbuf_addf(b, "apiserver_dropped_requests_total{request_kind=\"readOnly\"} %llu\n",
+                (unsigned long long) c.dropped_reading);
+    strbuf_addf(b, "apiserver_dropped_requests_total{request_kind=\"mutating\"} %llu\n",
+                (unsigned long long) c.dropped_mutating);
+    head(b, "podium_turns_total", "counter", "Long requests that waited for their turn.");
+    strbuf_addf(b, "podium_turns_total %llu\n", (unsigned long long) c.waited);
+    head(b, "podium_turns_waiting", "gauge", "Long requests that wait for their turn.");
+    strbuf_addf(b, "podium_turns_waiting %llu\n", (unsigned long long) c.waiting);
+}
+
 /* Under upstream's names; levels are of the requests, not of their events. */
 static void show_audit(struct strbuf *b, const struct audit *a) {
     struct audit_counts c;
@@ -293,6 +308,8 @@ enum api_progress metrics_serve(struct api_request *req) {
     show_durations(&b, &without);
     show_gauges(&b, m);
     show_store(&b, req->api);
+    if (req->api->http)
+        show_shares(&b, req->api->http);
     if (req->api->audit)
         show_audit(&b, req->api->audit);
     head(&b, "kubernetes_build_info", "gauge", "What is running.");

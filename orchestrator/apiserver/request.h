@@ -14,6 +14,7 @@
 #ifndef PODIUM_APISERVER_REQUEST_H
 #define PODIUM_APISERVER_REQUEST_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -108,6 +109,11 @@ struct api_request {
     api_step_fn next;
     void (*resume)(struct api_request *req);
     void *transport;
+    atomic_int waiting; /* the transport's */
+    /* Arranges that `resume` is called at about this time (monotonic, whole seconds), or earlier when the server stops;
+     * the step then returns API_PENDING. False, and NULL: the transport cannot wait. */
+    bool (*wake_at)(struct api_request *req, uint64_t usec);
+    uint64_t patience; /* monotonic: how long is waited for a state to come (verbs/freshness.h); 0: it is not */
 
     /* a write under way */
     struct {

@@ -55,6 +55,7 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
     api->listen.unix_fd = options->unix_fd;
     api->listen.port = options->port ? options->port : APISERVER_DEFAULT_PORT;
     api->listen.worker_threads = options->worker_threads;
+    api->limits = options->limits;
     api->rbac = rbac_new(api->store);
     api->nodes = node_graph_new(api->store);
     api->openapi = openapi_cache_new(api->version);

@@ -45,6 +45,7 @@ struct apiserver {
     struct metrics *metrics;
     struct audit *audit; /* NULL: no audit log */
     struct http_server *http;
+    struct apiserver_limits limits;
     struct {
         char *address, *cert_file, *key_file, *client_ca_file, *unix_socket;
         int port, tcp_fd, unix_fd;

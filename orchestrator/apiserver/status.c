@@ -169,6 +169,10 @@ enum api_progress api_revision_too_large(struct api_request *req, uint64_t wante
     return API_DONE;
 }
 
+enum api_progress api_timeout(struct api_request *req) {
+    return reply(req, 504, "Timeout", "Timeout: request did not complete within the allotted timeout", json_object());
+}
+
 enum api_progress api_store_failure(struct api_request *req, const char *name, int result) {
     switch (result) {
     case -EEXIST:

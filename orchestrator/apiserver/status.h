@@ -31,6 +31,8 @@ enum api_progress api_invalid(struct api_request *req, const char *kind, const c
 enum api_progress api_expired(struct api_request *req, const char *continue_token, const char *fmt, ...) _printf_(3, 4);
 /* 504 `Too large resource version: N, current: M`. */
 enum api_progress api_revision_too_large(struct api_request *req, uint64_t wanted, uint64_t current);
+/* 504: it has taken too long. */
+enum api_progress api_timeout(struct api_request *req);
 /* The answer to a failed store_submit() (after retries). */
 enum api_progress api_store_failure(struct api_request *req, const char *name, int result);
 /* 200/201 Status Success with details of the object. uid may be NULL. */

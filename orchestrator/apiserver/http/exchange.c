@@ -8,8 +8,10 @@
 #include "orchestrator/apiserver/authz/impersonate.h"
 #include "orchestrator/apiserver/http/encode.h"
 #include "orchestrator/apiserver/http/gzip.h"
+#include "orchestrator/apiserver/http/inflight.h"
 #include "orchestrator/apiserver/http/internal.h"
 #include "orchestrator/apiserver/http/stream_answer.h"
+#include "orchestrator/apiserver/http/turns.h"
 #include "orchestrator/apiserver/http/upgrade.h"
 #include "orchestrator/apiserver/metrics.h"
 #include "orchestrator/apiserver/routes.h"
@@ -19,20 +21,99 @@
 #include "podium/base/clock.h"
 #include "podium/base/limits.h"
 
+/* A body that is too large is read to its end, and dropped, up to this: a client that is hung up on while it writes
+ * does not read why. */
+#define DISCARD_BYTES_MAX (16u * 1024u * 1024u)
+
 struct exchange {
     struct http_server *server;
     struct api_request *req;
+    struct peer *peer; /* the connection's; NULL: there is none */
     struct gate gate;
-    uint64_t begun; /* monotonic */
-    char *uri;      /* as it came; only with an audit log */
+    uint64_t received; /* bytes of the body */
+    uint64_t begun;    /* monotonic */
+    char *uri;         /* as it came; only with an audit log */
     bool started;
+    bool mutating;              /* by its method */
+    struct inflight_user *user; /* counted as his, as long as it is set */
+    struct turn turn;
+    struct keeper_entry keeping; /* while it is pending */
+    uint64_t wake_at;            /* the step wants to be woken then; 0: it waits for something */
+    bool kept;
     bool counted;    /* as begun, and not yet as ended */
     bool taken_over; /* an upgraded connection has come back to be closed */
 };
 
+/*
+ * Who ends the waiting of a pending request: what it waits for (resume()), or its time-out (keeper_came()). Whoever is
+ * first wakes the connection; the other one leaves it alone. After a time-out the client is answered, but the request
+ * must live until what it waits for comes back: who is last, the exchange or resume(), frees it.
+ */
+enum waiting {
+    WAITING,
+    RESUMED,
+    ABANDONED, /* timed out */
+    LATE,      /* … and has been resumed since */
+    ORPHANED,  /* … and the exchange has gone */
+};
+
+static void leave(struct http_server *h) {
+    (void) pthread_mutex_lock(&h->lock);
+    if (--h->n_exchanges == 0)
+        (void) pthread_cond_signal(&h->idle);
+    (void) pthread_mutex_unlock(&h->lock);
+}
+
 static void resume(struct api_request *req) {
     struct exchange *x = req->transport;
-    gate_wake(&x->gate);
+    struct http_server *h = req->api->http;
+    int waiting = WAITING;
+    if (atomic_compare_exchange_strong(&req->waiting, &waiting, RESUMED)) {
+        gate_wake(&x->gate);
+    } else if (atomic_exchange(&req->waiting, LATE) == ORPHANED) {
+        api_request_free(req);
+        leave(h);
+    }
+}
+
+/* Due, or the server stops: then only those are woken that wait for nothing but time. */
+static void keeper_came(struct keeper_entry *e, bool gone) {
+    struct exchange *x = container_of(e, struct exchange, keeping);
+    int waiting = WAITING;
+    if ((!gone || x->wake_at) &&
+        atomic_compare_exchange_strong(&x->req->waiting, &waiting, x->wake_at ? RESUMED : ABANDONED))
+        gate_wake(&x->gate);
+}
+
+static bool wake_at(struct api_request *req, uint64_t usec) {
+    struct exchange *x = req->transport;
+    if (atomic_load(&x->server->stopping))
+        return false;
+    x->wake_at = usec;
+    return true;
+}
+
+/* What goes on for as long as the client likes has no time-out. */
+static bool is_long_running(const struct api_request *req) {
+    static const char *const subs[] = {"exec", "attach", "portforward", "proxy", "log"};
+    for (size_t i = 0; req->sub && i < ARRAY_LEN(subs); i++)
+        if (strcmp(req->sub->name, subs[i]) == 0)
+            return true;
+    return req->verb && strcmp(req->verb, "watch") == 0;
+}
+
+static void keep(struct exchange *x) {
+    uint64_t due = is_long_running(x->req) ? 0 : x->begun + x->server->limits.request_usec;
+    x->keeping = (struct keeper_entry){.wake = keeper_came, .due = x->wake_at ? x->wake_at : due};
+    x->kept = true;
+    keeper_add(x->server->keeper, &x->keeping, -1);
+}
+
+static void unkeep(struct exchange *x) {
+    if (x->kept)
+        keeper_remove(x->server->keeper, &x->keeping);
+    x->kept = false;
+    x->wake_at = 0;
 }
 
 static enum MHD_Result add_param(void *cls, enum MHD_ValueKind kind, const char *key, const char *value) {
@@ -63,12 +144,17 @@ void *exchange_uri(void *cls, const char *uri, struct MHD_Connection *c) {
 static struct exchange *exchange_new(struct http_server *h, struct exchange *started, struct MHD_Connection *c,
                                      const char *url, const char *method) {
     struct exchange *x = started ? started : xnew0(struct exchange);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct api_request *req = api_request_new(h->api);
     x->server = h;
     x->req = req;
     x->gate.connection = c;
+    x->peer = info ? info->socket_context : NULL;
+    if (x->peer)
+        handshake_head_read(&x->peer->handshake, h->limits.body_usec);
     req->transport = x;
     req->resume = resume;
+    req->wake_at = wake_at;
     req->watch_allowed = true;
     req->method = xstrdup(method);
     req->path = xstrdup(url);
@@ -81,10 +167,32 @@ static struct exchange *exchange_new(struct http_server *h, struct exchange *sta
     return x;
 }
 
+/* Its answer is made, or never will be. */
 static void count(struct exchange *x, unsigned code) {
     if (x->counted)
         metrics_end(x->server->api->metrics, x->req, code, now_monotonic_usec() - x->begun);
     x->counted = false;
+    if (x->user) {
+        inflight_leave(x->server->inflight, x->user, x->mutating);
+        inflight_unref(x->server->inflight, steal(&x->user));
+    }
+}
+
+/* False: what it waited for will free it. */
+static bool request_ends(struct exchange *x) {
+    struct api_request *req = x->req;
+    bool turned = turn_end(&x->turn); /* was never let in, so nothing comes back */
+    if (turned || atomic_load(&req->waiting) < ABANDONED) {
+        api_request_free(req);
+        return true;
+    }
+    if (!req->user_owned)
+        req->user = NULL; /* it was the connection's, and so is what is remembered of it */
+    req->memo = NULL;
+    if (atomic_exchange(&req->waiting, ORPHANED) == ABANDONED)
+        return false;
+    api_request_free(req);
+    return true;
 }
 
 void exchange_completed(void *cls, struct MHD_Connection *c, void **con_cls, enum MHD_RequestTerminationCode why) {
@@ -94,17 +202,18 @@ void exchange_completed(void *cls, struct MHD_Connection *c, void **con_cls, enu
         return;
     *con_cls = NULL;
     bool counted = x->started;
-    if (x->req)
+    bool ended = true;
+    if (x->req) {
+        unkeep(x);
         count(x, 0); /* the client has gone before there was an answer */
-    api_request_free(x->req);
+        ended = request_ends(x);
+        if (x->peer)
+            handshake_answered(&x->peer->handshake);
+    }
     free(x->uri);
     free(x);
-    if (!counted)
-        return;
-    (void) pthread_mutex_lock(&h->lock);
-    if (--h->n_exchanges == 0)
-        (void) pthread_cond_signal(&h->idle);
-    (void) pthread_mutex_unlock(&h->lock);
+    if (counted && ended)
+        leave(h);
 }
 
 /* --- answering --- */
@@ -285,9 +394,26 @@ static bool introduce(struct exchange *x, struct MHD_Connection *c, struct peer 
     return known;
 }
 
+/* False: his share is used up, and he has been told to come back. */
+static bool let_in(struct exchange *x, struct peer *peer) {
+    struct http_server *h = x->server;
+    struct api_request *req = x->req;
+    struct inflight_user *u = peer_inflight(peer, req);
+    x->mutating = strcmp(req->method, "GET") != 0 && strcmp(req->method, "HEAD") != 0;
+    if (inflight_enter(h->inflight, u, x->mutating)) {
+        x->user = u;
+        return true;
+    }
+    inflight_unref(h->inflight, u);
+    (void) api_reply_text(req, 429, "text/plain; charset=utf-8",
+                          xstrdup("Too many requests, please try again later.\n"));
+    req->out.retry_after = 1;
+    return false;
+}
+
 static enum api_progress begin(struct exchange *x, struct MHD_Connection *c) {
     struct api_request *req = x->req;
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct peer *peer = x->peer;
     x->started = x->counted = true;
     x->begun = now_monotonic_usec();
     metrics_begin(x->server->api->metrics, req);
@@ -295,8 +421,10 @@ static enum api_progress begin(struct exchange *x, struct MHD_Connection *c) {
     x->server->n_exchanges++;
     (void) pthread_mutex_unlock(&x->server->lock);
     /* Whoever was let in before we began to stop is served once; a client that asks again is told to come back. */
-    bool first = info && info->socket_context && peer_asks(info->socket_context);
-    if (!introduce(x, c, info ? info->socket_context : NULL))
+    bool first = peer && peer_asks(peer);
+    if (peer)
+        handshake_request_read(&peer->handshake);
+    if (!introduce(x, c, peer))
         return API_DONE;
     if (req->body.overflow)
         return api_fail(req, 413, "RequestEntityTooLarge", "Request entity too large: limit is %u", OBJECT_BYTES_MAX);
@@ -309,30 +437,69 @@ static enum api_progress begin(struct exchange *x, struct MHD_Connection *c) {
         return API_DONE;
     if (req->audit && req->user != caller)
         audit_impersonated(req);
-    return api_request_start(req);
+    if (!let_in(x, peer))
+        return API_DONE;
+    if (!turn_wanted(req))
+        return api_request_start(req);
+    turn_wait(x->server->turns, &x->turn, req);
+    req->next = api_request_start;
+    return API_PENDING;
+}
+
+static enum api_progress go_on(struct exchange *x, struct MHD_Connection *c) {
+    int waiting = x->started ? atomic_load(&x->req->waiting) : WAITING;
+    if (waiting >= ABANDONED)
+        return api_timeout(x->req);
+    atomic_store(&x->req->waiting, WAITING);
+    if (x->turn.turns && !x->turn.begun)
+        turn_begin(&x->turn);
+    return x->started ? api_request_step(x->req) : begin(x, c);
 }
 
 static enum MHD_Result run(struct exchange *x, struct MHD_Connection *c) {
     for (;;) {
+        unkeep(x);
         gate_arm(&x->gate);
-        enum api_progress p = x->started ? api_request_step(x->req) : begin(x, c);
-        if (p == API_DONE)
-            return answer(x, c);
-        if (gate_close(&x->gate))
-            return MHD_YES;
+        if (go_on(x, c) == API_DONE) {
+            enum MHD_Result r = answer(x, c);
+            if (x->turn.granted)
+                (void) turn_end(&x->turn);
+            return r;
+        }
+        if (x->turn.granted) /* the rest is waiting */
+            (void) turn_end(&x->turn);
+        keep(x);
+        bool waits_for_turn = x->turn.turns && !x->turn.begun;
+        if (!gate_close(&x->gate))
+            continue;
+        if (waits_for_turn)
+            turn_offer(&x->turn);
+        return MHD_YES;
     }
+}
+
+/* Said in advance: then nothing of it is read. */
+static bool far_too_large(struct MHD_Connection *c) {
+    const char *length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return length && strtoull(length, NULL, 10) > DISCARD_BYTES_MAX;
 }
 
 enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *c, const char *url, const char *method,
                                 const char *version, const char *upload, size_t *upload_size, void **con_cls) {
     struct exchange *x = *con_cls;
     if (!x || !x->req) { /* answering in this first call would close the connection afterwards */
-        *con_cls = exchange_new(cls, x, c, url, method);
-        return MHD_YES;
+        *con_cls = x = exchange_new(cls, x, c, url, method);
+        if (!far_too_large(c))
+            return MHD_YES;
+        x->req->body.overflow = true;
+        return run(x, c);
     }
     if (x->taken_over)
         return MHD_NO;
     if (*upload_size > 0) {
+        x->received += *upload_size;
+        if (x->received > DISCARD_BYTES_MAX) /* it did not say so before (chunked), and cannot be answered now */
+            return MHD_NO;
         strbuf_add(&x->req->body, upload, *upload_size);
         *upload_size = 0;
         return MHD_YES;

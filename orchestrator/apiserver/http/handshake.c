@@ -32,11 +32,25 @@ static bool wait_for_more(struct handshake *h) {
     return gate_close(&h->gate);
 }
 
+/* Bytes have come. */
+static bool too_slow(struct handshake *h) {
+    if (h->answering)
+        return false;
+    uint64_t now = now_monotonic_usec();
+    if (!h->deadline)
+        h->deadline = now + h->header_usec;
+    return now > h->deadline;
+}
+
 static ssize_t pull(gnutls_transport_ptr_t p, void *buf, size_t n) {
     struct handshake *h = p;
 
     for (;;) {
         ssize_t got = recv(h->fd, buf, n, MSG_DONTWAIT);
+        if (got > 0 && h->done && too_slow(h)) {
+            errno = ECONNRESET;
+            return -1;
+        }
         if (got >= 0 || h->done || errno != EAGAIN)
             return got;
         if (atomic_load(h->hurried) || now_monotonic_usec() >= h->deadline) {
@@ -59,16 +73,18 @@ static int on_finished(gnutls_session_t session, unsigned type, unsigned when, u
     struct handshake *h = receive;
     if (incoming) {
         h->done = true;
+        h->deadline = 0;
         forget(h);
     }
     return 0;
 }
 
 void handshake_begin(struct handshake *h, struct MHD_Connection *c, gnutls_session_t session, int fd,
-                     struct keeper *keeper, const atomic_bool *hurried) {
+                     struct keeper *keeper, const atomic_bool *hurried, uint64_t header_usec) {
     *h = (struct handshake){.keeper = keeper,
                             .hurried = hurried,
                             .fd = fd,
+                            .header_usec = header_usec,
                             .deadline = now_monotonic_usec() + HANDSHAKE_SECONDS * USEC_PER_SEC};
     h->gate.connection = c;
     h->keeping.wake = keeper_came;
@@ -78,6 +94,19 @@ void handshake_begin(struct handshake *h, struct MHD_Connection *c, gnutls_sessi
     gnutls_transport_set_ptr2(session, h, send); /* MHD's own for what is sent */
     gnutls_transport_set_pull_function(session, pull);
     gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_FINISHED, GNUTLS_HOOK_POST, on_finished);
+}
+
+void handshake_head_read(struct handshake *h, uint64_t body_usec) {
+    h->deadline = now_monotonic_usec() + body_usec;
+}
+
+void handshake_request_read(struct handshake *h) {
+    h->answering = true;
+}
+
+void handshake_answered(struct handshake *h) {
+    h->answering = false;
+    h->deadline = 0;
 }
 
 void handshake_finish(struct handshake *h) {

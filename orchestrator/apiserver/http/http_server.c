@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "orchestrator/apiserver/http/inflight.h"
 #include "orchestrator/apiserver/http/internal.h"
+#include "orchestrator/apiserver/http/turns.h"
 #include "orchestrator/apiserver/loop_queue.h"
 #include "orchestrator/apiserver/streams/conduit.h"
 #include "orchestrator/apiserver/subresources/stream.h"
@@ -16,15 +18,18 @@
 #include "podium/base/clock.h"
 #include "podium/base/fd.h"
 
-#define CONNECTIONS_MAX      16384
-#define IDLE_TIMEOUT_SECONDS 300
-#define CONNECTION_MEMORY    (16u * 1024u) /* request line and headers; thousands of watches hold it */
-#define CERT_BYTES_MAX       (256u * 1024u)
-#define LISTEN_BACKLOG       1024
-#define DRAIN_USEC           (5 * USEC_PER_SEC)
-#define FRESH_USEC           (USEC_PER_SEC / 2) /* for the first request of a connection just made */
-#define HURRIED_USEC         (USEC_PER_SEC / 4) /* then, for handshakes that are no longer waited for, to end */
-#define PRIORITIES           "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+#define CONNECTIONS_MAX   16384
+#define PER_ADDRESS_MAX   4096
+#define IDLE_SECONDS      90            /* as upstream, and without anything being read or written during an answer */
+#define HEADER_SECONDS    32            /* upstream: for the head of a request, from its first byte */
+#define REQUEST_SECONDS   60            /* upstream's --request-timeout; for a body to come, too */
+#define CONNECTION_MEMORY (16u * 1024u) /* request line and headers; thousands of watches hold it */
+#define CERT_BYTES_MAX    (256u * 1024u)
+#define LISTEN_BACKLOG    1024
+#define DRAIN_USEC        (5 * USEC_PER_SEC)
+#define FRESH_USEC        (USEC_PER_SEC / 2) /* for the first request of a connection just made */
+#define HURRIED_USEC      (USEC_PER_SEC / 4) /* then, for handshakes that are no longer waited for, to end */
+#define PRIORITIES        "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 static unsigned worker_count(const struct apiserver *api) {
     if (api->listen.worker_threads > 0)
@@ -123,12 +128,13 @@ static int start_tcp(struct http_server *h, struct error *err) {
     if (fd < 0)
         return fd;
     h->tcp = MHD_start_daemon(COMMON_FLAGS | MHD_USE_TLS, 0, NULL, NULL, exchange_handle, h, MHD_OPTION_EXTERNAL_LOGGER,
-                              mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_HTTPS_MEM_CERT, strbuf_str(&cert),
+                              mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+                              h->limits.per_address, MHD_OPTION_HTTPS_MEM_CERT, strbuf_str(&cert),
                               MHD_OPTION_HTTPS_MEM_KEY, strbuf_str(&key), MHD_OPTION_HTTPS_PRIORITIES, PRIORITIES,
                               MHD_OPTION_NOTIFY_CONNECTION, peer_notify, h, MHD_OPTION_NOTIFY_COMPLETED,
                               exchange_completed, h, MHD_OPTION_URI_LOG_CALLBACK, exchange_uri, h,
                               MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                              IDLE_TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
+                              h->limits.idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
                               MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, MHD_OPTION_END);
     explicit_bzero(key.data, key.len);
     if (h->tcp)
@@ -145,12 +151,25 @@ static int start_unix(struct http_server *h, struct error *err) {
                                 NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_CONNECTION, peer_notify, h,
                                 MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, h, MHD_OPTION_URI_LOG_CALLBACK,
                                 exchange_uri, h, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-                                MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                                (size_t) CONNECTION_MEMORY, MHD_OPTION_END);
+                                MHD_OPTION_CONNECTION_TIMEOUT, h->limits.idle_seconds,
+                                MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY, MHD_OPTION_END);
     if (h->local)
         return 0;
     (void) close(fd);
     return error_set(err, -EIO, "cannot start the server on %s", h->api->listen.unix_socket);
+}
+
+static unsigned or (unsigned given, unsigned otherwise) {
+    return given ? given : otherwise;
+}
+
+static void set_limits(struct http_server *h) {
+    const struct apiserver_limits *l = &h->api->limits;
+    h->limits.idle_seconds = or (l->idle_seconds, IDLE_SECONDS);
+    h->limits.per_address = or (l->per_address, PER_ADDRESS_MAX);
+    h->limits.header_usec = or (l->header_seconds, HEADER_SECONDS) * USEC_PER_SEC;
+    h->limits.body_usec = or (l->body_seconds, REQUEST_SECONDS) * USEC_PER_SEC;
+    h->limits.request_usec = or (l->request_seconds, REQUEST_SECONDS) * USEC_PER_SEC;
 }
 
 int http_server_start(struct apiserver *api, struct http_server **ret, struct error *err) {
@@ -158,6 +177,9 @@ int http_server_start(struct apiserver *api, struct http_server **ret, struct er
     h->api = api;
     (void) pthread_mutex_init(&h->lock, NULL);
     (void) pthread_cond_init(&h->idle, NULL);
+    h->turns = turns_new();
+    h->inflight = inflight_new(api->limits.reading_max, api->limits.mutating_max);
+    set_limits(h);
     int r = keeper_new(&h->keeper, err);
     if (r >= 0 && api->listen.port != -2)
         r = start_tcp(h, err);
@@ -173,6 +195,12 @@ int http_server_start(struct apiserver *api, struct http_server **ret, struct er
 
 int http_server_port(const struct http_server *h) {
     return h ? h->port : 0;
+}
+
+void http_server_counts(const struct http_server *h, struct http_counts *ret) {
+    *ret = (struct http_counts){.dropped_reading = inflight_dropped(h->inflight, false),
+                                .dropped_mutating = inflight_dropped(h->inflight, true)};
+    turns_counts(h->turns, &ret->waited, &ret->waiting);
 }
 
 int http_server_reload(struct http_server *h, struct error *err) {
@@ -239,6 +267,8 @@ void http_server_stop(struct http_server *h) {
     if (h->local && h->api->listen.unix_fd <= 0) /* else systemd's, which goes on listening */
         (void) unlink(h->api->listen.unix_socket);
     keeper_free(h->keeper);
+    turns_free(h->turns);
+    inflight_free(h->inflight);
     tls_generation_unref(h->tls);
     (void) pthread_cond_destroy(&h->idle);
     (void) pthread_mutex_destroy(&h->lock);

@@ -30,6 +30,12 @@ struct http_server {
     struct apiserver *api;
     struct MHD_Daemon *tcp, *local;
     struct keeper *keeper;
+    struct turns *turns;
+    struct inflight *inflight;
+    struct {
+        uint64_t header_usec, body_usec, request_usec; /* time-outs */
+        unsigned idle_seconds, per_address;
+    } limits;
     pthread_mutex_t lock; /* guards tls, n_exchanges, n_fresh */
     pthread_cond_t idle;
     struct tls_generation *tls;
@@ -46,14 +52,17 @@ struct peer {
     struct http_server *server;
     struct tls_generation *tls; /* NULL on the unix socket */
     struct handshake handshake;
-    bool known;             /* its certificate has been looked at */
-    bool asked;             /* it is not fresh any more */
-    struct api_user user;   /* name NULL: anonymous */
-    struct authz_memo memo; /* of `user` */
+    bool known;                     /* its certificate has been looked at */
+    bool asked;                     /* it is not fresh any more */
+    struct api_user user;           /* name NULL: anonymous */
+    struct authz_memo memo;         /* of `user` */
+    struct inflight_user *inflight; /* of `user`, once asked for */
 };
 void peer_notify(void *cls, struct MHD_Connection *c, void **socket_context, enum MHD_ConnectionNotificationCode what);
 /* A request came. True when it is the connection's first. */
 bool peer_asks(struct peer *p);
+/* Whose request this is, for the share he may have: a reference. */
+struct inflight_user *peer_inflight(struct peer *p, const struct api_request *req);
 /* Sets req->user. False: a bad token or certificate was shown (401). */
 bool peer_authenticate(struct peer *p, struct MHD_Connection *c, struct api_request *req);
 

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "orchestrator/apiserver/authn/account_tokens.h"
+#include "orchestrator/apiserver/http/inflight.h"
 #include "orchestrator/apiserver/http/internal.h"
 #include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
@@ -78,7 +79,7 @@ static void started(struct http_server *h, struct MHD_Connection *c, void **sock
     (void) pthread_mutex_unlock(&h->lock);
     (void) gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, p->tls->cred);
     gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
-    handshake_begin(&p->handshake, c, session, connection_socket(c), h->keeper, &h->hurried);
+    handshake_begin(&p->handshake, c, session, connection_socket(c), h->keeper, &h->hurried, h->limits.header_usec);
 }
 
 bool peer_asks(struct peer *p) {
@@ -104,6 +105,7 @@ void peer_notify(void *cls, struct MHD_Connection *c, void **socket_context, enu
     (void) peer_asks(p);
     handshake_finish(&p->handshake);
     tls_generation_unref(p->tls);
+    inflight_unref(p->server->inflight, p->inflight);
     api_user_finish(&p->user);
     free(p);
     *socket_context = NULL;
@@ -172,4 +174,13 @@ bool peer_authenticate(struct peer *p, struct MHD_Connection *c, struct api_requ
         req->user = &anonymous;
     }
     return true;
+}
+
+struct inflight_user *peer_inflight(struct peer *p, const struct api_request *req) {
+    struct inflight *f = p->server->inflight;
+    if (req->user != &p->user)
+        return inflight_user(f, req->user);
+    if (!p->inflight)
+        p->inflight = inflight_user(f, req->user);
+    return inflight_ref(p->inflight);
 }

@@ -5,6 +5,7 @@
 #include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/apiserver/verbs/continuation.h"
+#include "orchestrator/apiserver/verbs/freshness.h"
 #include "orchestrator/apiserver/verbs/selection.h"
 #include "orchestrator/apiserver/verbs/verbs.h"
 #include "podium/base/alloc.h"
@@ -12,6 +13,7 @@
 
 struct list_options {
     size_t limit;
+    uint64_t wanted;      /* no state older than that */
     uint64_t at_revision; /* exact state wanted; 0: newest */
     bool inconsistent;    /* a token of revision -1 */
     struct continuation from;
@@ -38,7 +40,7 @@ static bool option_forbidden(struct api_request *req, const char *field, const c
 /* resourceVersion and resourceVersionMatch: what state is wanted. */
 static bool read_revision(struct api_request *req, struct list_options *o) {
     const char *rv = api_param(req, "resourceVersion"), *match = api_param(req, "resourceVersionMatch");
-    uint64_t wanted = 0, current = store_revision(req->api->store);
+    uint64_t wanted = 0;
     if (match && *match) {
         if (o->from.name)
             return option_forbidden(req, "resourceVersionMatch",
@@ -64,10 +66,7 @@ static bool read_revision(struct api_request *req, struct list_options *o) {
         (void) api_bad_request(req, "specifying resource version is not allowed when using continue");
         return false;
     }
-    if (wanted > current) {
-        (void) api_revision_too_large(req, wanted, current);
-        return false;
-    }
+    o->wanted = wanted;
     /* With a limit, a revision has always meant that very state, before there was a way to say so. */
     bool exact = match && *match ? strcmp(match, "Exact") == 0 : o->limit > 0;
     if (exact)
@@ -183,5 +182,7 @@ enum api_progress verb_list(struct api_request *req) {
     _cleanup_(list_options_finish) struct list_options o = {0};
     if (!selection_read(req, &sel) || !read_options(req, &o))
         return API_DONE;
+    if (o.wanted > store_revision(req->api->store))
+        return freshness_wait(req, o.wanted, verb_list);
     return list_selected(req, &sel, &o);
 }

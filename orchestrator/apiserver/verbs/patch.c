@@ -52,9 +52,11 @@ bool patch_apply(struct api_request *req, const char *api_version, const char *k
         r = patch_merge(doc, req->input, &patched, &err);
     else
         r = patch_strategic(type_of_kind(api_version, kind), doc, req->input, &patched, &err);
-    if (r == -EBADMSG || r == -E2BIG)
-        (void) api_fail(req, r == -E2BIG ? 413 : 422, r == -E2BIG ? "RequestEntityTooLarge" : "Invalid",
-                        "the server rejected our request due to an error in our request: %s", error_text(&err, r));
+    if (r == -E2BIG)
+        (void) api_fail(req, 413, "RequestEntityTooLarge", "Request entity too large: %s", error_text(&err, r));
+    else if (r == -EBADMSG)
+        (void) api_fail(req, 422, "Invalid", "the server rejected our request due to an error in our request: %s",
+                        error_text(&err, r));
     else if (r < 0)
         (void) api_bad_request(req, "%s", error_text(&err, r));
     if (r < 0)

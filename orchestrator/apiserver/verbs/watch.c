@@ -5,6 +5,7 @@
 
 #include "orchestrator/apiserver/server.h"
 #include "orchestrator/apiserver/status.h"
+#include "orchestrator/apiserver/verbs/freshness.h"
 #include "orchestrator/apiserver/verbs/selection.h"
 #include "orchestrator/apiserver/verbs/verbs.h"
 #include "orchestrator/apiserver/versions.h"
@@ -103,11 +104,6 @@ static bool read_options(struct api_request *req, struct watch_options *o) {
     o->initial = o->after == 0;
     if (!read_initial(req, o))
         return false;
-    uint64_t current = store_revision(req->api->store);
-    if (o->after > current) {
-        (void) api_revision_too_large(req, o->after, current);
-        return false;
-    }
     if (timeout && *timeout) {
         o->timeout_seconds = strtoull(timeout, &end, 10);
         if (*end || *timeout < '0' || *timeout > '9') {
@@ -166,6 +162,8 @@ enum api_progress verb_watch(struct api_request *req) {
         return api_bad_request(req, "this connection cannot carry a watch");
     if (!selection_read(req, &sel) || !read_options(req, &o))
         return API_DONE;
+    if (o.after > store_revision(req->api->store))
+        return freshness_wait(req, o.after, verb_watch);
     struct api_watch *w = xnew0(struct api_watch);
     w->resource = req->resource;
     w->selection = sel;

@@ -84,9 +84,10 @@ static inline int fixture_token(void *userdata, const char *token, struct api_us
     return 1;
 }
 
-/* Not started yet: tests that need more set it before fixture_start(). security: NULL for what is the default. */
-static inline void fixture_new_secured(struct fixture *f, bool tcp, unsigned window,
-                                       const struct api_pod_security *security) {
+/* Not started yet: tests that need more set it before fixture_start(). security, limits: NULL for what is the default.
+ */
+static inline void fixture_new_with(struct fixture *f, bool tcp, unsigned window,
+                                    const struct api_pod_security *security, const struct apiserver_limits *limits) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     *f = (struct fixture){0};
     assert_int_equal(fixture_store(f, window), 0);
@@ -111,12 +112,24 @@ static inline void fixture_new_secured(struct fixture *f, bool tcp, unsigned win
                                   .bookmark_seconds = 1};
     if (security)
         o.pod_security = *security;
+    if (limits)
+        o.limits = *limits;
     if (apiserver_new(&o, &f->api, &err) < 0)
         fail_msg("%s", error_text(&err, 0));
 }
 
 static inline void fixture_new(struct fixture *f, bool tcp, unsigned window) {
-    fixture_new_secured(f, tcp, window, NULL);
+    fixture_new_with(f, tcp, window, NULL, NULL);
+}
+
+static inline void fixture_new_secured(struct fixture *f, bool tcp, unsigned window,
+                                       const struct api_pod_security *security) {
+    fixture_new_with(f, tcp, window, security, NULL);
+}
+
+static inline void fixture_new_limited(struct fixture *f, bool tcp, unsigned window,
+                                       const struct apiserver_limits *limits) {
+    fixture_new_with(f, tcp, window, NULL, limits);
 }
 
 static inline void fixture_start(struct fixture *f) {
