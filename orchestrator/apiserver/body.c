@@ -50,8 +50,17 @@ static void note_duplicate(void *userdata, const char *path) {
         strv_push(notes, xasprintf("duplicate field \"%s\"", path));
 }
 
-static int parse_yaml(struct api_request *req, struct json **ret, struct error *err) {
-    return yaml_parse_one("body", strbuf_str(&req->body), req->body.len, ret, err);
+static void note_yaml_duplicate(void *userdata, unsigned line, const char *key) {
+    struct strbuf quoted = STRBUF_INIT;
+    char ***notes = userdata;
+    json_write_string(key, strlen(key), &quoted);
+    if (strv_len(*notes) < WARNINGS_MAX)
+        strv_push(notes, xasprintf("line %u: key %s already set in map", line, strbuf_str(&quoted)));
+    strbuf_finish(&quoted);
+}
+
+static int parse_yaml(struct api_request *req, char ***notes, struct json **ret, struct error *err) {
+    return yaml_parse_one_noting("body", strbuf_str(&req->body), req->body.len, note_yaml_duplicate, notes, ret, err);
 }
 
 /* Bytes to a document by content type. -ENOTSUP: unknown type. */
@@ -60,7 +69,7 @@ static int parse_bytes(struct api_request *req, const char *type, char ***notes,
     if (!*type || strcmp(type, "application/json") == 0)
         return json_parse(strbuf_str(&req->body), req->body.len, &o, ret, err);
     if (strcmp(type, "application/yaml") == 0)
-        return parse_yaml(req, ret, err);
+        return parse_yaml(req, notes, ret, err);
     if (strcmp(type, "application/vnd.kubernetes.protobuf") == 0)
         return protobuf_decode(strbuf_str(&req->body), req->body.len, ret, err);
     return -ENOTSUP;
@@ -106,10 +115,16 @@ static void put_kind_first(const char *api_version, const char *kind, struct jso
     *doc = d;
 }
 
+/* Keys that come twice in YAML are one error of the YAML reader, in its words. */
 static void strict_error(char **notes, struct strbuf *out) {
-    strbuf_adds(out, "strict decoding error: ");
-    for (size_t i = 0; notes[i]; i++)
-        strbuf_addf(out, "%s%s", i ? ", " : "", notes[i]);
+    bool lines = false;
+    for (size_t i = 0; notes[i]; i++) {
+        bool line = strncmp(notes[i], "line ", 5) == 0;
+        if (line && !lines)
+            strbuf_adds(out, "yaml: unmarshal errors:");
+        strbuf_addf(out, "%s%s", line ? "\n  " : i ? ", " : "", notes[i]);
+        lines = lines || line;
+    }
 }
 
 /* "managedFields: []" means to forget all managers; Go keeps the empty list apart from none, the tables do not. */
@@ -122,6 +137,23 @@ static void keep_reset(struct json **doc) {
     json_set_path(doc, reset, "metadata", "managedFields");
 }
 
+/* Members that are unknown and come twice are unknown only, as upstream has it. */
+static void forget_unknown(char ***notes, char **unknown) {
+    size_t kept = 0;
+    for (size_t i = 0; (*notes)[i]; i++) {
+        const char *path = strncmp((*notes)[i], "duplicate field ", 16) == 0 ? (*notes)[i] + 16 : NULL;
+        bool found = false;
+        for (size_t k = 0; path && unknown && unknown[k] && !found; k++)
+            found = strncmp(unknown[k], "unknown field ", 14) == 0 && strcmp(unknown[k] + 14, path) == 0;
+        if (found)
+            free((*notes)[i]);
+        else
+            (*notes)[kept++] = (*notes)[i];
+    }
+    while ((*notes)[kept]) /* the vector ends where the kept ones end */
+        (*notes)[kept++] = NULL;
+}
+
 /* Prunes by the tables; collects unknown fields into notes. */
 static int prune(const char *api_version, const char *kind, struct json **doc, char ***notes, struct error *err) {
     const struct type_info *t = type_of_kind(api_version, kind);
@@ -130,6 +162,7 @@ static int prune(const char *api_version, const char *kind, struct json **doc, c
     _cleanup_strv_ char **unknown = NULL;
     keep_reset(doc);
     int r = schema_decode(t, doc, &unknown, err);
+    forget_unknown(notes, unknown);
     for (size_t i = 0; unknown && unknown[i] && strv_len(*notes) < WARNINGS_MAX; i++)
         strv_push_dup(notes, unknown[i]);
     if (r < 0)
@@ -174,6 +207,7 @@ bool body_decode(struct api_request *req, const char *api_version, const char *k
     }
     if (notes[0] && validation == VALIDATION_STRICT) {
         _cleanup_strbuf_ struct strbuf why = STRBUF_INIT;
+        strbuf_adds(&why, "strict decoding error: ");
         strict_error(notes, &why);
         cannot_be_handled(req, api_version, kind, strbuf_str(&why));
         return false;
@@ -197,9 +231,8 @@ static bool report_duplicates(struct api_request *req, char **notes) {
         return false;
     if (notes[0] && validation == VALIDATION_STRICT) {
         _cleanup_strbuf_ struct strbuf why = STRBUF_INIT;
-        for (size_t i = 0; notes[i]; i++)
-            strbuf_addf(&why, "%s%s", i ? ", " : "", notes[i]);
-        (void) api_bad_request(req, "error strict decoding YAML: %s", strbuf_str(&why));
+        strict_error(notes, &why);
+        (void) api_bad_request(req, "error strict decoding YAML: error converting YAML to JSON: %s", strbuf_str(&why));
         return false;
     }
     for (size_t i = 0; validation == VALIDATION_WARN && notes[i]; i++)
@@ -214,11 +247,16 @@ static int parse_json(struct api_request *req, char ***notes, struct json **ret,
 
 /* Most who apply send JSON; YAML that begins with a brace is nearly always JSON, too. */
 static int parse_applied(struct api_request *req, char ***notes, struct json **ret, struct error *err) {
-    int r = looks_like_json(req) ? parse_json(req, notes, ret, err) : -EINVAL;
+    _cleanup_strv_ char **twice = strv_new();
+    int r = looks_like_json(req) ? parse_json(req, &twice, ret, err) : -EINVAL;
+    if (r == 0 && twice[0]) { /* the YAML reader has words of its own for it */
+        json_unref(steal(ret));
+        r = -EINVAL;
+    }
     if (r != -EINVAL)
         return r;
     error_clear(err);
-    return parse_yaml(req, ret, err);
+    return parse_yaml(req, notes, ret, err);
 }
 
 bool body_parse(struct api_request *req, bool yaml_allowed) {
@@ -253,6 +291,7 @@ bool body_check_patched(struct api_request *req, const char *api_version, const 
     if (notes[0] && validation == VALIDATION_STRICT) {
         _cleanup_strbuf_ struct strbuf why = STRBUF_INIT;
         _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
+        strbuf_adds(&why, "strict decoding error: ");
         strict_error(notes, &why);
         _cleanup_free_ char *text = json_to_text(req->input);
         _cleanup_json_ struct json *value = json_string(text);

@@ -4,7 +4,8 @@
  *
  * What it is. The reader behaves as sigs.k8s.io/yaml does: YAML 1.1 scalars (yes/no/on/off/y/n are booleans,
  * 0o17, 017 and 0x1f integers, timestamps strings), several documents, anchors, aliases and merge keys ("<<"), keys
- * that are no strings made strings. Stricter than upstream: a key that comes twice is refused, and so are tags other
+ * that are no strings made strings. Stricter than upstream: a key that comes twice is refused (but see
+ * yaml_parse_one_noting()), and so are tags other
  * than the core ones. JSON is accepted as YAML is. The writer has kubectl's style: block form, keys sorted, lists not
  * indented, quotes only where needed; what it writes reads back as the same document.
  *
@@ -33,6 +34,11 @@ int yaml_parse_documents(const char *name, const char *p, size_t n, struct json 
 void yaml_documents_free(struct json **docs, size_t n);
 /* Exactly one document (a request body, a kubeconfig); -EINVAL when there is none or more than one. */
 int yaml_parse_one(const char *name, const char *p, size_t n, struct json **ret, struct error *err) _must_check_;
+/* The same, but of a key that comes twice in a mapping the last one counts, and `duplicate` is told, with the line of
+ * the value (as upstream's messages have it). */
+typedef void (*yaml_duplicate_fn)(void *userdata, unsigned line, const char *key);
+int yaml_parse_one_noting(const char *name, const char *p, size_t n, yaml_duplicate_fn duplicate, void *userdata,
+                          struct json **ret, struct error *err) _must_check_;
 
 /* Appends the document as YAML, ending in a newline. */
 void yaml_write(const struct json *v, struct strbuf *out);

@@ -14,8 +14,10 @@ struct reader {
     const char *name;
     const char *text; /* only for counting lines in encoding errors */
     size_t size;
-    struct hashmap *anchors; /* name -> struct anchor, of the current document */
-    size_t nodes;            /* read so far, aliases counted as copies */
+    struct hashmap *anchors;     /* name -> struct anchor, of the current document */
+    size_t nodes;                /* read so far, aliases counted as copies */
+    yaml_duplicate_fn duplicate; /* NULL: they are errors */
+    void *userdata;
     struct error *err;
 };
 
@@ -219,7 +221,8 @@ static int read_mapping(struct reader *r, const yaml_event_t *start, unsigned de
             break;
         bool merge = is_merge_key(&e);
         k = merge ? 0 : read_key(r, &e, depth + 1, &key);
-        if (k >= 0 && key && json_get(object, json_str(key)))
+        bool again = k >= 0 && key && json_get(object, json_str(key));
+        if (again && !r->duplicate)
             k = fail(r, e.start_mark, -EINVAL, "the key \"%s\" is already set in this mapping", json_str(key));
         if (k >= 0)
             k = next_event(r, &value_event);
@@ -229,6 +232,8 @@ static int read_mapping(struct reader *r, const yaml_event_t *start, unsigned de
             return k;
         if (value.height > height)
             height = value.height;
+        if (again)
+            r->duplicate(r->userdata, (unsigned) value_event.start_mark.line + 1, json_str(key));
         if (merge)
             json_append(&merges, value.value);
         else
@@ -359,8 +364,9 @@ static bool read_json(const char *p, size_t n, struct json **docs) {
     return true;
 }
 
-static int read_yaml(const char *name, const char *p, size_t n, struct json **docs, struct error *err) {
-    struct reader r = {.name = name, .text = p, .size = n, .err = err};
+static int read_yaml(const char *name, const char *p, size_t n, yaml_duplicate_fn duplicate, void *userdata,
+                     struct json **docs, struct error *err) {
+    struct reader r = {.name = name, .text = p, .size = n, .duplicate = duplicate, .userdata = userdata, .err = err};
     if (!yaml_parser_initialize(&r.parser))
         return error_set(err, -ENOMEM, "%s:1:1: out of memory", name);
     yaml_parser_set_input_string(&r.parser, (const unsigned char *) p, n);
@@ -371,14 +377,14 @@ static int read_yaml(const char *name, const char *p, size_t n, struct json **do
     return k;
 }
 
-int yaml_parse_documents(const char *name, const char *p, size_t n, struct json ***ret_docs, size_t *ret_n,
-                         struct error *err) {
+static int parse_documents(const char *name, const char *p, size_t n, yaml_duplicate_fn duplicate, void *userdata,
+                           struct json ***ret_docs, size_t *ret_n, struct error *err) {
     _cleanup_json_ struct json *docs = json_array();
     name = name ? name : "yaml";
     if (n > YAML_BYTES_MAX)
         return error_set(err, -E2BIG, "%s:1:1: larger than %u bytes", name, YAML_BYTES_MAX);
     if (!read_json(p, n, &docs)) {
-        int k = read_yaml(name, p, n, &docs, err);
+        int k = read_yaml(name, p, n, duplicate, userdata, &docs, err);
         if (k < 0)
             return k;
     }
@@ -389,6 +395,11 @@ int yaml_parse_documents(const char *name, const char *p, size_t n, struct json 
     return 0;
 }
 
+int yaml_parse_documents(const char *name, const char *p, size_t n, struct json ***ret_docs, size_t *ret_n,
+                         struct error *err) {
+    return parse_documents(name, p, n, NULL, NULL, ret_docs, ret_n, err);
+}
+
 void yaml_documents_free(struct json **docs, size_t n) {
     for (size_t i = 0; docs && i < n; i++)
         json_unref(docs[i]);
@@ -396,9 +407,14 @@ void yaml_documents_free(struct json **docs, size_t n) {
 }
 
 int yaml_parse_one(const char *name, const char *p, size_t n, struct json **ret, struct error *err) {
+    return yaml_parse_one_noting(name, p, n, NULL, NULL, ret, err);
+}
+
+int yaml_parse_one_noting(const char *name, const char *p, size_t n, yaml_duplicate_fn duplicate, void *userdata,
+                          struct json **ret, struct error *err) {
     struct json **docs = NULL;
     size_t n_docs = 0;
-    int k = yaml_parse_documents(name, p, n, &docs, &n_docs, err);
+    int k = parse_documents(name, p, n, duplicate, userdata, &docs, &n_docs, err);
     if (k < 0)
         return k;
     if (n_docs == 1)
