@@ -115,7 +115,12 @@ const struct verb cli_verbs[] = {
      "\nAll Secrets are written once more with a new key, while the cluster runs on; then the old one is gone.\n"
      "Copies of the server's folder made before need the old key: it is in them.\n",
      NULL, cli_verb_rotate_key},
-    {"token", CLUSTER, "print how a new node joins", "token create [--token-file FILE] [--link HOST:PORT]", NULL,
+    {"token", CLUSTER, "let nodes join: make, list and take back tokens",
+     "token create [--ttl DURATION] [--description TEXT] [--link HOST:PORT]\n  token list\n  token delete ID…",
+     "  podium token create --ttl 2h          prints how a new node joins\n"
+     "\nA token is a bootstrap token as Kubernetes has them: the Secret kube-system/bootstrap-token-ID, gone when its\n"
+     "time is over. Nodes that have joined do not need it any more, unless they were away for longer than their\n"
+     "certificate lives. The token of the server's --token-file, if it has one, is good for ever and in no list.\n",
      flags_token, cli_verb_token},
     {"help", OTHER, "what podium can do", "help [VERB]", NULL, NULL, cli_verb_help},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL},

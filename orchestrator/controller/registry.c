@@ -3,6 +3,7 @@
 
 #include "orchestrator/controller/certificates/controller.h"
 #include "orchestrator/controller/clusterroleaggregation/controller.h"
+#include "orchestrator/controller/clusterinfo/controller.h"
 #include "orchestrator/controller/clusterservices/controller.h"
 #include "orchestrator/controller/controller.h"
 #include "orchestrator/controller/deployment/controller.h"
@@ -19,6 +20,7 @@
 #include "orchestrator/controller/serviceaccount/controller.h"
 #include "orchestrator/controller/slicemirroring/controller.h"
 #include "orchestrator/controller/storageprotection/controller.h"
+#include "orchestrator/controller/tokencleaner/controller.h"
 #include "orchestrator/controller/tokensecret/controller.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
@@ -46,6 +48,8 @@ static const struct controller_ops *const registry[] = {
     &resource_quota_controller,
     &storage_protection_controller,
     &cluster_role_aggregation_controller,
+    &cluster_info_controller,
+    &token_cleaner_controller,
 };
 
 struct controllers {

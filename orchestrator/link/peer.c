@@ -9,6 +9,7 @@
 #include "orchestrator/link/mirror_pods.h"
 #include "orchestrator/link/node_writes.h"
 #include "orchestrator/link/token_requests.h"
+#include "orchestrator/object/bootstrap_token.h"
 #include "orchestrator/object/validation.h"
 #include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
@@ -237,6 +238,21 @@ static void bar(struct link_peer *p) {
     (void) sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
 }
 
+/* The token of the server's file, or a bootstrap token that was made for this. */
+static bool may_join(const struct link_server *s, const char *token) {
+    _cleanup_(bootstrap_token_finish) struct bootstrap_token t = {0};
+
+    if (s->token && *s->token && pki_secret_equal(s->token, token))
+        return true;
+    if (!bootstrap_token_has_form(token))
+        return false;
+    _cleanup_free_ char *name = xasprintf(BOOTSTRAP_TOKEN_PREFIX "%.*s", BOOTSTRAP_ID_BYTES, token);
+    const struct json *secret = informer_get(s->secrets, BOOTSTRAP_TOKEN_NAMESPACE, name);
+    return secret && bootstrap_token_read(secret, &t) && pki_secret_equal(t.secret, token + BOOTSTRAP_ID_BYTES + 1) &&
+           t.authentication && !bootstrap_token_is_over(&t, now_realtime_usec()) &&
+           bootstrap_token_in_group(&t, BOOTSTRAP_JOIN_GROUP);
+}
+
 static int on_join(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     struct link_peer *p = userdata;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
@@ -256,7 +272,7 @@ static int on_join(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     /* a certificate of its own lets a node renew it; nothing lets it have another node's */
     bool renewal = p->certified && strcmp(p->certified, node) == 0;
     bool local = !p->certified;
-    if (!renewal && !local && (!p->server->token || !*p->server->token || !pki_secret_equal(p->server->token, token))) {
+    if (!renewal && !local && !may_join(p->server, token)) {
         log_warning("link: node %s tried to join with a wrong token", node);
         bar(p);
         return sd_bus_error_set(e, SD_BUS_ERROR_ACCESS_DENIED,

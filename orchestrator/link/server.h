@@ -7,8 +7,9 @@
  * holds no desired state of its own; a node that reconnects gets everything again.
  *
  * Trust. Over TCP a peer must show a client certificate of the cluster's authority, CN system:node:NAME in group
- * system:nodes, and speaks for that node only; without one it may only Join with the token. On the unix socket peers of
- * uid 0 may speak for any node.
+ * system:nodes, and speaks for that node only; without one it may only Join: with the server's token, or with a
+ * bootstrap token of the group BOOTSTRAP_JOIN_GROUP (object/bootstrap_token.h). On the unix socket peers of uid 0 may
+ * speak for any node.
  *
  * Threads. The loop's. Ownership: options are copied; loop, client and informers are borrowed.
  */
@@ -30,7 +31,7 @@ struct link_server_options {
     int tcp_fd, unix_fd;     /* listening already (socket activation), taken over; 0: opened here */
     const char *ca_dir;      /* authority: verifies agents, signs at Join */
     const char *cert_file, *key_file;
-    const char *token;        /* join token; NULL: nobody joins */
+    const char *token;        /* one more join token; NULL: bootstrap tokens only */
     const char *cluster_cidr; /* each node gets a /24 of it */
     const char *service_cidr; /* told to the nodes: not masqueraded */
     const char *dns_address;  /* of the cluster's DNS, answered on each node; NULL: none */

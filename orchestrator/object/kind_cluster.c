@@ -4,6 +4,7 @@
 
 #include "orchestrator/object/kind_rules.h"
 #include "orchestrator/object/quantity.h"
+#include "podium/base/alloc.h"
 #include "podium/base/cleanup.h"
 
 static const struct place spec_place = {.name = "spec"}, metadata_place = {.name = "metadata"};
@@ -85,16 +86,33 @@ void rules_scale(struct field_errors *e, const struct json *object) {
 
 #define USER_PRIORITY_MAX 1000000000
 
+/* NULL: one of the system's own, as it is made. Else why not; the caller frees. */
+static char *system_class_problem(const char *name, const struct json *object) {
+    int64_t value = strcmp(name, "system-node-critical") == 0      ? 2000001000
+                    : strcmp(name, "system-cluster-critical") == 0 ? 2000000000
+                                                                   : 0;
+    if (!value)
+        return xasprintf("%s is not a known system priority class", name);
+    if (json_int_or(json_get(object, "value"), 0) != value)
+        return xasprintf("value of %s PriorityClass must be %lld", name, (long long) value);
+    if (json_bool_or(json_get(object, "globalDefault"), false))
+        return xasprintf("globalDefault of %s PriorityClass must be false", name);
+    return NULL;
+}
+
 void rules_priority_class(struct field_errors *e, const struct json *object) {
     static const struct place value = {.name = "value"};
     struct place name = place_in(&metadata_place, "name");
     const char *s = json_str_or(json_path(object, "metadata", "name"), "");
-    if (strcmp(s, "system-node-critical") == 0 || strcmp(s, "system-cluster-critical") == 0)
-        return;
-    if (strncmp(s, "system-", 7) == 0)
-        complain_forbidden(e, &name, "priority class names with 'system-' prefix are reserved for system use only");
-    if (json_int_or(json_get(object, "value"), 0) > USER_PRIORITY_MAX)
+    if (strncmp(s, "system-", 7) == 0) {
+        _cleanup_free_ char *problem = system_class_problem(s, object);
+        if (problem)
+            complain_forbidden(e, &name,
+                               "priority class names with 'system-' prefix are reserved for system use only. error: %s",
+                               problem);
+    } else if (json_int_or(json_get(object, "value"), 0) > USER_PRIORITY_MAX) {
         complain_forbidden(e, &value, "maximum allowed value of a user defined priority is %d", USER_PRIORITY_MAX);
+    }
 }
 
 void rules_priority_class_update(struct field_errors *e, const struct json *object, const struct json *old) {

@@ -141,7 +141,7 @@ struct write_queue {
 struct seal;
 struct store {
     struct store_backend *backend;
-    struct seal *seal;      /* sealing.h; NULL: nothing is encrypted */
+    struct seal *seal; /* sealing.h; NULL: nothing is encrypted */
     unsigned window_events;
     uint64_t window_age;    /* microseconds */
     uint64_t open_revision; /* no event up to here is in any window */

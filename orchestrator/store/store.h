@@ -86,7 +86,7 @@ struct store_options {
     unsigned window_events;   /* per resource; 0: WATCH_WINDOW_EVENTS */
     uint64_t window_age_usec; /* 0: WATCH_WINDOW_AGE_USEC */
     bool no_sync;             /* tests and benchmarks only */
-    const char *key_file; /* Secrets are sealed with the keys in it (seal_keys.h), made when absent; NULL: plain */
+    const char *key_file;     /* Secrets are sealed with the keys in it (seal_keys.h), made when absent; NULL: plain */
 };
 
 /* Creates the folder (mode 0700) and data.mdb in it (0600) where absent. -EBUSY: another process has it open. -EBADMSG:

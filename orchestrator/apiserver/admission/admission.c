@@ -13,7 +13,7 @@ static const struct plugin {
     {"ServiceAccount", service_account_mutate, service_account_validate, NULL},
     {"PodSecurity", NULL, pod_security_validate, NULL},
     {"TaintNodesByCondition", new_node_mutate, NULL, NULL},
-    {"Priority", priority_mutate, priority_validate, NULL},
+    {"Priority", priority_mutate, priority_validate, priority_delete},
     {"CertificateRequest", certificate_mutate, NULL, NULL},
     {"CertificateApproval", NULL, certificate_approval_validate, NULL},
     {"CertificateSigning", NULL, certificate_signing_validate, NULL},

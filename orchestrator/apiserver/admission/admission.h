@@ -31,6 +31,7 @@ bool certificate_subject_validate(struct api_request *req, const struct json *ol
 bool limit_range_mutate(struct api_request *req, const struct json *old, struct json **doc);
 bool limit_range_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool new_node_mutate(struct api_request *req, const struct json *old, struct json **doc);
+bool priority_delete(struct api_request *req, const struct json *old);
 bool priority_mutate(struct api_request *req, const struct json *old, struct json **doc);
 bool priority_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool default_storage_class_mutate(struct api_request *req, const struct json *old, struct json **doc);

@@ -111,3 +111,14 @@ bool priority_validate(struct api_request *req, const struct json *old, const st
         json_stringf("PriorityClass %s is already marked as default. Only one default can exist", name);
     return refuse(req, doc, text);
 }
+
+/* Upstream: in the registry of the kind. */
+bool priority_delete(struct api_request *req, const struct json *old) {
+    if (strcmp(req->resource->key, CLASSES) != 0)
+        return true;
+    const char *name = json_str_or(json_path(old, "metadata", "name"), "");
+    _cleanup_json_ struct json *class = system_class(name);
+    if (class)
+        (void) api_forbidden(req, name, "this is a system priority class and cannot be deleted");
+    return class == NULL;
+}

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "orchestrator/apiserver/authn/account_tokens.h"
+#include "orchestrator/apiserver/authn/bootstrap_tokens.h"
 #include "orchestrator/apiserver/http/inflight.h"
 #include "orchestrator/apiserver/http/internal.h"
 #include "orchestrator/pki/pki.h"
@@ -135,8 +136,9 @@ static int identify_token(const struct apiserver *api, const char *token, struct
         if (r != 0)
             return r;
     }
-    if (!api->accounts)
-        return 0;
+    int r = bootstrap_token_authenticate(api->store, token, now_realtime_usec(), ret);
+    if (r != 0 || !api->accounts)
+        return r;
     return account_tokens_authenticate(api->accounts, token, NULL, now_realtime_usec(), ret, NULL);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "orchestrator/apiserver/authn/account_tokens.h"
+#include "orchestrator/apiserver/authn/bootstrap_tokens.h"
 #include "orchestrator/apiserver/authz/node_authorizer.h"
 #include "orchestrator/apiserver/authz/rbac.h"
 #include "orchestrator/apiserver/body.h"
@@ -45,7 +46,7 @@ enum api_progress self_review_serve(struct api_request *req) {
     return answer(req, status);
 }
 
-/* Only tokens of service accounts are known to others than the server itself. */
+/* Tokens of service accounts and bootstrap tokens; others are known to nobody but the server itself. */
 enum api_progress token_review_serve(struct api_request *req) {
     if (!read_review(req))
         return API_DONE;
@@ -56,14 +57,17 @@ enum api_progress token_review_serve(struct api_request *req) {
         json_unref(status);
         return api_bad_request(req, "token is required for TokenReview in authentication");
     }
-    int r = !req->api->accounts
-                ? 0
-                : account_tokens_authenticate(req->api->accounts, token, json_path(req->input, "spec", "audiences"),
-                                              now_realtime_usec(), &user, &audiences);
+    const struct json *wanted = json_path(req->input, "spec", "audiences");
+    /* bootstrap tokens are for the API and nobody else */
+    int r =
+        json_len(wanted) == 0 ? bootstrap_token_authenticate(req->api->store, token, now_realtime_usec(), &user) : 0;
+    if (r == 0 && req->api->accounts)
+        r = account_tokens_authenticate(req->api->accounts, token, wanted, now_realtime_usec(), &user, &audiences);
     if (r > 0) {
         json_set(&status, "authenticated", json_bool(true));
         json_set(&status, "user", user_info(&user));
-        json_set(&status, "audiences", audiences);
+        if (audiences)
+            json_set(&status, "audiences", audiences);
     } else {
         json_set(&status, "user", json_object());
         json_set(&status, "error",

@@ -1,30 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* podium kubeconfig, podium token create: how others get in. */
+/* podium kubeconfig: how others get in. */
 #include <string.h>
 #include <sys/stat.h>
 
-#include "orchestrator/cli/ca_hash.h"
 #include "orchestrator/cli/verbs/verbs.h"
 #include "orchestrator/manifest/yaml.h"
 #include "podium/base/alloc.h"
 #include "podium/base/base64.h"
 #include "podium/base/fd.h"
 
-#define TOKEN_FILE       "/etc/podium/token"
-#define CA_FILE          "/var/lib/podium/server/pki/ca.crt"
 #define ADMIN_KUBECONFIG "/var/lib/podium/server/admin.kubeconfig" /* kept fresh by the server */
-#define LINK_PORT        "6444"
-#define TOKEN_BYTES_MAX  4096
-#define PEM_BYTES_MAX    (1024u * 1024u)
 
 const struct flag flags_kubeconfig[] = {
     {"output", 'o', FLAG_VALUE, NULL, "FILE", "write it there, readable by its owner only (default: print it)"},
-    FLAG_END,
-};
-const struct flag flags_token[] = {
-    {"token-file", 0, FLAG_VALUE, NULL, "FILE", "the server's join token (" TOKEN_FILE ")"},
-    {"ca-file", 0, FLAG_VALUE, NULL, "FILE", "the server's authority (that of the kubeconfig, or " CA_FILE ")"},
-    {"link", 0, FLAG_VALUE, NULL, "HOST:PORT", "where agents dial (the API's host, port " LINK_PORT ")"},
     FLAG_END,
 };
 
@@ -97,67 +85,4 @@ int cli_verb_kubeconfig(struct cli *c) {
     if (r == 0 && path)
         printf("Written. Use it:  export KUBECONFIG=%s\n", path);
     return r < 0 ? cli_fail("%s", error_text(&err, r)) : 0;
-}
-
-/* --- token --- */
-
-/* The address agents dial: the API's host with the link's port. The caller frees. */
-static char *link_address(const struct cli *c) {
-    const char *asked = args_str(&c->args, "link"), *server = c->connection.kube.server;
-    char host[256] = "HOST";
-    if (asked)
-        return xstrdup(asked);
-    const char *p = server ? strstr(server, "://") : NULL;
-    if (p) {
-        size_t n = p[3] == '[' ? strcspn(p + 3, "]") + 1 : strcspn(p + 3, ":/");
-        snprintf(host, sizeof(host), "%.*s", (int) n, p + 3);
-    } else {
-        (void) gethostname(host, sizeof(host) - 1);
-    }
-    return xasprintf("%s:" LINK_PORT, host);
-}
-
-static int read_ca(struct cli *c, struct strbuf *out, struct error *err) {
-    const char *file = args_str(&c->args, "ca-file");
-    if (!file && c->connection.kube.ca) {
-        strbuf_adds(out, c->connection.kube.ca);
-        return 0;
-    }
-    return file_read(file ? file : CA_FILE, PEM_BYTES_MAX, out, err);
-}
-
-static int create_token(struct cli *c) {
-    const char *file = args_str(&c->args, "token-file");
-    _cleanup_(error_clear) struct error err = ERROR_INIT;
-    _cleanup_strbuf_ struct strbuf token = STRBUF_INIT, ca = STRBUF_INIT;
-    char hash[CA_HASH_SIZE];
-    if (!file)
-        file = TOKEN_FILE;
-    int r = file_read(file, TOKEN_BYTES_MAX, &token, &err);
-    if (r < 0)
-        return cli_fail(
-            "%s\nRun this on the server's host as root. If the server has no token yet, make one and restart it:\n"
-            "  (umask 077; head -c 24 /dev/urandom | base64 >%s)\n"
-            "  systemctl restart podium-server      (it needs --token-file %s)",
-            error_text(&err, r), file, file);
-    token.data[strcspn(token.data, "\r\n")] = 0;
-    r = read_ca(c, &ca, &err);
-    if (r == 0)
-        r = ca_hash(strbuf_str(&ca), hash, &err);
-    if (r < 0)
-        return cli_fail("%s", error_text(&err, r));
-    _cleanup_free_ char *address = link_address(c);
-    printf("# on the new node, as root:\n"
-           "(umask 077; mkdir -p /etc/podium; echo '%s' >" TOKEN_FILE ")\n"
-           "podium agent --server %s --token-file " TOKEN_FILE " --ca-hash %s\n",
-           token.data, address, hash);
-    explicit_bzero(token.data, token.len);
-    return 0;
-}
-
-int cli_verb_token(struct cli *c) {
-    if (!*c->args.words || strcmp(*c->args.words, "create") != 0 || c->args.words[1])
-        return cli_usage(c, "podium token create is wanted");
-    int r = cli_connect(c);
-    return r ? r : create_token(c);
 }

@@ -33,6 +33,47 @@ static void a_wrong_token_is_refused(void **state) {
     assert_int_equal(fake_count(e->fake, fake_resource("nodes"), NULL), 0);
 }
 
+/* value: base64; usage "dHJ1ZQ==" is true. */
+static void make_bootstrap_token(struct env *e, const char *id, const char *id64, const char *usage,
+                                 const char *groups64) {
+    _cleanup_free_ char *text = xasprintf(
+        "{'apiVersion':'v1','kind':'Secret','metadata':{'namespace':'kube-system','name':'bootstrap-token-%s'},"
+        "'type':'bootstrap.kubernetes.io/token','data':{'token-id':'%s','token-secret':"
+        "'MDEyMzQ1Njc4OWFiY2RlZg==','usage-bootstrap-authentication':'%s','auth-extra-groups':'%s'}}",
+        id, id64, usage, groups64);
+
+    json_unref(fake_create(e->fake, text));
+}
+
+#define JOIN_GROUP64 "c3lzdGVtOmJvb3RzdHJhcHBlcnM6cG9kaXVtOmpvaW4=" /* system:bootstrappers:podium:join */
+
+static void a_bootstrap_token_lets_in(void **state) {
+    struct env *e = *state;
+
+    make_bootstrap_token(e, "joiner", "am9pbmVy", "dHJ1ZQ==", JOIN_GROUP64);
+    start_node(e, &e->nodes[0], "n1", "joiner.0123456789abcdef");
+    await_told(e, &e->nodes[0], "end;");
+    assert_int_equal(e->nodes[0].connected, 1);
+}
+
+/* Not for nodes, not for authentication, wrong. */
+static void a_bootstrap_token_for_something_else_is_refused(void **state) {
+    static const char *const tokens[] = {"others.0123456789abcdef", "signer.0123456789abcdef",
+                                         "joiner.0123456789abcdee"};
+    struct env *e = *state;
+
+    make_bootstrap_token(e, "others", "b3RoZXJz", "dHJ1ZQ==", "");
+    make_bootstrap_token(e, "signer", "c2lnbmVy", "", JOIN_GROUP64);
+    make_bootstrap_token(e, "joiner", "am9pbmVy", "dHJ1ZQ==", JOIN_GROUP64);
+    for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
+        start_node(e, &e->nodes[0], "n1", tokens[i]);
+        fake_run_for(e->loop, 300 * USEC_PER_MSEC);
+        assert_int_equal(e->nodes[0].connected, 0);
+        stop_node(&e->nodes[0]);
+    }
+    assert_int_equal(fake_count(e->fake, fake_resource("nodes"), NULL), 0);
+}
+
 static void a_certificate_speaks_for_its_node_only(void **state) {
     struct env *e = *state;
     _cleanup_free_ char *a = NULL, *b = NULL;
@@ -180,6 +221,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(a_node_joins_and_gets_its_object_lease_and_range),
         T(a_wrong_token_is_refused),
+        T(a_bootstrap_token_lets_in),
+        T(a_bootstrap_token_for_something_else_is_refused),
         T(a_certificate_speaks_for_its_node_only),
         T(pods_come_after_what_they_need_and_statuses_go_back),
         T(a_node_does_not_speak_for_pods_of_others),
