@@ -60,6 +60,8 @@
  *   terminationMessageFile       optional path on the host: made anew (empty, 0666) before each run, its first bytes
  *                                (at most 4096, and 12288 shared by all containers) become the message of the
  *                                termination
+ *   allocation                   integer, default 0: number of the resources that config has. It grows when the file is
+ *                                written again with others (see "resize")
  *   held                         optional {reason, message, inOrder}: it cannot be started by now (its image is not
  *                                there, a ConfigMap is missing); config and the rest may be absent. An init container
  *                                that is held holds those after it; another one does only when inOrder, and only
@@ -103,6 +105,7 @@
  *     startedAt, finishedAt      startedAt is taken before the process starts: its first output is never earlier
  *     run                        number of the run (its restart count) whose times and codes these are; running and
  *                                terminated. Absent or -1: not known
+ *     allocation                 running: number of the resources it really has; absent: 0
  *     exitCode, signal           terminated only; exitCode is 128+signal when a signal ended it
  *     restartCount               integer
  *     retryAt                    CrashLoopBackOff only: when the next start is due
@@ -150,6 +153,9 @@
  *                                                      held than before: they are started. The state says so; "error"
  *                                                      if not. (The configuration of a start is that of the file as it
  *                                                      is then, reload or not. An exec has that of its run's start)
+ *   {"op":"resize","container":…}                      pod.json has other resources for this container than it runs
+ * with: they are applied to its cgroup, the state says so. "error" when it uses more memory than it shall have: ask
+ * again later. One that does not run takes them at its next start. The unit's own limits are the agent's business
  *   {"op":"detach","id":…}                             ends an attach; the container stays as it is. No answer
  * An exec goes on when the peer that asked for it is gone (its descriptors tell it).
  */

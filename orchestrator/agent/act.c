@@ -7,6 +7,7 @@
 #include "orchestrator/agent/disposal.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/probes/probes.h"
+#include "orchestrator/agent/resize.h"
 #include "orchestrator/agent/resources.h"
 #include "orchestrator/agent/slice_weights.h"
 #include "orchestrator/agent/status.h"
@@ -26,10 +27,7 @@
 #define NETWORK_RETRY_USEC   (2 * USEC_PER_SEC)
 #define STOP_MARGIN_USEC     (10 * USEC_PER_SEC) /* beyond the grace, before systemd's SIGKILL is asked for */
 #define LIMIT_NOFILE_DEFAULT 1048576
-/* The supervisor is in its pod's group: without room of its own, a pod whose containers are at their limits would be
- * out of memory as a whole, and without a score below theirs it would be the one that is killed. */
-#define SUPERVISOR_MEMORY    (UINT64_C(4) << 20)
-#define SUPERVISOR_OOM_SCORE (-998)
+#define SUPERVISOR_OOM_SCORE (-998) /* below its containers', or it would be the one that is killed */
 
 static uint64_t next_try(unsigned *attempts) {
     uint64_t wait = RETRY_FIRST_USEC;
@@ -84,7 +82,7 @@ static void act_start(struct agent_pod *pod) {
     struct agent *agent = pod->agent;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     _cleanup_free_ char *before = pod->problem.message ? xstrdup(pod->problem.message) : NULL;
-    struct pod_limits limits;
+    struct unit_limits limits;
 
     if (tokens_awaited(pod)) { /* the answer is on its way and comes back here: nothing to tell anybody about */
         pod->token_wait = true;
@@ -110,7 +108,7 @@ static void act_start(struct agent_pod *pod) {
     const char *const argv[] = {agent->baton, "pod", "--dir", pod->run_dir, NULL};
     /* freed chunks kept for reuse pin the pages of every start's configuration: 12 kB of heap without, 150 kB with */
     static const char *const environment[] = {"GLIBC_TUNABLES=glibc.malloc.tcache_count=0", NULL};
-    pod_limits_compute(pod->desired, &limits);
+    pod_unit_limits(pod->desired, &limits);
     const struct unit_request request = {
         .name = pod->unit,
         .description = description,
@@ -119,7 +117,7 @@ static void act_start(struct agent_pod *pod) {
         .exec_start = argv,
         .environment = environment,
         .stop_timeout_usec = (uint64_t) pod->grace * USEC_PER_SEC + STOP_MARGIN_USEC,
-        .memory_max = limits.memory_max < UNIT_UNLIMITED ? limits.memory_max + SUPERVISOR_MEMORY : UNIT_UNLIMITED,
+        .memory_max = limits.memory_max,
         .tasks_max = UNIT_UNLIMITED,
         .cpu_quota_per_sec_usec = limits.cpu_quota_per_sec_usec,
         .cpu_weight = limits.cpu_weight,
@@ -127,6 +125,7 @@ static void act_start(struct agent_pod *pod) {
         .limit_nofile = (agent->capability_bounds & (UINT64_C(1) << 24)) ? LIMIT_NOFILE_DEFAULT : 0,
     };
     slice_weights_add(pod);
+    resize_unit_started(pod);
     int r = unit_start(agent->units, &request, &err);
     if (r < 0) {
         slice_weights_remove(pod);
@@ -247,6 +246,7 @@ static void on_closed(void *userdata) {
     pod->connect_at = now_monotonic_usec() + CONNECT_RETRY_USEC;
     agent_exec_abandon(pod, "the pod's supervisor ended");
     agent_probes_abandon(pod);
+    resize_forget_told(pod);
     agent_pod_mark(pod);
 }
 
@@ -442,6 +442,8 @@ void act_tell_status(struct agent_pod *pod) {
         .last_words = pod->last_words,
         .refused_reason = pod->refused_reason,
         .refused_message = pod->refused_message,
+        .resize = resize_status(pod),
+        .allocation = pod->allocation,
     };
     /* it ended in an earlier life of this node: nothing is known but how */
     bool remembered = pod->final && !pod->state && !pod->refused_reason && pod->status;

@@ -16,6 +16,7 @@
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/probes/http.h"
 #include "orchestrator/agent/probes/probes.h"
+#include "orchestrator/agent/resize.h"
 #include "orchestrator/agent/security.h"
 #include "orchestrator/agent/services/datapath.h"
 #include "orchestrator/agent/services/health.h"
@@ -107,7 +108,8 @@ static void set_timer(struct agent_pod *pod, uint64_t now) {
                               pod->unit_exists ? pod->stop_deadline : 0,
                               pod->unit_exists ? pod->network_at : 0,
                               pod->expires_at,
-                              pod->tokens_at};
+                              pod->tokens_at,
+                              pod->resize_at};
     uint64_t next = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(times); i++)
@@ -152,6 +154,7 @@ static void work_on(struct agent *agent, struct agent_pod *pod) {
         tokens_request(pod);
     else
         pod->tokens_at = 0;
+    resize_grant(pod);
     for (int i = 0; i < STEPS_MAX; i++) {
         struct plan_view view = view_of(pod, now_monotonic_usec());
         enum plan_action action = plan_pod(&view);
@@ -164,6 +167,7 @@ static void work_on(struct agent *agent, struct agent_pod *pod) {
     }
     if (pod->unit_exists) /* taken up running, and only now named */
         slice_weights_add(pod);
+    resize_carry_out(pod);
     agent_probes_update(pod);
     last_words_update(pod);
     if (!pod->finished)

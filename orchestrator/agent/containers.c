@@ -6,6 +6,8 @@
 #include "orchestrator/agent/images/pod_images.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/oci_config.h"
+#include "orchestrator/agent/resize.h"
+#include "orchestrator/agent/resources.h"
 #include "orchestrator/images/reference.h"
 #include "podium/base/alloc.h"
 
@@ -129,18 +131,37 @@ static struct json *hold(const struct containers_input *in, const struct json *c
     return out;
 }
 
+/* What it was, with the resources it was granted since. */
+static struct json *resized(const struct containers_input *in, const struct json *container,
+                            const struct json *before) {
+    struct json *out = json_ref(before), *resources;
+    const struct json *devices = json_path(before, "config", "linux", "resources", "devices");
+
+    if (!resize_is_old(in->pod, name_of(container), before))
+        return out;
+    resources = container_resources(in->ctx->pod, container);
+    if (devices)
+        json_set(&resources, "devices", json_ref(devices));
+    json_set_path(&out, resources, "config", "linux", "resources");
+    resize_number(in->pod, name_of(container), &out);
+    return out;
+}
+
 static struct json *build_or_hold(const struct containers_input *in, const struct json *container,
                                   const struct json *before) {
     _cleanup_(pod_problem_finish) struct pod_problem problem = {0};
-    bool held = !before || json_get(before, "held");
+    bool held = !before || json_get(before, "held"), old = resize_is_old(in->pod, name_of(container), before);
     struct json *out = NULL;
 
-    if (!held && !(in->pod->stale_env && uses_object(container, NULL, NULL)))
+    if (!held && !old && !(in->pod->stale_env && uses_object(container, NULL, NULL)))
         return json_ref(before);
-    if (build_one(in, container, &out, &problem) == 0)
+    if (build_one(in, container, &out, &problem) == 0) {
+        resize_number(in->pod, name_of(container), &out);
         return out;
-    if (!held && !problem.reason) /* its image was removed; what runs goes on with its layers, and so may the next */
-        return json_ref(before);
+    }
+    if (!held && (old || !problem.reason)) /* its image was removed; what runs goes on with its layers, and so may the
+                                              next */
+        return resized(in, container, before);
     return hold(in, container, &problem);
 }
 

@@ -6,6 +6,7 @@
 #include "orchestrator/agent/disk_usage.h"
 #include "orchestrator/agent/disposal.h"
 #include "orchestrator/agent/model.h"
+#include "orchestrator/agent/resize.h"
 #include "orchestrator/agent/resources.h"
 #include "orchestrator/agent/services/table.h"
 #include "orchestrator/agent/status.h"
@@ -153,8 +154,7 @@ static void take_document(struct agent_pod *pod, const struct json *doc) {
         json_len(json_path(doc, "spec", "ephemeralContainers")))
         pod->retry_at = 0; /* a new one does not wait for what earlier ones wait for */
     bool stale_volumes = first || agent_shown_metadata_differs(pod->desired, doc);
-    json_unref(pod->desired);
-    pod->desired = json_ref(doc);
+    resize_take_document(pod, doc);
     if (stale_volumes)
         agent_pod_refresh_volumes(pod);
     pod->host_network = json_bool_or(json_path(doc, "spec", "hostNetwork"), false);
@@ -192,6 +192,13 @@ static bool was_made_unready(const struct agent_pod *pod) {
            strcmp(ready_status(json_get(pod->desired, "status")), "False") == 0;
 }
 
+/* A proposal that comes to nothing new here, because it was taken back or is as it was, must be answered, too. */
+static bool resize_is_news_there(const struct agent_pod *pod) {
+    const struct json *there = json_path(pod->asked, "status", "resize"), *here = json_get(pod->status, "resize");
+
+    return strcmp(json_str_or(there, ""), json_str_or(here, "")) != 0;
+}
+
 int agent_apply_pod(struct agent *agent, const struct json *doc, struct error *err) {
     const char *uid = pod_meta(doc, "uid"), *namespace = pod_meta(doc, "namespace"), *name = pod_meta(doc, "name");
 
@@ -207,7 +214,7 @@ int agent_apply_pod(struct agent *agent, const struct json *doc, struct error *e
         pod = agent_pod_new(agent, uid, namespace, name);
     bool first = !pod->desired;
     take_document(pod, doc);
-    if (!first && was_made_unready(pod))
+    if (!first && (was_made_unready(pod) || resize_is_news_there(pod)))
         pod->status_silent = true;
     pod->wanted = pod->named = true;
     if (first && !pod->unit_exists && !pod->final) {

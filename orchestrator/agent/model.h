@@ -31,8 +31,10 @@ struct agent_pod {
     char *run_dir, *state_dir;
     struct list work; /* in agent->work when something changed */
 
-    struct json *desired; /* NULL: taken up from disk, not named by the control plane yet */
-    bool wanted, named;   /* named: in the sync going on */
+    struct json *asked;      /* the document as it came; desired is that with the resources that were granted */
+    struct json *allocation; /* allocation.h; NULL for static pods */
+    struct json *desired;    /* NULL: taken up from disk, not named by the control plane yet */
+    bool wanted, named;      /* named: in the sync going on */
     bool deleting, host_network;
     int64_t grace; /* of the deletion, or of the spec */
 
@@ -57,6 +59,11 @@ struct agent_pod {
     uint64_t retry_at, connect_at, stop_deadline, network_at, expires_at; /* monotonic; 0: due, or not set */
     bool stop_told, final, released, finished;
     sd_event_source *timer;
+    int resize;               /* enum resize_verdict of what it asks for */
+    struct json *resize_told; /* container → what its supervisor was told last; resize.c */
+    uint64_t resize_at;       /* monotonic: tell it again; 0: no need */
+    struct unit_limits limits;
+    bool limits_told, limits_known; /* limits were told to systemd; by this agent alone */
 
     struct hashmap *images;      /* container name → its image's way here (images/pod_images.c); NULL: none */
     struct json *images_waiting; /* container name → {reason, message} */
@@ -191,6 +198,7 @@ void agent_network_restore(void *agent); /* datapath_restore */
 
 /* --- node_status.c --- */
 void node_capacity(struct agent *agent);
+int64_t node_memory_for_pods(const struct agent *agent); /* allocatable, bytes */
 
 /* --- logs.c --- */
 void agent_logs_pod_changed(const struct agent_pod *pod); /* a run that is followed may have ended */

@@ -53,6 +53,10 @@ void node_capacity(struct agent *agent) {
     agent->controllers_missing = missing_controllers();
 }
 
+int64_t node_memory_for_pods(const struct agent *agent) {
+    return agent->memory - MEMORY_RESERVED_BYTES;
+}
+
 static void put_text(struct json **o, const char *key, char *take) {
     json_set(o, key, json_string(take));
     free(take);

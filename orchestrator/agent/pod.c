@@ -8,6 +8,7 @@
 #include "orchestrator/agent/last_words.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/probes/probes.h"
+#include "orchestrator/agent/resize.h"
 #include "orchestrator/agent/slice_weights.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
@@ -52,6 +53,9 @@ void agent_pod_free(void *p) {
     json_unref(pod->held);
     pod_images_forget(pod);
     tokens_free(pod->tokens);
+    json_unref(pod->asked);
+    json_unref(pod->allocation);
+    json_unref(pod->resize_told);
     json_unref(pod->desired);
     json_unref(pod->state);
     json_unref(pod->image_ids);
@@ -73,9 +77,11 @@ void agent_pod_free(void *p) {
 void agent_pod_drop(struct agent_pod *pod) {
     _cleanup_free_ char *uid = xstrdup(pod->uid);
 
+    struct agent *agent = pod->agent;
     slice_weights_remove(pod);
-    (void) hashmap_remove(pod->agent->by_unit, pod->unit);
-    (void) hashmap_remove(pod->agent->pods, uid);
+    (void) hashmap_remove(agent->by_unit, pod->unit);
+    (void) hashmap_remove(agent->pods, uid);
+    resize_reconsider(agent);
 }
 
 void agent_pod_context(const struct agent_pod *pod, struct pod_context *ret) {

@@ -4,6 +4,7 @@
 
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/probes/probes.h"
+#include "orchestrator/agent/resize.h"
 #include "orchestrator/agent/slice_weights.h"
 #include "orchestrator/agent/status.h"
 #include "podium/base/clock.h"
@@ -32,7 +33,10 @@ void agent_pod_unit_gone(struct agent_pod *pod) {
             pod->attempts > 0 ? now_monotonic_usec() + (USEC_PER_SEC << (pod->attempts < 8 ? pod->attempts : 8)) : 0;
         pod->attempts++;
     }
-    pod->stop_told = false;
+    pod->stop_told = pod->limits_told = pod->limits_known = false;
+    resize_forget_told(pod);
+    if (pod->final)
+        resize_reconsider(pod->agent);
     agent_pod_mark(pod);
 }
 

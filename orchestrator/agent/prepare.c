@@ -84,6 +84,8 @@ static struct json *pod_head(const struct agent_pod *pod, const char *hostname) 
         json_set(&doc, "static", json_bool(true));
     json_set(&doc, "podIP", json_string(pod->ip));
     json_set(&doc, "unit", json_string(pod->unit));
+    if (pod->allocation)
+        json_set(&doc, "allocated", json_ref(pod->allocation));
     json_set(&doc, "imageIDs", json_ref(pod->image_ids));
     json_set(&doc, "probed", json_ref(pod->probe_docs));
     return doc;
@@ -156,6 +158,8 @@ int prepare_again(struct agent_pod *pod, bool *ret_changed) {
     const struct containers_input in = {pod, &ctx, &volumes, json_str_or(json_get(before, "hostname"), ""), before};
     containers_build(&in, &doc);
     containers_add_ephemeral(&in, &doc);
+    if (pod->allocation)
+        json_set(&doc, "allocated", json_ref(pod->allocation));
     json_set(&doc, "imageIDs", json_ref(pod->image_ids));
     pod->stale_env = false;
     if (json_equal(before, doc))

@@ -5,13 +5,17 @@
 
 #include "orchestrator/object/quantity.h"
 #include "orchestrator/object/strategy.h"
+#include "orchestrator/systemd/units.h"
 #include "podium/base/cleanup.h"
 
 #define SYSTEM_NODE_CRITICAL 2000001000 /* priority of the class system-node-critical */
 #define CPU_PERIOD_USEC      100000
 #define CPU_QUOTA_MIN_USEC   1000 /* the kernel's minimum */
-#define SHARES_MIN           2
-#define SHARES_MAX           262144
+/* The supervisor is in its pod's group: without room of its own, a pod whose containers are at their limits would be
+ * out of memory as a whole. */
+#define SUPERVISOR_MEMORY (UINT64_C(4) << 20)
+#define SHARES_MIN        2
+#define SHARES_MAX        262144
 
 static const char *const lists[] = {"containers", "initContainers"};
 
@@ -108,6 +112,45 @@ void pod_limits_compute(const struct json *pod, struct pod_limits *ret) {
     ret->cpu_quota_per_sec_usec = cpu_all ? (uint64_t) cpu * 1000 : UINT64_MAX;
     /* the conversion of shares to weight that runtimes agreed on */
     ret->cpu_weight = (uint64_t) (1 + (shares_of(request) - SHARES_MIN) * 9999 / (SHARES_MAX - SHARES_MIN));
+}
+
+static int64_t at_least_zero(int64_t v) {
+    return v > 0 ? v : 0;
+}
+
+void pod_requests(const struct json *pod, int64_t *ret_cpu_milli, int64_t *ret_memory) {
+    const struct json *mains = json_path(pod, "spec", "containers"), *init = json_path(pod, "spec", "initContainers");
+    int64_t cpu = 0, memory = 0, cpu_peak = 0, memory_peak = 0, cpu_sidecars = 0, memory_sidecars = 0;
+
+    for (size_t i = 0; i < json_len(mains); i++) {
+        cpu += at_least_zero(request_of(json_at(mains, i), cpu_of));
+        memory += at_least_zero(request_of(json_at(mains, i), memory_of));
+    }
+    for (size_t i = 0; i < json_len(init); i++) {
+        int64_t c = at_least_zero(request_of(json_at(init, i), cpu_of)) + cpu_sidecars;
+        int64_t m = at_least_zero(request_of(json_at(init, i), memory_of)) + memory_sidecars;
+        if (json_get_is(json_at(init, i), "restartPolicy", "Always")) {
+            cpu_sidecars = c;
+            memory_sidecars = m;
+        }
+        cpu_peak = c > cpu_peak ? c : cpu_peak;
+        memory_peak = m > memory_peak ? m : memory_peak;
+    }
+    cpu += cpu_sidecars;
+    memory += memory_sidecars;
+    *ret_cpu_milli = cpu > cpu_peak ? cpu : cpu_peak;
+    *ret_memory = memory > memory_peak ? memory : memory_peak;
+}
+
+void pod_unit_limits(const struct json *pod, struct unit_limits *ret) {
+    struct pod_limits l;
+
+    pod_limits_compute(pod, &l);
+    *ret = (struct unit_limits){
+        .memory_max = l.memory_max < UNIT_UNLIMITED ? l.memory_max + SUPERVISOR_MEMORY : UNIT_UNLIMITED,
+        .cpu_quota_per_sec_usec = l.cpu_quota_per_sec_usec,
+        .cpu_weight = l.cpu_weight,
+    };
 }
 
 bool pod_asks_for(const struct json *pod, const char *resource) {

@@ -18,6 +18,11 @@ struct pod_limits {
     uint64_t memory_max, cpu_quota_per_sec_usec, cpu_weight;
 };
 void pod_limits_compute(const struct json *pod, struct pod_limits *ret);
+/* What the pod counts for on its node: containers and sidecars together, or the neediest init container. */
+void pod_requests(const struct json *pod, int64_t *ret_cpu_milli, int64_t *ret_memory);
+/* What its unit may use: its limits, and room for its supervisor. */
+struct unit_limits;
+void pod_unit_limits(const struct json *pod, struct unit_limits *ret);
 bool pod_asks_for(const struct json *pod, const char *resource); /* a limit on "cpu" or "memory" in any container */
 
 #endif

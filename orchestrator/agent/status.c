@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "orchestrator/agent/allocation.h"
 #include "orchestrator/agent/resources.h"
 #include "orchestrator/object/timestamp.h"
 #include "orchestrator/object/strategy.h"
@@ -190,6 +191,21 @@ static struct json *container_status(const struct status_input *in, const struct
     return o;
 }
 
+/* What the container was granted of the node, and what it has: the same but while it is being resized. */
+static void put_resources(const struct status_input *in, const struct json *spec, struct json **status) {
+    const char *name = json_get_str(spec, "name");
+    const struct json *granted = json_get(in->allocation, name), *resources = json_get(granted, "resources");
+    const struct json *before = by_name(json_get(in->previous, "containerStatuses"), "name", name);
+    const struct json *state = by_name(json_get(in->state, "containers"), "name", name);
+
+    if (json_len(resources) == 0)
+        return;
+    if (json_get(resources, "requests"))
+        json_set(status, "allocatedResources", json_ref(json_get(resources, "requests")));
+    bool there = !in->running || resize_next(granted, state) == RESIZE_DONE || !json_get(before, "resources");
+    json_set(status, "resources", json_ref(there ? resources : json_get(before, "resources")));
+}
+
 /* Nobody waits for an ephemeral container to be ready. */
 static struct json *ephemeral_statuses(const struct status_input *in) {
     const struct json *specs = json_path(in->pod, "spec", "ephemeralContainers");
@@ -208,8 +224,12 @@ static struct json *container_statuses(const struct status_input *in, const char
     const struct json *specs = json_path(in->pod, "spec", member);
     struct json *list = json_array();
 
-    for (size_t i = 0; i < json_len(specs); i++)
-        json_append(&list, container_status(in, json_at(specs, i), init));
+    for (size_t i = 0; i < json_len(specs); i++) {
+        struct json *status = container_status(in, json_at(specs, i), init);
+        if (!init)
+            put_resources(in, json_at(specs, i), &status);
+        json_append(&list, status);
+    }
     return list;
 }
 
@@ -411,6 +431,8 @@ struct json *status_make(const struct status_input *in) {
         json_set(&o, "reason", json_string(in->refused_reason));
         json_set(&o, "message", json_string(in->refused_message));
     }
+    if (in->resize)
+        json_set(&o, "resize", json_string(in->resize));
     if (*in->host_ip)
         put_address(&o, "hostIP", "hostIPs", in->host_ip);
     if (*in->pod_ip)

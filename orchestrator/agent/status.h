@@ -25,6 +25,8 @@ struct status_input {
     const struct json *health;                    /* of containers with readiness probes (probes.h); may be NULL */
     const struct json *last_words;                /* run's ID → end of its output (last_words.h); may be NULL */
     const struct json *image_ids;                 /* object: container name → image ID; may be NULL */
+    const char *resize;                           /* resize_status() */
+    const struct json *allocation;                /* allocation.h; may be NULL */
     const char *refused_reason, *refused_message; /* the node will never run it; NULL */
 };
 

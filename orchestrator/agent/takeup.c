@@ -32,6 +32,7 @@ static void take_up(struct agent *agent, const char *pods_dir, const char *uid) 
     pod->is_static = pod->wanted = json_bool_or(json_get(doc, "static"), false);
     pod->host_network = json_bool_or(json_get(doc, "hostNetwork"), false);
     (void) snprintf(pod->ip, sizeof(pod->ip), "%s", json_str_or(json_get(doc, "podIP"), ""));
+    pod->allocation = json_ref(json_get(doc, "allocated"));
     pod->image_ids = json_ref(json_get(doc, "imageIDs"));
     pod->grace = json_int_or(json_get(doc, "terminationGracePeriodSeconds"), POD_GRACE_DEFAULT);
     pod->probe_docs = json_ref(json_get(doc, "probed"));

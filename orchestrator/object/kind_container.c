@@ -419,6 +419,8 @@ static void check_containers(struct field_errors *e, const struct place *at, con
                 seen_before(&seen, json_str(json_get(container, "name"))))
                 complain_duplicate(e, &name, json_str(json_get(container, "name")));
             check_container(e, &place, container, pod);
+            if (l < 2)
+                rules_resize_policy(e, &place, container, spec);
             if (l == 0 && !json_is_null(json_get(container, "restartPolicy")))
                 complain_forbidden(e, &policy, "may not be set for non-init containers");
             else if (l == 1)

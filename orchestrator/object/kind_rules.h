@@ -17,6 +17,12 @@ void rules_pod_update(struct field_errors *e, const struct json *object, const s
 void rules_pod_create(struct field_errors *e, const struct json *object);
 /* Through pods/ephemeralcontainers. */
 void rules_pod_ephemeral_update(struct field_errors *e, const struct json *object, const struct json *old);
+/* kind_resize.c */
+/* resizePolicy of a container at that place. */
+void rules_resize_policy(struct field_errors *e, const struct place *container_at, const struct json *container,
+                         const struct json *pod_spec);
+/* Through pods/resize. */
+void rules_pod_resize(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_pod_template_object(struct field_errors *e, const struct json *object);
 /* in_template: some rules are for pods only. */
 void rules_pod_spec(struct field_errors *e, const struct place *at, const struct json *spec, bool in_template);

@@ -250,6 +250,34 @@ static void update_pod_part(struct json **doc, const struct json *old, const cha
     json_set(doc, "spec", spec);
 }
 
+static const struct json *container_named(const struct json *spec, const char *name) {
+    const struct json *all = json_get(spec, "containers");
+    for (size_t i = 0; i < json_len(all); i++)
+        if (json_get_is(json_at(all, i), "name", name))
+            return json_at(all, i);
+    return NULL;
+}
+
+/* Of a pod only the resources of its containers, and how a change of them is done. A change is proposed to its node. */
+static void update_pod_size(struct json **doc, const struct json *old) {
+    static const char *const parts[] = {"resources", "resizePolicy"};
+    _cleanup_json_ struct json *wanted = json_ref(json_get(*doc, "spec"));
+    const struct json *before = json_path(old, "spec", "containers");
+    bool proposed = false;
+    keep_all_but(doc, old, "");
+    for (size_t i = 0; i < json_len(before); i++) {
+        const struct json *was = json_at(before, i), *now = container_named(wanted, json_get_str(was, "name"));
+        for (size_t k = 0; now && k < ARRAY_LEN(parts); k++) {
+            if (json_equal(json_get(now, parts[k]), json_get(was, parts[k])))
+                continue;
+            carry(json_edit_at(json_edit(json_edit(doc, "spec"), "containers"), i), now, parts[k]);
+            proposed |= k == 0;
+        }
+    }
+    if (proposed)
+        json_set_path(doc, json_string("Proposed"), "status", "resize");
+}
+
 void strategy_prepare_update(const struct resource *r, const char *subresource, struct json **doc,
                              const struct json *old) {
     keep_system_metadata(doc, old);
@@ -264,7 +292,7 @@ void strategy_prepare_update(const struct resource *r, const char *subresource, 
     else if (strcmp(subresource, "ephemeralcontainers") == 0)
         update_pod_part(doc, old, "ephemeralContainers");
     else if (strcmp(subresource, "resize") == 0)
-        update_pod_part(doc, old, "containers");
+        update_pod_size(doc, old);
     else
         update_status(r, doc, old);
     schema_default(r->api_version, r->kind, doc);

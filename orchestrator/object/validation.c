@@ -172,4 +172,6 @@ void validate_update(const struct resource *r, const char *subresource, const st
         kinds[t->id].update(errors, object, old);
     else if (subresource && strcmp(subresource, "ephemeralcontainers") == 0)
         rules_pod_ephemeral_update(errors, object, old);
+    else if (subresource && strcmp(subresource, "resize") == 0)
+        rules_pod_resize(errors, object, old);
 }

@@ -47,8 +47,47 @@ static void add_requests(struct pod_demand *d, const struct json *requests) {
     }
 }
 
-static void add_container(struct pod_demand *d, const struct json *container) {
-    const struct json *requests = json_path(container, "resources", "requests");
+static const struct json *status_of(const struct json *pod_status, const char *list, const struct json *container) {
+    const struct json *all = json_get(pod_status, list);
+
+    for (size_t i = 0; i < json_len(all); i++)
+        if (json_get_is(json_at(all, i), "name", json_get_str(container, "name")))
+            return json_at(all, i);
+    return NULL;
+}
+
+/* Adds the amounts of `more` that are larger than those of *list. */
+static void raise_list(struct json **list, const struct json *more) {
+    for (size_t i = 0; i < json_len(more); i++) {
+        const char *name = json_key_at(more, i);
+        const struct json *amount = json_value_at(more, i);
+        if (quantity_json_milli(amount, 0) > quantity_json_milli(json_get(*list, name), 0))
+            json_set(list, name, json_ref(amount));
+    }
+}
+
+/*
+ * What a container counts for: its requests; while it is being resized the largest of what it asks for, what its node
+ * has granted and what it really has, and what it asks for not at all once the node said that this can never be.
+ */
+static struct json *requests_of(const struct json *pod_status, const char *list, const struct json *container) {
+    const struct json *asked = json_path(container, "resources", "requests");
+    const struct json *status = status_of(pod_status, list, container);
+    const struct json *granted = json_get(status, "allocatedResources"),
+                      *has = json_path(status, "resources", "requests");
+    struct json *most;
+
+    if ((!granted || json_equal(granted, asked)) && (!has || json_equal(has, asked)))
+        return json_ref(asked);
+    most = json_get_is(pod_status, "resize", "Infeasible") ? NULL : json_ref(asked);
+    raise_list(&most, granted);
+    raise_list(&most, has);
+    return most;
+}
+
+static void add_container(struct pod_demand *d, const struct json *pod_status, const char *list,
+                          const struct json *container) {
+    _cleanup_json_ struct json *requests = requests_of(pod_status, list, container);
 
     add_requests(d, requests);
     d->assumed[SCHED_CPU] += quantity_json_milli(json_get(requests, "cpu"), ASSUMED_MILLI_CPU);
@@ -82,21 +121,21 @@ static bool is_sidecar(const struct json *init_container) {
     return strcmp(json_str_or(json_get(init_container, "restartPolicy"), ""), "Always") == 0;
 }
 
-static void read_requests(const struct json *spec, struct pod_demand *d) {
+static void read_requests(const struct json *spec, const struct json *status, struct pod_demand *d) {
     const struct json *containers = json_get(spec, "containers"), *init = json_get(spec, "initContainers");
     struct pod_demand sidecars = {0}, peak = {0};
 
     for (size_t i = 0; i < json_len(containers); i++)
-        add_container(d, json_at(containers, i));
+        add_container(d, status, "containerStatuses", json_at(containers, i));
     for (size_t i = 0; i < json_len(init); i++) {
         const struct json *c = json_at(init, i);
         if (is_sidecar(c)) {
-            add_container(&sidecars, c);
+            add_container(&sidecars, status, "initContainerStatuses", c);
             raise_demand(&peak, &sidecars);
             continue;
         }
         struct pod_demand step = {0};
-        add_container(&step, c);
+        add_container(&step, NULL, NULL, c);
         add_demand(&step, &sidecars);
         raise_demand(&peak, &step);
         pod_demand_finish(&step);
@@ -285,7 +324,7 @@ struct pod_info *pod_info_new(struct json *pod) {
     p->gated = json_len(json_get(spec, "schedulingGates")) > 0;
     p->terminal = strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
     p->deleting = !json_is_null(json_get(meta, "deletionTimestamp"));
-    read_requests(spec, &p->demand);
+    read_requests(spec, json_get(pod, "status"), &p->demand);
     read_ports(spec, &p->demand);
     p->demand.owner = controller_hash(pod);
     read_node_selector(&p->selector, json_get(spec, "nodeSelector"));

@@ -48,6 +48,12 @@ struct unit_request {
     int oom_score_adj; /* of its main process, -1000 … 1000; what systemd may not lower stays as it is */
 };
 
+/* What a pod's unit may use as a whole; as in unit_request. */
+struct unit_limits {
+    uint64_t memory_max, cpu_quota_per_sec_usec; /* UNIT_UNLIMITED: none */
+    uint64_t cpu_weight;                         /* 1 … 10000 */
+};
+
 struct unit_callbacks {
     /* The start job ended: 0, or why not. */
     void (*started)(void *userdata, const char *name, int result, const char *text);
@@ -66,6 +72,7 @@ struct unit_ops {
     int (*kill)(struct unit_manager *m, const char *name, int signal, struct error *err);
     int (*list)(struct unit_manager *m, struct error *err);
     int (*weigh)(struct unit_manager *m, const char *slice, uint64_t cpu_weight, struct error *err);
+    int (*limit)(struct unit_manager *m, const char *name, const struct unit_limits *limits, struct error *err);
     void (*free)(struct unit_manager *m);
 };
 
@@ -95,6 +102,10 @@ int unit_list(struct unit_manager *m, struct error *err) _must_check_;
  * for before a start counts before it. */
 int unit_weigh(struct unit_manager *m, const char *slice, uint64_t cpu_weight, struct error *err) _must_check_;
 
+/* Gives a unit that runs other limits until it ends; no callback. */
+int unit_limit(struct unit_manager *m, const char *name, const struct unit_limits *limits,
+               struct error *err) _must_check_;
+
 /* --- names; pure (unit_name.c) --- */
 
 /* "podium-pod-<namespace>-<name>-<first 8 of uid>.service", bytes other than [a-z0-9.-] escaped as \xNN, the name cut
@@ -118,8 +129,9 @@ int unit_manager_new_fake(const struct unit_fake_options *options, struct unit_m
                           struct error *err) _must_check_;
 /* What a test may ask and do. */
 bool unit_fake_has(const struct unit_manager *m, const char *name);
-void unit_fake_set_state(struct unit_manager *m, const char *name, enum unit_state state); /* INACTIVE: removed */
-uint64_t unit_fake_weight(const struct unit_manager *m, const char *slice);                /* 0: never told */
+void unit_fake_set_state(struct unit_manager *m, const char *name, enum unit_state state);      /* INACTIVE: removed */
+uint64_t unit_fake_weight(const struct unit_manager *m, const char *slice);                     /* 0: never told */
+bool unit_fake_limits(const struct unit_manager *m, const char *name, struct unit_limits *ret); /* false: never told */
 void unit_fake_set_failure(struct unit_manager *m, int fail_start);
 
 #endif

@@ -275,6 +275,14 @@ static int bus_weigh(struct unit_manager *base, const char *slice, uint64_t cpu_
     return r < 0 ? error_set_errno(err, r, "cannot set the weight of %s", slice) : 0;
 }
 
+static int bus_limit(struct unit_manager *base, const char *name, const struct unit_limits *l, struct error *err) {
+    struct bus_units *u = container_of(base, struct bus_units, base);
+    int r = call_quietly(u, "SetUnitProperties", "sba(sv)", name, 1, 3, "MemoryMax", "t", l->memory_max,
+                         "CPUQuotaPerSecUSec", "t", l->cpu_quota_per_sec_usec, "CPUWeight", "t", l->cpu_weight);
+
+    return r < 0 ? error_set_errno(err, r, "cannot set the limits of %s", name) : 0;
+}
+
 /* --- listing --- */
 
 static int read_list(sd_bus_message *m, char ***names, enum unit_state **states, size_t *n) {
@@ -478,8 +486,13 @@ static void bus_free(struct unit_manager *base) {
     free(u);
 }
 
-static const struct unit_ops bus_ops = {
-    .start = bus_start, .stop = bus_stop, .kill = bus_kill, .list = bus_list, .weigh = bus_weigh, .free = bus_free};
+static const struct unit_ops bus_ops = {.start = bus_start,
+                                        .stop = bus_stop,
+                                        .kill = bus_kill,
+                                        .list = bus_list,
+                                        .weigh = bus_weigh,
+                                        .limit = bus_limit,
+                                        .free = bus_free};
 
 int unit_manager_new_systemd(sd_bus *bus, unsigned max_jobs, struct unit_manager **ret, struct error *err) {
     struct bus_units *u = xnew0(struct bus_units);

@@ -29,6 +29,7 @@ struct fake_units {
     int fail_start;
     struct hashmap *units;   /* name → struct fake_unit */
     struct hashmap *weights; /* slice → uint64_t */
+    struct hashmap *limits;  /* unit → struct unit_limits */
     struct list posted;      /* struct post */
     sd_event_source *defer;
 };
@@ -259,6 +260,7 @@ static void fake_free(struct unit_manager *base) {
     f->leaving = true;
     hashmap_free(f->units);
     hashmap_free(f->weights);
+    hashmap_free(f->limits);
     sd_event_unref(f->loop);
     free(f->cgroup_root);
     free(f);
@@ -269,6 +271,22 @@ static int fake_weigh(struct unit_manager *base, const char *slice, uint64_t cpu
 
     hashmap_put(f->weights, slice, xmemdup(&cpu_weight, sizeof(cpu_weight)));
     return 0;
+}
+
+static int fake_limit(struct unit_manager *base, const char *name, const struct unit_limits *l, struct error *err) {
+    struct fake_units *f = container_of(base, struct fake_units, base);
+
+    hashmap_put(f->limits, name, xmemdup(l, sizeof(*l)));
+    return 0;
+}
+
+bool unit_fake_limits(const struct unit_manager *m, const char *name, struct unit_limits *ret) {
+    const struct fake_units *f = container_of(m, const struct fake_units, base);
+    const struct unit_limits *l = hashmap_get(f->limits, name);
+
+    if (l)
+        *ret = *l;
+    return l != NULL;
 }
 
 uint64_t unit_fake_weight(const struct unit_manager *m, const char *slice) {
@@ -283,6 +301,7 @@ static const struct unit_ops fake_ops = {.start = fake_start,
                                          .kill = fake_kill,
                                          .list = fake_list,
                                          .weigh = fake_weigh,
+                                         .limit = fake_limit,
                                          .free = fake_free};
 
 int unit_manager_new_fake(const struct unit_fake_options *options, struct unit_manager **ret, struct error *err) {
@@ -294,6 +313,7 @@ int unit_manager_new_fake(const struct unit_fake_options *options, struct unit_m
     f->fail_start = options->fail_start;
     f->units = hashmap_new(unit_free);
     f->weights = hashmap_new(free);
+    f->limits = hashmap_new(free);
     list_init(&f->posted);
     int r = sd_event_add_defer(f->loop, &f->defer, on_defer, f);
     if (r >= 0)

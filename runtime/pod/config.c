@@ -285,6 +285,7 @@ int pod_launch_load(int fd, size_t i, struct pod_launch *ret, struct error *err)
     if (r < 0)
         return r;
     launch.seccomp_default = json_bool_or(json_get(c, "seccompDefault"), false) && !launch.spec->seccomp;
+    launch.allocation = json_int_or(json_get(c, "allocation"), 0);
     launch.overlay = parse_rootfs(json_get(c, "rootfs"));
     *ret = launch;
     launch = (struct pod_launch){0};

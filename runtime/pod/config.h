@@ -86,6 +86,7 @@ struct pod_launch {
     struct spec *spec;
     struct overlay_root *overlay; /* NULL: the spec's own root */
     struct json *config;          /* the OCI document */
+    int64_t allocation;           /* number of the resources that config has */
     bool seccomp_default;         /* the default profile is wanted; see pod_run_seccomp() */
 };
 /* Container number i of the pod.json that fd is open on; the offset does not matter. -EAGAIN: it is held. */

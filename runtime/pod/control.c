@@ -148,6 +148,12 @@ static int op_restart(struct pod_peer *peer, struct request *q, struct error *er
     return 0;
 }
 
+static int op_resize(struct pod_peer *peer, struct request *q, struct error *err) {
+    struct pod_run *run = find_run(peer->pod, json_str(json_get(q->doc, "container")));
+
+    return run ? pod_run_resize(run, err) : error_set(err, -ESRCH, "no such container");
+}
+
 static int op_started(struct pod_peer *peer, struct request *q, struct error *err) {
     struct pod_run *run = find_run(peer->pod, json_str(json_get(q->doc, "container")));
 
@@ -317,7 +323,7 @@ static const struct {
 } ops[] = {
     {"network", op_network},     {"stop", op_stop},           {"restart", op_restart}, {"exec", op_exec},
     {"exec-kill", op_exec_kill}, {"attach", op_attach},       {"reload", op_reload},   {"detach", op_detach},
-    {"started", op_started},     {"hook-done", op_hook_done},
+    {"started", op_started},     {"hook-done", op_hook_done}, {"resize", op_resize},
 };
 
 static void handle(struct pod_peer *peer, const char *text, size_t n, struct request *q) {

@@ -54,6 +54,7 @@ struct pod_container {
     uint64_t retry_at_real;
     uint64_t backoff; /* usec to wait before the restart after the next */
     int restart_count;
+    int64_t allocation; /* number of the resources that the run has */
 };
 
 struct pod_model {

@@ -134,6 +134,8 @@ static struct json *container_doc(const struct pod_model *m, const struct pod_co
         json_set(&o, "run", json_int(c->restart_count));
         json_set(&o, "pid", json_int(c->pid));
         json_set(&o, "startedAt", json_int((int64_t) c->started_at));
+        if (c->allocation > 0)
+            json_set(&o, "allocation", json_int(c->allocation));
         if (c->has_last)
             put_last(&o, &c->last);
     }

@@ -288,6 +288,7 @@ void pod_run_start(struct pod_run *run) {
     if (r == 0)
         r = launch(run, &l, &err);
     pod_container_began(run->container, id, run->process.pid, now, now_real);
+    run->container->allocation = l.allocation;
     pod->changed = true;
     if (r < 0) {
         log_warning("container %s: cannot start: %s", run->container->config->name, error_text(&err, r));

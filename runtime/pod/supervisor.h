@@ -110,8 +110,13 @@ int pod_run_seccomp(struct pod_run *run, const struct pod_launch *l, const struc
 /* Starts the postStart hook, or marks the container started. */
 void pod_run_hook_done(struct pod_run *run, enum pod_exec_kind kind, const char *error);
 void pod_run_kill(struct pod_run *run);
+
 /* Timers of this run that are due. */
 void pod_run_timers(struct pod_run *run, uint64_t now);
+
+/* --- resize.c --- */
+/* Applies the resources in pod.json to the container, if it runs. -EBUSY: it uses more memory than it shall have. */
+int pod_run_resize(struct pod_run *run, struct error *err) _must_check_;
 
 /* --- stdio.c --- */
 struct pod_stdio {

@@ -550,6 +550,128 @@ static void test_agent_restart(void **state) {
     node_finish(&n);
 }
 
+/* --- resize --- */
+
+#define SIZED(policy, cpu, memory)                                                                                     \
+    POD("size", "r1", "", "",                                                                                          \
+        ",\"resizePolicy\":[" policy "],\"resources\":{\"requests\":{\"cpu\":\"" cpu "\",\"memory\":\"" memory "\"}}")
+#define ON_CPU "{\"resourceName\":\"cpu\",\"restartPolicy\":\"RestartContainer\"}"
+
+static const char *resize_of(const struct node *n, const char *uid) {
+    return json_str_or(json_get(hashmap_get(n->statuses, uid), "resize"), "");
+}
+
+/* The request for the processor that the container has, as its status says. */
+static const char *has_cpu(const struct node *n, const char *uid, const char *of) {
+    const struct json *c = container(n, uid);
+    const struct json *list =
+        strcmp(of, "granted") == 0 ? json_get(c, "allocatedResources") : json_path(c, "resources", "requests");
+    return json_str_or(json_get(list, "cpu"), "");
+}
+
+static int64_t restarts(const struct node *n, const char *uid) {
+    return json_int_or(json_get(container(n, uid), "restartCount"), -1);
+}
+
+/* Another size while it runs, one that must wait, one that can never be, and one that takes a restart. */
+static void test_resize(void **state) {
+    struct node n;
+    struct unit_limits limits;
+
+    node_new(&n);
+    import_image(&n);
+    synced(&n);
+    apply(&n, SIZED("", "100m", "16Mi"));
+    WAIT(&n, is_running(&n, "r1"));
+    assert_string_equal(has_cpu(&n, "r1", "granted"), "100m");
+    assert_string_equal(has_cpu(&n, "r1", "real"), "100m");
+    _cleanup_free_ char *unit = unit_pod_name("default", "size", "r1");
+    assert_false(unit_fake_limits(n.units, unit, &limits)); /* it was never resized: systemd is left alone */
+    apply(&n, SIZED("", "200m", "16Mi"));
+    WAIT(&n, strcmp(has_cpu(&n, "r1", "real"), "200m") == 0 && !*resize_of(&n, "r1"));
+    assert_string_equal(has_cpu(&n, "r1", "granted"), "200m");
+    assert_int_equal(restarts(&n, "r1"), 0);
+    assert_true(unit_fake_limits(n.units, unit, &limits));
+    assert_int_equal(limits.cpu_weight, 1 + (204 - 2) * 9999 / (262144 - 2));
+
+    apply(&n, SIZED("", "100000", "16Mi"));
+    WAIT(&n, strcmp(resize_of(&n, "r1"), "Infeasible") == 0);
+    assert_string_equal(has_cpu(&n, "r1", "granted"), "200m");
+    apply(&n, SIZED("", "200m", "16Mi")); /* taken back */
+    WAIT(&n, !*resize_of(&n, "r1"));
+
+    apply(&n, SIZED(ON_CPU, "300m", "16Mi"));
+    WAIT(&n, restarts(&n, "r1") == 1 && is_running(&n, "r1"));
+    WAIT(&n, strcmp(has_cpu(&n, "r1", "real"), "300m") == 0 && !*resize_of(&n, "r1"));
+    assert_non_null(strstr(strbuf_str(&n.events), "Killing"));
+    settle(&n, 200);
+    assert_int_equal(restarts(&n, "r1"), 1);
+    node_finish(&n);
+}
+
+/* A pod whose wish does not fit beside another gets it when that one is gone. */
+static void test_resize_deferred(void **state) {
+    struct node n;
+
+    node_new(&n);
+    import_image(&n);
+    synced(&n);
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    _cleanup_free_ char *most =
+        xasprintf(POD("most", "m1", "", "", ",\"resources\":{\"requests\":{\"cpu\":\"%ldm\"}}"), cpus * 1000 - 500);
+    apply(&n, most);
+    apply(&n, SIZED("", "100m", "16Mi"));
+    WAIT(&n, is_running(&n, "r1") && is_running(&n, "m1"));
+    apply(&n, SIZED("", "900m", "16Mi"));
+    WAIT(&n, strcmp(resize_of(&n, "r1"), "Deferred") == 0);
+    assert_string_equal(has_cpu(&n, "r1", "granted"), "100m");
+    agent_remove_pod(n.agent, "m1");
+    WAIT(&n, strcmp(has_cpu(&n, "r1", "real"), "900m") == 0 && !*resize_of(&n, "r1"));
+    node_finish(&n);
+}
+
+/* The agent is away when the size changes, and again before its supervisor has heard of it. */
+static void test_resize_over_restart(void **state) {
+    struct node n;
+
+    node_new(&n);
+    import_image(&n);
+    synced(&n);
+    apply(&n, SIZED("", "100m", "16Mi"));
+    WAIT(&n, is_running(&n, "r1"));
+    agent_free(n.agent);
+    hashmap_clear(n.statuses);
+    start_agent(&n);
+    agent_sync_begin(n.agent);
+    apply(&n, SIZED("", "200m", "16Mi"));
+    agent_sync_end(n.agent);
+    WAIT(&n, strcmp(has_cpu(&n, "r1", "real"), "200m") == 0 && !*resize_of(&n, "r1"));
+
+    /* granted and written, not told: as if it had died in between */
+    agent_free(n.agent);
+    hashmap_clear(n.statuses);
+    _cleanup_free_ char *path = xasprintf("%s/run/pods/r1/pod.json", n.dir);
+    _cleanup_json_ struct json *doc = NULL;
+    assert_int_equal(json_parse_file(path, 1 << 20, &doc, NULL), 0);
+    assert_int_equal(json_int_or(json_path(doc, "allocated", "main", "number"), 0), 1);
+    json_set_path(&doc, json_int(2), "allocated", "main", "number");
+    json_set_path(&doc, json_string("300m"), "allocated", "main", "resources", "requests", "cpu");
+    json_set(json_edit_at(json_edit(&doc, "containers"), 0), "allocation", json_int(2));
+    _cleanup_free_ char *text = json_to_text(doc);
+    assert_int_equal(file_write_atomic(path, text, strlen(text), 0600, false, NULL), 0);
+    start_agent(&n);
+    agent_sync_begin(n.agent);
+    apply(&n, SIZED("", "300m", "16Mi"));
+    agent_sync_end(n.agent);
+    WAIT(&n, strcmp(has_cpu(&n, "r1", "real"), "300m") == 0 && !*resize_of(&n, "r1"));
+    _cleanup_free_ char *state_path = xasprintf("%s/run/pods/r1/state.json", n.dir);
+    _cleanup_json_ struct json *seen = NULL;
+    assert_int_equal(json_parse_file(state_path, 1 << 20, &seen, NULL), 0);
+    assert_int_equal(json_int_or(json_get(json_at(json_get(seen, "containers"), 0), "allocation"), 0), 2);
+    assert_int_equal(restarts(&n, "r1"), 0);
+    node_finish(&n);
+}
+
 /* A supervisor that is killed takes its pod along (as systemd kills the unit); the agent starts the pod anew, and the
  * restart count goes on. */
 static void test_supervisor_killed(void **state) {
@@ -611,6 +733,9 @@ int main(void) {
         cmocka_unit_test(test_held_containers),
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_agent_restart),
+        cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_resize_deferred),
+        cmocka_unit_test(test_resize_over_restart),
         cmocka_unit_test(test_supervisor_killed),
         cmocka_unit_test(test_job_and_deadline),
         cmocka_unit_test(test_node_status),
