@@ -14,7 +14,7 @@ const struct flag flags_patch[] = {
     {"patch", 'p', FLAG_VALUE, NULL, "PATCH", "the patch, JSON or YAML"},
     {"patch-file", 0, FLAG_VALUE, NULL, "FILE", "the patch is in this file"},
     {"type", 0, FLAG_VALUE, NULL, "TYPE", "strategic (default), merge or json"},
-    {"subresource", 0, FLAG_VALUE, NULL, "NAME", "status or scale"},
+    {"subresource", 0, FLAG_VALUE, NULL, "NAME", "status, scale or resize"},
     {"filename", 'f', FLAG_VALUE, NULL, "FILE", "the object named in a file"},
     {"recursive", 'R', FLAG_BOOL, NULL, NULL, "with -f: also folders below"},
     {"dry-run", 0, FLAG_OPTIONAL, "server", "WHERE", "server: let the server check it only"},
