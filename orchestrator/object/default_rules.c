@@ -89,7 +89,24 @@ static void requests_from_limits(struct json **container) {
     }
 }
 
+/* podIP is the first of podIPs; of two that differ podIP counts. */
+static void default_pod_addresses(struct json **pod) {
+    const char *ip = json_get_str(json_get(*pod, "status"), "podIP");
+    const char *first = json_get_str(json_at(json_path(*pod, "status", "podIPs"), 0), "ip");
+    if (strcmp(ip, first) == 0)
+        return;
+    if (!*ip) {
+        json_set_path(pod, json_string(first), "status", "podIP");
+        return;
+    }
+    struct json *one = json_object(), *list = json_array();
+    json_set(&one, "ip", json_string(ip));
+    json_append(&list, one);
+    json_set_path(pod, list, "status", "podIPs");
+}
+
 static void default_pod(struct json **pod) {
+    default_pod_addresses(pod);
     static const char *const lists[] = {"containers", "initContainers"};
     if (json_is_null(json_path(*pod, "spec", "enableServiceLinks")))
         json_set_path(pod, json_bool(true), "spec", "enableServiceLinks");

@@ -24,15 +24,22 @@ void rules_resize_policy(struct field_errors *e, const struct place *container_a
 /* Through pods/resize. */
 void rules_pod_resize(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_pod_template_object(struct field_errors *e, const struct json *object);
-/* in_template: some rules are for pods only. */
-void rules_pod_spec(struct field_errors *e, const struct place *at, const struct json *spec, bool in_template);
+void rules_pod_status_update(struct field_errors *e, const struct json *object, const struct json *old);
+/* pod_name: NULL in templates: some rules are for pods only. */
+void rules_pod_spec(struct field_errors *e, const struct place *at, const struct json *spec, const char *pod_name);
 void rules_pod_template(struct field_errors *e, const struct place *at, const struct json *template);
-/* at: the pod's spec. */
-void rules_containers(struct field_errors *e, const struct place *at, const struct json *spec, bool in_template);
-void rules_volumes(struct field_errors *e, const struct place *at, const struct json *spec);
-void rules_field_ref(struct field_errors *e, const struct place *at, const struct json *ref, const char *const *sorted);
+/* at: the pod's spec; volumes: as rules_volumes() gives them (kind_pod.h). */
+void rules_containers(struct field_errors *e, const struct place *at, const struct json *spec,
+                      const struct hashmap *volumes, bool in_template);
 void rules_scheduling(struct field_errors *e, const struct place *at, const struct json *spec);
+/* A NodeSelector, which must not be empty. */
+void rules_node_selector(struct field_errors *e, const struct place *at, const struct json *selector);
+/* at: the pod's spec. */
+void rules_tolerations(struct field_errors *e, const struct place *at, const struct json *list);
 void rules_taints(struct field_errors *e, const struct place *at, const struct json *taints);
+
+/* kind_volume.c */
+void rules_csi_driver(struct field_errors *e, const struct place *at, const char *name);
 
 /* kind_workload.c, kind_job.c */
 void rules_replication_controller(struct field_errors *e, const struct json *object);
@@ -92,6 +99,7 @@ void rules_certificate_request_update(struct field_errors *e, const char *subres
                                       const struct json *old);
 
 /* kind_storage.c */
+void rules_claim_spec(struct field_errors *e, const struct place *at, const struct json *spec);
 void rules_persistent_volume(struct field_errors *e, const struct json *object);
 void rules_persistent_volume_claim(struct field_errors *e, const struct json *object);
 void rules_persistent_volume_claim_update(struct field_errors *e, const struct json *object, const struct json *old);

@@ -4,20 +4,32 @@
 
 #include "orchestrator/object/kind_rules.h"
 #include "orchestrator/object/quantity.h"
-#include "podium/base/cleanup.h"
+#include "podium/base/alloc.h"
 
 static const struct place spec_place = {.name = "spec"};
 
-static void check_access_modes(struct field_errors *e, const struct json *spec) {
-    struct place at = place_in(&spec_place, "accessModes");
-    const struct json *modes = json_get(spec, "accessModes");
+/* detail: how upstream says that there is none. */
+static void check_access_modes(struct field_errors *e, const struct place *spec, const struct json *modes,
+                               const char *detail) {
+    static const char *const known[] = {"ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL};
+    struct place at = place_in(spec, "accessModes");
+    bool alone = false, others = false;
     if (!json_len(modes))
-        complain_required(e, &at, "at least 1 access mode is required");
-    for (size_t i = 0; json_len(modes) > 1 && i < json_len(modes); i++)
-        if (strcmp(json_str_or(json_at(modes, i), ""), "ReadWriteOncePod") == 0) {
-            complain_forbidden(e, &at, "may not use ReadWriteOncePod with other access modes");
-            return;
-        }
+        complain_required(e, &at, detail);
+    for (size_t i = 0; i < json_len(modes); i++) {
+        const char *mode = json_str_or(json_at(modes, i), "");
+        bool supported = false;
+        for (size_t k = 0; known[k]; k++)
+            supported = supported || strcmp(known[k], mode) == 0;
+        if (!supported)
+            complain_not_supported(e, &at, mode, known);
+        else if (strcmp(mode, "ReadWriteOncePod") == 0)
+            alone = true;
+        else
+            others = true;
+    }
+    if (alone && others)
+        complain_forbidden(e, &at, "may not use ReadWriteOncePod with other access modes");
 }
 
 static bool is_volume_setting(const char *key) {
@@ -35,7 +47,7 @@ void rules_persistent_volume(struct field_errors *e, const struct json *object) 
     struct place capacity_place = place_in(&spec_place, "capacity"), storage = place_key(&capacity_place, "storage");
     struct place affinity = place_in(&spec_place, "nodeAffinity");
     size_t sources = 0;
-    check_access_modes(e, spec);
+    check_access_modes(e, &spec_place, json_get(spec, "accessModes"), "");
     if (!json_len(capacity))
         complain_required(e, &capacity_place, "");
     else if (quantity_json(json_get(capacity, "storage"), 0) <= 0)
@@ -54,18 +66,55 @@ void rules_persistent_volume(struct field_errors *e, const struct json *object) 
     check_member_name(e, &spec_place, spec, "storageClassName", false, name_form_dns1123_subdomain);
 }
 
-void rules_persistent_volume_claim(struct field_errors *e, const struct json *object) {
-    const struct json *spec = json_get(object, "spec"), *size = json_path(spec, "resources", "requests", "storage");
-    struct place resources = place_in(&spec_place, "resources"), storage = place_key(&resources, "storage");
-    struct place requests = place_in(&resources, "requests"), request = place_key(&requests, "storage");
-    struct place selector = place_in(&spec_place, "selector");
-    check_access_modes(e, spec);
+static void check_data_source(struct field_errors *e, const struct place *spec, const struct json *object,
+                              const char *key) {
+    struct place at = place_in(spec, key), group_place = place_in(&at, "apiGroup");
+    const struct json *source = json_get(object, key);
+    const char *kind = json_get_str(source, "kind"), *group = json_get_str(source, "apiGroup");
+    if (json_is_null(source))
+        return;
+    check_required_text(e, &at, source, "name");
+    check_required_text(e, &at, source, "kind");
+    if (!*group && strcmp(kind, "PersistentVolumeClaim") != 0)
+        complain_invalid_text(e, &at, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup");
+    if (*group)
+        check_name(e, &group_place, group, name_form_dns1123_subdomain);
+    check_member_name(e, &at, source, "namespace", false, name_form_dns1123_label);
+}
+
+static void check_data_sources(struct field_errors *e, const struct place *at, const struct json *spec) {
+    const struct json *source = json_get(spec, "dataSource"), *ref = json_get(spec, "dataSourceRef");
+    struct place place = place_in(at, "dataSource");
+    check_data_source(e, at, spec, "dataSource");
+    check_data_source(e, at, spec, "dataSourceRef");
+    if (json_is_null(source) || json_is_null(ref))
+        return;
+    _cleanup_free_ char *text = place_text(&place);
+    if (json_str_len(json_get(ref, "namespace")))
+        complain_invalid_text(e, at, text, "may not be specified when dataSourceRef.namespace is specified");
+    else if (strcmp(json_get_str(source, "kind"), json_get_str(ref, "kind")) != 0 ||
+             strcmp(json_get_str(source, "name"), json_get_str(ref, "name")) != 0 ||
+             strcmp(json_get_str(source, "apiGroup"), json_get_str(ref, "apiGroup")) != 0)
+        complain_invalid_text(e, at, text, "must match dataSourceRef");
+}
+
+void rules_claim_spec(struct field_errors *e, const struct place *at, const struct json *spec) {
+    const struct json *size = json_path(spec, "resources", "requests", "storage");
+    struct place resources = place_in(at, "resources"), storage = place_key(&resources, "storage");
+    struct place selector = place_in(at, "selector");
+    check_access_modes(e, at, json_get(spec, "accessModes"), "at least 1 access mode is required");
     check_label_selector(e, &selector, json_get(spec, "selector"));
     if (json_is_null(size))
         complain_required(e, &storage, "");
-    else if (quantity_json(size, 0) <= 0)
-        complain_invalid(e, &request, size, "must be greater than zero");
-    check_member_name(e, &spec_place, spec, "storageClassName", false, name_form_dns1123_subdomain);
+    else if (quantity_json_milli(size, 0) <= 0)
+        complain_invalid(e, &storage, size, "must be greater than zero");
+    check_member_name(e, at, spec, "storageClassName", false, name_form_dns1123_subdomain);
+    check_data_sources(e, at, spec);
+    check_member_name(e, at, spec, "volumeAttributesClassName", false, name_form_dns1123_subdomain);
+}
+
+void rules_persistent_volume_claim(struct field_errors *e, const struct json *object) {
+    rules_claim_spec(e, &spec_place, json_get(object, "spec"));
 }
 
 void rules_persistent_volume_claim_update(struct field_errors *e, const struct json *object, const struct json *old) {

@@ -63,7 +63,9 @@ size_t name_form_dns1123_label(const char *s, const char *problems[NAME_PROBLEMS
     size_t n = 0, len = strlen(s);
     if (len > 63)
         problems[n++] = "must be no more than 63 characters";
-    if (!is_label(s, len))
+    if (!is_label(s, len) && is_subdomain(s))
+        problems[n++] = "must not contain dots";
+    else if (!is_label(s, len))
         problems[n++] =
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and "
             "end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
@@ -77,6 +79,36 @@ size_t name_form_dns1123_subdomain(const char *s, const char *problems[NAME_PROB
         problems[n++] = "must be no more than 253 characters";
     if (!is_subdomain(s))
         problems[n++] = SUBDOMAIN_TEXT;
+    return n;
+}
+
+/* _?[a-z0-9]([-_a-z0-9]*[a-z0-9])? over n bytes. */
+static bool is_underscored_label(const char *s, size_t n) {
+    if (n && s[0] == '_')
+        s++, n--;
+    if (!n || !is_lower_alnum(s[0]) || !is_lower_alnum(s[n - 1]))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!is_lower_alnum(s[i]) && s[i] != '-' && s[i] != '_')
+            return false;
+    return true;
+}
+
+size_t name_form_underscored_subdomain(const char *s, const char *problems[NAME_PROBLEMS_MAX]) {
+    size_t n = 0;
+    bool good = true;
+    for (const char *label = s; good; label += strcspn(label, ".") + 1) {
+        good = is_underscored_label(label, strcspn(label, "."));
+        if (!label[strcspn(label, ".")])
+            break;
+    }
+    if (strlen(s) > 253)
+        problems[n++] = "must be no more than 253 characters";
+    if (!good)
+        problems[n++] =
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and "
+            "must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+            "'_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')";
     return n;
 }
 

@@ -24,7 +24,8 @@ size_t name_form_config_map_key(const char *s, const char *problems[NAME_PROBLEM
 size_t name_form_port(const char *s, const char *problems[NAME_PROBLEMS_MAX]); /* IANA service name */
 size_t name_form_env_var(const char *s, const char *problems[NAME_PROBLEMS_MAX]);
 size_t name_form_http_header(const char *s, const char *problems[NAME_PROBLEMS_MAX]);
-size_t name_form_wildcard_subdomain(const char *s, const char *problems[NAME_PROBLEMS_MAX]); /* "*.example.com" */
+size_t name_form_underscored_subdomain(const char *s, const char *problems[NAME_PROBLEMS_MAX]); /* "_sip._tcp.a" */
+size_t name_form_wildcard_subdomain(const char *s, const char *problems[NAME_PROBLEMS_MAX]);    /* "*.example.com" */
 size_t name_form_ip(const char *s, const char *problems[NAME_PROBLEMS_MAX]);
 size_t name_form_cidr(const char *s, const char *problems[NAME_PROBLEMS_MAX]);
 bool name_is_ipv6(const char *s);

@@ -47,19 +47,20 @@ static void check_owner(struct field_errors *e, const struct place *at, const st
 
 static void check_owners(struct field_errors *e, const struct json *owners) {
     struct place at = place_in(&metadata_place, "ownerReferences");
-    const char *controller = NULL;
+    const struct json *controller = NULL;
     for (size_t i = 0; i < json_len(owners); i++) {
         const struct json *owner = json_at(owners, i);
         check_owner(e, &at, owner);
         if (!json_bool_or(json_get(owner, "controller"), false))
             continue;
-        const char *name = json_str_or(json_get(owner, "name"), "");
         if (controller)
             complain_invalid(
                 e, &at, owners,
-                "Only one reference can have Controller set to true. Found \"true\" in references for %s and %s",
-                controller, name);
-        controller = name;
+                "Only one reference can have Controller set to true. Found \"true\" in references for %s/%s and %s/%s",
+                json_get_str(controller, "kind"), json_get_str(controller, "name"), json_get_str(owner, "kind"),
+                json_get_str(owner, "name"));
+        else
+            controller = owner;
     }
 }
 
@@ -70,9 +71,11 @@ static void check_finalizers(struct field_errors *e, const struct json *finalize
         const char *name = json_str_or(json_at(finalizers, i), "");
         orphan = orphan || strcmp(name, "orphan") == 0;
         foreground = foreground || strcmp(name, "foregroundDeletion") == 0;
-        if (check_name(e, &at, name, name_form_qualified) && !strchr(name, '/') && strcmp(name, "orphan") != 0 &&
-            strcmp(name, "foregroundDeletion") != 0 && strcmp(name, "kubernetes") != 0)
-            complain_invalid_text(e, &at, name, "name is neither a standard finalizer name nor is it fully qualified");
+        struct place one = place_at(&at, i);
+        check_name(e, &at, name, name_form_qualified);
+        if (!strchr(name, '/') && strcmp(name, "orphan") != 0 && strcmp(name, "foregroundDeletion") != 0 &&
+            strcmp(name, "kubernetes") != 0)
+            complain_invalid_text(e, &one, name, "name is neither a standard finalizer name nor is it fully qualified");
     }
     if (orphan && foreground)
         complain_invalid(e, &at, finalizers, "finalizer orphan and foregroundDeletion cannot be both set");

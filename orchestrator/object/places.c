@@ -119,6 +119,17 @@ bool check_name(struct field_errors *e, const struct place *at, const char *valu
     return n == 0;
 }
 
+bool check_joined_name(struct field_errors *e, const struct place *at, const char *value, name_form form) {
+    const char *problems[NAME_PROBLEMS_MAX];
+    _cleanup_strbuf_ struct strbuf all = STRBUF_INIT;
+    size_t n = form(value, problems);
+    for (size_t i = 0; i < n; i++)
+        strbuf_addf(&all, "%s%s", i ? ";" : "", problems[i]);
+    if (n)
+        complain_invalid_text(e, at, value, "%s", strbuf_str(&all));
+    return n == 0;
+}
+
 bool check_required_text(struct field_errors *e, const struct place *at, const struct json *object, const char *key) {
     struct place place = place_in(at, key);
     if (json_str_len(json_get(object, key)))
@@ -187,12 +198,16 @@ void check_immutable(struct field_errors *e, const struct place *at, const struc
         complain_invalid(e, at, value, "field is immutable");
 }
 
-void check_no_back_steps(struct field_errors *e, const struct place *at, const char *path) {
+bool has_back_steps(const char *path) {
     for (const char *p = path; *p; p += strcspn(p, "/") + (p[strcspn(p, "/")] == '/'))
-        if (strcspn(p, "/") == 2 && strncmp(p, "..", 2) == 0) {
-            complain_invalid_text(e, at, path, "must not contain '..'");
-            return;
-        }
+        if (strcspn(p, "/") == 2 && strncmp(p, "..", 2) == 0)
+            return true;
+    return false;
+}
+
+void check_no_back_steps(struct field_errors *e, const struct place *at, const char *path) {
+    if (has_back_steps(path))
+        complain_invalid_text(e, at, path, "must not contain '..'");
 }
 
 void check_relative_path(struct field_errors *e, const struct place *at, const char *path) {

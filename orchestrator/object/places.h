@@ -40,6 +40,8 @@ void complain_too_many(struct field_errors *e, const struct place *at, size_t ha
 
 /* Each complaint of the form as Invalid, with the value. Returns true when the name is fine. */
 bool check_name(struct field_errors *e, const struct place *at, const char *value, name_form form);
+/* All complaints in one, joined by ";", where upstream does so. */
+bool check_joined_name(struct field_errors *e, const struct place *at, const char *value, name_form form);
 /* The member as a name: missing is Required (required) or fine; else the form. */
 bool check_member_name(struct field_errors *e, const struct place *at, const struct json *object, const char *key,
                        bool required, name_form form);
@@ -57,6 +59,7 @@ void check_one_of(struct field_errors *e, const struct place *at, const struct j
 void check_immutable(struct field_errors *e, const struct place *at, const struct json *value, const struct json *old);
 /* Relative and without "..". */
 void check_relative_path(struct field_errors *e, const struct place *at, const char *path);
+bool has_back_steps(const char *path); /* a segment is ".." */
 void check_no_back_steps(struct field_errors *e, const struct place *at, const char *path);
 
 /* Remembers names in *set (made when needed, hashmap_free) and says whether this one was there before. */

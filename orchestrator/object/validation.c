@@ -84,10 +84,16 @@ static void check_enum(struct field_errors *e, const struct place *at, const str
 }
 
 /* Enumerations that upstream words or checks in its own way, and what users do not write. */
-static bool has_own_rule(const struct type_info *t) {
+static bool has_own_rule(const struct type_info *t, const struct field_info *f) {
     return t->id == TYPE_core_v1_NodeSelectorRequirement || t->id == TYPE_discovery_v1_EndpointSlice ||
            t->id == TYPE_core_v1_ScopedResourceSelectorRequirement || t->id == TYPE_core_v1_ResourceQuotaSpec ||
-           t->id == TYPE_apps_v1_StatefulSetUpdateStrategy;
+           t->id == TYPE_apps_v1_StatefulSetUpdateStrategy || t->id == TYPE_core_v1_VolumeMount ||
+           t->id == TYPE_core_v1_ContainerResizePolicy || t->id == TYPE_core_v1_PodOS ||
+           t->id == TYPE_core_v1_HostPathVolumeSource ||
+           /* of these, a list each */
+           (f->container == FIELD_ARRAY &&
+            (t->id == TYPE_core_v1_PersistentVolumeClaimSpec || t->id == TYPE_core_v1_PersistentVolumeSpec)) ||
+           (t->id == TYPE_core_v1_TopologySpreadConstraint && strcmp(field_name(f), "whenUnsatisfiable") == 0);
 }
 
 static void check_enums(struct field_errors *e, const struct place *at, const struct type_info *t,
@@ -95,7 +101,7 @@ static void check_enums(struct field_errors *e, const struct place *at, const st
 
 static void check_field_enums(struct field_errors *e, const struct place *at, const struct type_info *owner,
                               const struct field_info *f, const struct json *v) {
-    bool closed = f->enum_closed && field_enum_values(f) && f->type == FIELD_STRING && !has_own_rule(owner);
+    bool closed = f->enum_closed && field_enum_values(f) && f->type == FIELD_STRING && !has_own_rule(owner, f);
     if (!closed && f->type != FIELD_OBJECT)
         return;
     if (f->container == FIELD_PLAIN) {
@@ -165,6 +171,8 @@ void validate_update(const struct resource *r, const char *subresource, const st
     if (subresource && strcmp(subresource, "status") == 0) {
         if (t->id == TYPE_core_v1_Service)
             rules_service_status(errors, object);
+        else if (t->id == TYPE_core_v1_Pod)
+            rules_pod_status_update(errors, object, old);
         return;
     }
     check_kind(errors, t, object);

@@ -6,6 +6,7 @@
  *   op: create           or update, status, patch, delete, get; all but create act on a stored base
  *   before: {path: value}  changes to the base that is stored
  *   status: {path: value}  then written through its status
+ *   prepare: {subresource, set}  then written through another subresource
  *   deleted: true        then deleted (finalizers hold it)
  *   set: {path: value}   changes to what is sent; patch: the body is `body`, of content type `type`
  *   del: [path]
@@ -169,6 +170,16 @@ static inline bool rows_store(struct rows_trial *t, struct json *base) {
         _cleanup_answer_ struct answer a = rows_send(t, "PUT", "/status", NULL, t->stored);
         if (a.code != 200)
             strbuf_addf(t->why, "      cannot set the status: %s\n", message_of(&a));
+        json_unref(t->stored);
+        t->stored = json_ref(a.body);
+    }
+    if (json_get(t->it, "prepare")) {
+        const struct json *p = json_get(t->it, "prepare");
+        _cleanup_free_ char *more = xasprintf("/%s", json_get_str(p, "subresource"));
+        rows_change(&t->stored, t->at, json_get(p, "set"), NULL);
+        _cleanup_answer_ struct answer a = rows_send(t, "PUT", more, NULL, t->stored);
+        if (a.code != 200)
+            strbuf_addf(t->why, "      cannot prepare: %s\n", message_of(&a));
         json_unref(t->stored);
         t->stored = json_ref(a.body);
     }

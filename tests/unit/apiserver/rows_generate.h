@@ -14,6 +14,7 @@
 
 /* Where the cases go: called with each case (borrowed). */
 struct rows_sink {
+    bool required; /* make those in which a member is missing: only where the rest of its object is there */
     void (*take)(void *userdata, const struct json *one);
     void *userdata;
 };
@@ -179,8 +180,8 @@ static inline bool rows_clause_enum(const struct rows_target *t, const char *cla
 }
 
 static inline bool rows_clause(const struct rows_target *t, const char *clause) {
-    return (strcmp(clause, "required") == 0 && rows_clause_required(t)) || rows_clause_form(t, clause) ||
-           rows_clause_range(t, clause) || rows_clause_enum(t, clause);
+    return (strcmp(clause, "required") == 0 && t->sink->required && rows_clause_required(t)) ||
+           rows_clause_form(t, clause) || rows_clause_range(t, clause) || rows_clause_enum(t, clause);
 }
 
 /* What the type tables say of "spec.ports[0].name" in a type; NULL when it is no such path. */
@@ -219,7 +220,7 @@ static inline bool rows_generate(const struct row *row, const struct rows_sink *
     _cleanup_free_ char *field = xstrdup(row->field);
     if (mapped)
         *strstr(field, ".*") = '\0';
-    if (!strpbrk(row->op, "cus") || strpbrk(field, "(<") || (strchr(field, '*') && strncmp(field, "*Probe", 6) != 0))
+    if (!strpbrk(row->op, "cus") || strpbrk(field, "(<") || strchr(field + (strncmp(field, "*Probe", 6) == 0), '*'))
         return false;
     rows_fields("", field, &fields);
     for (size_t i = 0; fields[i]; i++) {

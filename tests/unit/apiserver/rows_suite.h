@@ -180,6 +180,7 @@ static inline void rows_generated(struct rows_suite *s, struct row *row) {
     const struct json *entry = rows_entry_of(s, row);
     struct rows_attempt a = {.suite = s, .row = row, .with = json_get(entry, "with"), .generated = true};
     struct rows_sink sink = {.take = rows_attempt, .userdata = &a};
+    sink.required = json_get(entry, "with") || !json_get(entry, "cases");
     if (json_bool_or(json_get(entry, "generate"), true) && json_get(s->world.sites, row->type))
         row->all_generated = rows_generate(row, &sink) && row->n_generated;
 }

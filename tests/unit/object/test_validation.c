@@ -82,8 +82,7 @@ static void expect_update(const char *old_text, const char *text, const char *ex
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 #define LABEL                                                                                                          \
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "    \
-    "with "                                                                                                            \
-    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "                          \
+    "with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "                     \
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 
 static void test_metadata(void **state) {
@@ -92,8 +91,8 @@ static void test_metadata(void **state) {
     expect_create(CONFIG("\"name\":\"A_b\",\"namespace\":\"n\""), "metadata.name: Invalid value: \"A_b\": " SUBDOMAIN);
     expect_create(CONFIG("\"name\":\"a\""), "metadata.namespace: Required value");
     expect_create("{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"a.b\",\"namespace\":\"n\"}}",
-                  "metadata.name: Invalid value: \"a.b\": " LABEL
-                  "\nmetadata.namespace: Forbidden: not allowed on this type");
+                  "metadata.name: Invalid value: \"a.b\": must not contain dots\nmetadata.namespace: Forbidden: not "
+                  "allowed on this type");
     expect_create(
         CONFIG("\"name\":\"a\",\"namespace\":\"n\",\"labels\":{\"x\":\"y z\"}"),
         "metadata.labels: Invalid value: \"y z\": a valid label must be an empty string or consist of alphanumeric "
@@ -103,7 +102,7 @@ static void test_metadata(void **state) {
                   "metadata.labels: Invalid value: \"/x\": prefix part must be non-empty");
     expect_create(
         CONFIG("\"name\":\"a\",\"namespace\":\"n\",\"finalizers\":[\"mine\",\"a.b/c\"]"),
-        "metadata.finalizers: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully "
+        "metadata.finalizers[0]: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully "
         "qualified");
     expect_create(
         CONFIG(
@@ -135,7 +134,6 @@ static void test_pod(void **state) {
     expect_create(POD("\"terminationGracePeriodSeconds\":-1,\"activeDeadlineSeconds\":0,\"containers\":[{\"name\":"
                       "\"c\",\"image\":"
                       "\"i\"}]"),
-                  "spec.terminationGracePeriodSeconds: Invalid value: -1: must be greater than or equal to 0\n"
                   "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive");
     expect_create(
         POD("\"tolerations\":[{\"key\":\"a\",\"operator\":\"Exists\",\"tolerationSeconds\":3}],\"containers\":[{"
@@ -156,7 +154,7 @@ static void test_containers(void **state) {
                   "spec.containers[0].ports[1].hostPort: Duplicate value: \"TCP//9\"");
     expect_create(CONTAINER(",\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/a\",\"subPath\":\"../x\"}]"),
                   "spec.containers[0].volumeMounts[0].name: Not found: \"v\"\n"
-                  "spec.containers[0].volumeMounts[0].subPath: Invalid value: \"../x\": must not contain '..'");
+                  "spec.containers[0].volumeMounts.subPath: Invalid value: \"../x\": must not contain '..'");
     expect_create(
         CONTAINER(",\"resources\":{\"requests\":{\"cpu\":\"2\",\"disk\":\"1\"},\"limits\":{\"cpu\":\"1\"}}"),
         "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of 1\n"
@@ -193,7 +191,6 @@ static void test_volumes(void **state) {
             "\"defaultMode\":512,\"items\":[{\"key\":\"k\",\"path\":\"/x\"}]}}]"),
         "spec.volumes[0].secret: Forbidden: may not specify more than 1 volume type\n"
         "spec.volumes[1].hostPath.path: Invalid value: \"/a/../b\": must not contain '..'\n"
-        "spec.volumes[1].name: Duplicate value: \"a\"\n"
         "spec.volumes[2].configMap.name: Required value\n"
         "spec.volumes[2].configMap.defaultMode: Invalid value: 512: must be a number between 0 and 0777 (octal), both "
         "inclusive\n"
@@ -227,7 +224,16 @@ static void test_pod_update(void **state) {
         CONTAINER(""), CONTAINER(",\"command\":[\"x\"]"),
         "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
         "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
-        "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)");
+        "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n"
+        "  core.PodSpec{\n"
+        "  \tContainers: {\n"
+        "  \t\t{\n"
+        "  \t\t\t... // 6 identical fields\n"
+        "+ \t\t\tCommand: [\"x\"],\n"
+        "  \t\t},\n"
+        "  \t},\n"
+        "  \t... // 6 identical fields\n"
+        "  }\n");
     expect_update(CONTAINER(""),
                   POD("\"containers\":[{\"name\":\"c\",\"image\":\"i\"},{\"name\":\"d\",\"image\":\"i\"}]"),
                   "spec.containers: Forbidden: pod updates may not add or remove containers");
@@ -366,7 +372,7 @@ static void test_ephemeral_containers(void **state) {
     expect_debug("", "{" DEBUGGER ",'targetContainerName':'main','stdin':true,'tty':true}", "");
     expect_debug("{" DEBUGGER "}", "{" DEBUGGER "},{'name':'two','image':'i'}", "");
     expect_debug("{" DEBUGGER "}", "",
-                 "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"dbg\" may not be removed");
+                 "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"dbg\" may not be removed\n");
     expect_debug("{" DEBUGGER "}", "{" DEBUGGER ",'command':['x']}",
                  "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"dbg\" may not be changed");
     expect_debug("", "{'name':'main','image':'i'}", "spec.ephemeralContainers[0].name: Duplicate value: \"main\"");
@@ -423,7 +429,7 @@ static void test_other_kinds(void **state) {
     expect_create(
         "{\"apiVersion\":\"v1\",\"kind\":\"PersistentVolumeClaim\",\"metadata\":{\"name\":\"c\",\"namespace\":\"n\"},"
         "\"spec\":{\"accessModes\":[\"Everywhere\"]}}",
-        "spec.accessModes[0]: Unsupported value: \"Everywhere\": supported values: \"ReadOnlyMany\", "
+        "spec.accessModes: Unsupported value: \"Everywhere\": supported values: \"ReadOnlyMany\", "
         "\"ReadWriteMany\", \"ReadWriteOnce\", \"ReadWriteOncePod\"\n"
         "spec.resources[storage]: Required value");
 }
