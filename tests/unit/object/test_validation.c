@@ -158,8 +158,11 @@ static void test_containers(void **state) {
     expect_create(
         CONTAINER(",\"resources\":{\"requests\":{\"cpu\":\"2\",\"disk\":\"1\"},\"limits\":{\"cpu\":\"1\"}}"),
         "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of 1\n"
-        "spec.containers[0].resources.requests: Invalid value: \"disk\": must be a standard resource for containers\n"
-        "spec.containers[0].resources.limits: Required value: Limit must be set for non overcommitable resources");
+        "spec.containers[0].resources.requests[disk]: Invalid value: \"disk\": must be a standard resource type or "
+        "fully "
+        "qualified\n"
+        "spec.containers[0].resources.requests[disk]: Invalid value: \"disk\": must be a standard resource for "
+        "containers");
     expect_create(
         CONTAINER(",\"env\":[{\"value\":\"x\"},{\"name\":\"a=b\"},{\"name\":\"f\",\"valueFrom\":{\"fieldRef\":{"
                   "\"fieldPath\":\"spec.x\"}}},{\"name\":\"g\",\"valueFrom\":{}}]"),
@@ -167,9 +170,8 @@ static void test_containers(void **state) {
         "spec.containers[0].env[1].name: Invalid value: \"a=b\": a valid environment variable name must consist only "
         "of "
         "printable ASCII characters other than '='\n"
-        "spec.containers[0].env[2].valueFrom.fieldRef.fieldPath: Unsupported value: \"spec.x\": supported values: "
-        "\"metadata.name\", \"metadata.namespace\", \"metadata.uid\", \"spec.nodeName\", \"spec.serviceAccountName\", "
-        "\"status.hostIP\", \"status.hostIPs\", \"status.podIP\", \"status.podIPs\"\n"
+        "spec.containers[0].env[2].valueFrom.fieldRef.fieldPath: Invalid value: \"spec.x\": error converting "
+        "fieldPath: field label not supported: spec.x\n"
         "spec.containers[0].env[3].valueFrom: Invalid value: \"\": must specify one of: `fieldRef`, "
         "`resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`");
     expect_create(
@@ -200,8 +202,7 @@ static void test_volumes(void **state) {
                       "{\"configMap\":{\"name\":\"m\",\"items\":[{\"key\":\"k\",\"path\":\"same\"}]}},"
                       "{\"secret\":{\"name\":\"s\",\"items\":[{\"key\":\"k\",\"path\":\"same\"}]}},"
                       "{\"serviceAccountToken\":{\"path\":\"same\"}}]}}]"),
-                  "spec.volumes[0].projected: Invalid value: \"s\": conflicting duplicate paths\n"
-                  "spec.volumes[0].projected: Invalid value: \"same\": conflicting duplicate paths");
+                  "spec.volumes[0].projected: Invalid value: \"s\": conflicting duplicate paths");
     expect_create(
         POD("\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"volumeMounts\":["
             "{\"name\":\"v\",\"mountPath\":\"/a\",\"recursiveReadOnly\":\"Enabled\"},"
@@ -210,11 +211,11 @@ static void test_volumes(void **state) {
             "{\"name\":\"v\",\"mountPath\":\"/c\",\"readOnly\":true,\"recursiveReadOnly\":\"Sometimes\"},"
             "{\"name\":\"v\",\"mountPath\":\"/d\",\"readOnly\":true,\"recursiveReadOnly\":\"Enabled\"}]}],"
             "\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}}]"),
-        "spec.containers[0].volumeMounts[0].recursiveReadOnly: Forbidden: may only be specified when readOnly is true\n"
-        "spec.containers[0].volumeMounts[1].recursiveReadOnly: Forbidden: may only be specified when mountPropagation "
+        "spec.containers[0].volumeMounts.recursiveReadOnly: Forbidden: may only be specified when readOnly is true\n"
+        "spec.containers[0].volumeMounts.recursiveReadOnly: Forbidden: may only be specified when mountPropagation "
         "is "
         "None or not specified\n"
-        "spec.containers[0].volumeMounts[2].recursiveReadOnly: Unsupported value: \"Sometimes\": supported values: "
+        "spec.containers[0].volumeMounts.recursiveReadOnly: Unsupported value: \"Sometimes\": supported values: "
         "\"Disabled\", \"Enabled\", \"IfPossible\"");
 }
 
@@ -374,7 +375,11 @@ static void test_ephemeral_containers(void **state) {
     expect_debug("{" DEBUGGER "}", "",
                  "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"dbg\" may not be removed\n");
     expect_debug("{" DEBUGGER "}", "{" DEBUGGER ",'command':['x']}",
-                 "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"dbg\" may not be changed");
+                 "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"dbg\" may not be changed\n"
+                 "  core.EphemeralContainer{\n"
+                 "  \t... // 6 identical fields\n"
+                 "+ \tCommand: [\"x\"],\n"
+                 "  }\n");
     expect_debug("", "{'name':'main','image':'i'}", "spec.ephemeralContainers[0].name: Duplicate value: \"main\"");
     expect_debug("", "{" DEBUGGER ",'targetContainerName':'who'}",
                  "spec.ephemeralContainers[0].targetContainerName: Not found: \"who\"");
