@@ -130,10 +130,24 @@ void rules_controller_revision(struct field_errors *e, const struct json *object
     check_non_negative(e, NULL, object, counts);
 }
 
+void rules_controller_revision_update(struct field_errors *e, const struct json *object, const struct json *old) {
+    static const struct place data = {.name = "data"};
+    check_immutable(e, &data, json_get(object, "data"), json_get(old, "data"));
+}
+
 void rules_runtime_class(struct field_errors *e, const struct json *object) {
-    check_member_name(e, NULL, object, "handler", false, name_form_dns1123_label);
-    if (!json_str_len(json_get(object, "handler"))) {
-        static const struct place handler = {.name = "handler"};
-        check_name(e, &handler, "", name_form_dns1123_label);
+    static const struct place handler = {.name = "handler"}, overhead = {.name = "overhead"};
+    struct place fixed = place_in(&overhead, "podFixed"), limits = place_in(&fixed, "limits");
+    const struct json *amounts = json_path(object, "overhead", "podFixed");
+    check_name(e, &handler, json_get_str(object, "handler"), name_form_dns1123_label);
+    for (size_t i = 0; i < json_len(amounts); i++) {
+        struct place at = place_key(&limits, json_key_at(amounts, i));
+        if (quantity_json_milli(json_value_at(amounts, i), 0) < 0)
+            complain_invalid(e, &at, json_value_at(amounts, i), "must be greater than or equal to 0");
     }
+}
+
+void rules_runtime_class_update(struct field_errors *e, const struct json *object, const struct json *old) {
+    static const struct place handler = {.name = "handler"};
+    check_immutable(e, &handler, json_get(object, "handler"), json_get(old, "handler"));
 }

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Endpoints, EndpointSlices, Ingresses, NetworkPolicies. */
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "orchestrator/object/kind_rules.h"
 #include "podium/base/alloc.h"
+
+#define TOPOLOGY_LABELS_MAX 16u
+#define ZONE_HINTS_MAX      8u
+#define SLICE_PORTS_MAX     20000u
+#define CONTROLLER_NAME_MAX 250u
+#define INGRESS_CLASS       "kubernetes.io/ingress.class"
 
 static const struct place spec_place = {.name = "spec"};
 
@@ -88,6 +95,26 @@ static void check_slice_address(struct field_errors *e, const struct place *at, 
         rules_reachable_address(e, at, address);
 }
 
+static void check_topology_and_hints(struct field_errors *e, const struct place *at, const struct json *endpoint) {
+    struct place topology = place_in(at, "deprecatedTopology"), hints = place_in(at, "hints");
+    struct place zones = place_in(&hints, "forZones");
+    const struct json *labels = json_get(endpoint, "deprecatedTopology"),
+                      *list = json_path(endpoint, "hints", "forZones");
+    _cleanup_(hashmap_freep) struct hashmap *seen = NULL;
+    if (json_len(labels) > TOPOLOGY_LABELS_MAX)
+        complain_too_many(e, &topology, json_len(labels), TOPOLOGY_LABELS_MAX);
+    check_labels(e, &topology, labels);
+    if (json_len(list) > ZONE_HINTS_MAX)
+        complain_too_many(e, &zones, json_len(list), ZONE_HINTS_MAX);
+    for (size_t i = 0; i < json_len(list); i++) {
+        const char *name = json_get_str(json_at(list, i), "name");
+        struct place one = place_at(&zones, i), name_place = place_in(&one, "name");
+        if (seen_before(&seen, name))
+            complain_duplicate(e, &name_place, name);
+        check_name(e, &name_place, name, name_form_label_value);
+    }
+}
+
 static void check_slice_endpoint(struct field_errors *e, const struct place *at, const struct json *endpoint,
                                  const char *type) {
     struct place list = place_in(at, "addresses");
@@ -102,6 +129,7 @@ static void check_slice_endpoint(struct field_errors *e, const struct place *at,
     }
     check_member_name(e, at, endpoint, "hostname", false, name_form_dns1123_label);
     check_member_name(e, at, endpoint, "nodeName", false, name_form_dns1123_subdomain);
+    check_topology_and_hints(e, at, endpoint);
 }
 
 void rules_endpoint_slice(struct field_errors *e, const struct json *object) {
@@ -117,6 +145,8 @@ void rules_endpoint_slice(struct field_errors *e, const struct json *object) {
         struct place one = place_at(&endpoints, i);
         check_slice_endpoint(e, &one, json_at(list, i), type);
     }
+    if (json_len(json_get(object, "ports")) > SLICE_PORTS_MAX)
+        complain_too_many(e, &ports, json_len(json_get(object, "ports")), SLICE_PORTS_MAX);
     for (size_t i = 0; i < json_len(json_get(object, "ports")); i++) {
         const struct json *port = json_at(json_get(object, "ports"), i);
         struct place one = place_at(&ports, i), name = place_in(&one, "name");
@@ -171,10 +201,11 @@ static void check_backend(struct field_errors *e, const struct place *at, const 
 
 static void check_path(struct field_errors *e, const struct place *at, const struct json *path) {
     static const char *const bad[] = {"//", "/./", "/../", "%2f", "%2F"}, *const bad_ends[] = {"/..", "/."};
-    struct place place = place_in(at, "path"), backend = place_in(at, "backend");
+    struct place place = place_in(at, "path"), backend = place_in(at, "backend"), type_place = place_in(at, "pathType");
     const char *s = json_str_or(json_get(path, "path"), ""), *type = json_str_or(json_get(path, "pathType"), "");
     size_t n = strlen(s);
-    check_required_text(e, at, path, "pathType");
+    if (!*type)
+        complain_required(e, &type_place, "pathType must be specified");
     bool strict = strcmp(type, "Exact") == 0 || strcmp(type, "Prefix") == 0;
     if ((strict || *s) && *s != '/')
         complain_invalid_text(e, &place, s, "must be an absolute path");
@@ -220,7 +251,82 @@ void rules_ingress(struct field_errors *e, const struct json *object) {
     }
 }
 
+/* The annotation came before the field and may only say the same. */
+void rules_ingress_create(struct field_errors *e, const struct json *object) {
+    static const struct place metadata = {.name = "metadata"};
+    struct place annotations = place_in(&metadata, "annotations"), at = place_in(&annotations, INGRESS_CLASS);
+    const struct json *said = json_path(object, "metadata", "annotations", INGRESS_CLASS);
+    const struct json *class = json_path(object, "spec", "ingressClassName");
+    if (said && !json_is_null(class) && !json_equal(said, class))
+        complain_invalid(e, &at, said, "must match `ingressClassName` when both are specified");
+}
+
+static void check_class_scope(struct field_errors *e, const struct place *at, const struct json *parameters) {
+    static const char *const scopes[] = {"Cluster", "Namespace", NULL};
+    struct place ns = place_in(at, "namespace");
+    const struct json *name = json_get(parameters, "namespace");
+    check_one_of(e, at, parameters, "scope", true, scopes);
+    if (json_get_is(parameters, "scope", "Namespace") && json_is_null(name))
+        complain_required(e, &ns, "`parameters.scope` is set to 'Namespace'");
+    else if (json_get_is(parameters, "scope", "Namespace"))
+        check_name(e, &ns, json_str_or(name, ""), name_form_dns1123_label);
+    else if (json_get_is(parameters, "scope", "Cluster") && !json_is_null(name))
+        complain_forbidden(e, &ns, "`parameters.scope` is set to 'Cluster'");
+}
+
+void rules_ingress_class(struct field_errors *e, const struct json *object) {
+    static const char *const names[] = {"kind", "name"};
+    const struct json *spec = json_get(object, "spec"), *parameters = json_get(spec, "parameters");
+    struct place controller = place_in(&spec_place, "controller"), at = place_in(&spec_place, "parameters");
+    if (json_str_len(json_get(spec, "controller")) > CONTROLLER_NAME_MAX)
+        complain_too_long(e, &controller, CONTROLLER_NAME_MAX);
+    if (check_required_text(e, &spec_place, spec, "controller"))
+        check_domain_path(e, &controller, json_get_str(spec, "controller"));
+    if (json_is_null(parameters))
+        return;
+    check_member_name(e, &at, parameters, "apiGroup", false, name_form_dns1123_subdomain);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct place place = place_in(&at, names[i]);
+        _cleanup_free_ char *missing = xasprintf("%s is required", names[i]);
+        if (*json_get_str(parameters, names[i]))
+            check_name(e, &place, json_get_str(parameters, names[i]), name_form_path_segment);
+        else
+            complain_required(e, &place, missing);
+    }
+    check_class_scope(e, &at, parameters);
+}
+
+void rules_ingress_class_update(struct field_errors *e, const struct json *object, const struct json *old) {
+    struct place at = place_in(&spec_place, "controller");
+    check_immutable(e, &at, json_path(object, "spec", "controller"), json_path(old, "spec", "controller"));
+}
+
 /* --- network policy --- */
+
+/* The address and the length of "10.0.0.0/8"; false when it is none. */
+static bool parse_cidr(const char *s, int *ret_family, uint8_t address[16], long *ret_length) {
+    const char *slash = strchr(s, '/');
+    _cleanup_free_ char *ip = xstrndup(s, slash ? (size_t) (slash - s) : 0);
+    *ret_family = strchr(ip, ':') ? AF_INET6 : AF_INET;
+    if (!slash || inet_pton(*ret_family, ip, address) != 1)
+        return false;
+    *ret_length = strtol(slash + 1, NULL, 10);
+    return *ret_length >= 0 && *ret_length <= (*ret_family == AF_INET ? 32 : 128);
+}
+
+static bool is_strict_subset(const char *part, const char *whole) {
+    uint8_t a[16], b[16];
+    int part_family, whole_family;
+    long part_length, whole_length;
+    if (!parse_cidr(part, &part_family, a, &part_length) || !parse_cidr(whole, &whole_family, b, &whole_length))
+        return true; /* that they are none is said already */
+    if (part_family != whole_family || part_length <= whole_length)
+        return false;
+    for (long bit = 0; bit < whole_length; bit++)
+        if ((a[bit / 8] ^ b[bit / 8]) & (0x80 >> bit % 8))
+            return false;
+    return true;
+}
 
 static void check_policy_port(struct field_errors *e, const struct place *at, const struct json *port) {
     struct place number = place_in(at, "port"), end = place_in(at, "endPort");
@@ -258,7 +364,10 @@ static void check_peer(struct field_errors *e, const struct place *at, const str
         check_name(e, &cidr, json_str(json_get(range, "cidr")), name_form_cidr);
     for (size_t i = 0; i < json_len(holes); i++) {
         struct place one = place_at(&except, i);
-        check_name(e, &one, json_str_or(json_at(holes, i), ""), name_form_cidr);
+        const char *hole = json_str_or(json_at(holes, i), "");
+        check_name(e, &one, hole, name_form_cidr);
+        if (!is_strict_subset(hole, json_get_str(range, "cidr")))
+            complain_invalid_text(e, &one, hole, "must be a strict subset of `cidr`");
     }
 }
 

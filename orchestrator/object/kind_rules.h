@@ -45,13 +45,20 @@ void rules_csi_driver(struct field_errors *e, const struct place *at, const char
 void rules_replication_controller(struct field_errors *e, const struct json *object);
 void rules_replica_set(struct field_errors *e, const struct json *object);
 void rules_deployment(struct field_errors *e, const struct json *object);
+void rules_deployment_status(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_daemon_set(struct field_errors *e, const struct json *object);
 void rules_stateful_set(struct field_errors *e, const struct json *object);
 void rules_stateful_set_update(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_selector_update(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_job(struct field_errors *e, const struct json *object);
 void rules_job_update(struct field_errors *e, const struct json *object, const struct json *old);
+/* At submission: the selector is the generated one, and pods can be named. */
+void rules_job_create(struct field_errors *e, const struct json *object);
+void rules_job_status(struct field_errors *e, const struct json *object, const struct json *old);
+/* kind_schedule.c: five fields of cron, or "@hourly" and the like; at says where. */
+void rules_schedule(struct field_errors *e, const struct place *at, const char *schedule);
 void rules_cron_job(struct field_errors *e, const struct json *object);
+void rules_disruption_budget_status(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_disruption_budget(struct field_errors *e, const struct json *object);
 
 /* kind_config.c */
@@ -71,6 +78,8 @@ void rules_scale(struct field_errors *e, const struct json *object);
 void rules_priority_class(struct field_errors *e, const struct json *object);
 void rules_priority_class_update(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_controller_revision(struct field_errors *e, const struct json *object);
+void rules_controller_revision_update(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_runtime_class_update(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_runtime_class(struct field_errors *e, const struct json *object);
 
 /* kind_service.c, kind_network.c */
@@ -82,8 +91,20 @@ void rules_service_update(struct field_errors *e, const struct json *object, con
 void rules_endpoints(struct field_errors *e, const struct json *object);
 void rules_endpoint_slice(struct field_errors *e, const struct json *object);
 void rules_endpoint_slice_update(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_ingress_create(struct field_errors *e, const struct json *object);
+void rules_ingress_class(struct field_errors *e, const struct json *object);
+void rules_ingress_class_update(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_ingress(struct field_errors *e, const struct json *object);
 void rules_network_policy(struct field_errors *e, const struct json *object);
+
+/* kind_autoscaling.c, kind_events.c */
+void rules_pod_autoscaler(struct field_errors *e, const struct json *object);
+void rules_events_event_create(struct field_errors *e, const struct json *object);
+void rules_events_event_update(struct field_errors *e, const struct json *object, const struct json *old);
+
+/* kind_webhook.c */
+void rules_webhook_configuration(struct field_errors *e, const struct json *object);
+void rules_api_service(struct field_errors *e, const struct json *object);
 
 /* kind_rbac.c */
 void rules_role(struct field_errors *e, const struct json *object);

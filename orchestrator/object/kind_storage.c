@@ -141,18 +141,71 @@ void rules_persistent_volume_claim_update(struct field_errors *e, const struct j
         complain_forbidden(e, &storage, "field can not be less than previous value");
 }
 
+/* Capitals are let pass. */
+static void check_provisioner(struct field_errors *e, const struct place *at, const char *value) {
+    const char *problems[NAME_PROBLEMS_MAX];
+    _cleanup_free_ char *lower = xstrdup(value);
+    for (char *p = lower; *p; p++)
+        *p = *p >= 'A' && *p <= 'Z' ? (char) (*p - 'A' + 'a') : *p;
+    size_t n = name_form_qualified(lower, problems);
+    for (size_t i = 0; i < n; i++)
+        complain_invalid_text(e, at, value, "%s", problems[i]);
+}
+
+static void check_topology_requirement(struct field_errors *e, const struct place *at, const struct json *requirement) {
+    struct place values = place_in(at, "values"), key = place_in(at, "key");
+    const struct json *list = json_get(requirement, "values");
+    _cleanup_(hashmap_freep) struct hashmap *seen = NULL;
+    if (!json_len(list))
+        complain_required(e, &values, "");
+    for (size_t i = 0; i < json_len(list); i++) {
+        struct place one = place_at(&values, i);
+        if (seen_before(&seen, json_str_or(json_at(list, i), "")))
+            complain_duplicate(e, &one, json_str_or(json_at(list, i), ""));
+    }
+    check_name(e, &key, json_get_str(requirement, "key"), name_form_qualified);
+}
+
+static void check_topologies(struct field_errors *e, const struct json *terms) {
+    static const struct place at = {.name = "allowedTopologies"};
+    for (size_t i = 0; i < json_len(terms); i++) {
+        const struct json *list = json_get(json_at(terms, i), "matchLabelExpressions");
+        struct place term = place_at(&at, i), expressions = place_in(&term, "matchLabelExpressions");
+        _cleanup_(hashmap_freep) struct hashmap *keys = NULL;
+        for (size_t k = 0; k < json_len(list); k++) {
+            struct place one = place_at(&expressions, k), key = place_in(&one, "key");
+            check_topology_requirement(e, &one, json_at(list, k));
+            if (seen_before(&keys, json_get_str(json_at(list, k), "key")))
+                complain_duplicate(e, &key, json_get_str(json_at(list, k), "key"));
+        }
+        for (size_t k = 0; k < i; k++)
+            if (json_equal(json_at(terms, i), json_at(terms, k))) {
+                complain_duplicate(e, &expressions, "");
+                break;
+            }
+    }
+}
+
 void rules_storage_class(struct field_errors *e, const struct json *object) {
     static const struct place provisioner = {.name = "provisioner"}, parameters = {.name = "parameters"};
+    static const char *const reclaim[] = {"Delete", "Retain", NULL};
+    static const char *const binding[] = {"Immediate", "WaitForFirstConsumer", NULL};
     const struct json *map = json_get(object, "parameters");
     size_t total = 0;
     if (check_required_text(e, NULL, object, "provisioner"))
-        check_name(e, &provisioner, json_str(json_get(object, "provisioner")), name_form_qualified);
-    for (size_t i = 0; i < json_len(map); i++)
+        check_provisioner(e, &provisioner, json_str(json_get(object, "provisioner")));
+    for (size_t i = 0; i < json_len(map); i++) {
+        if (!*json_key_at(map, i))
+            complain_invalid_text(e, &parameters, "", "field can not be empty.");
         total += strlen(json_key_at(map, i)) + json_str_len(json_value_at(map, i));
+    }
     if (json_len(map) > 512)
         complain_too_long(e, &parameters, 512);
     else if (total > 256u * 1024u)
         complain_too_long(e, &parameters, 256u * 1024u);
+    check_one_of(e, NULL, object, "reclaimPolicy", false, reclaim);
+    check_one_of(e, NULL, object, "volumeBindingMode", true, binding);
+    check_topologies(e, json_get(object, "allowedTopologies"));
 }
 
 void rules_storage_class_update(struct field_errors *e, const struct json *object, const struct json *old) {

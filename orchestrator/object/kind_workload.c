@@ -90,12 +90,12 @@ static void check_amount(struct field_errors *e, const struct place *at, const s
     }
     int64_t percent = percent_of(text);
     if (percent < 0)
-        complain_invalid(
+        complain_invalid_amount(
             e, at, v,
-            "a valid percent string must be a numeric string followed by an ending '%%' (e.g. '1%%',  or '93%%', "
-            "regex used for validation is '[0-9]+%%')");
+            "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', "
+            "regex used for validation is '[0-9]+%')");
     else if (!over && percent > 100)
-        complain_invalid(e, at, v, "must not be greater than 100%%");
+        complain_invalid_amount(e, at, v, "must not be greater than 100%");
 }
 
 static bool is_zero(const struct json *v) {
@@ -114,7 +114,7 @@ static void check_rolling(struct field_errors *e, const struct place *strategy, 
     check_amount(e, &unavailable, less, false);
     check_amount(e, &surge, more, true);
     if (is_zero(less) && is_zero(more))
-        complain_invalid(e, &unavailable, less, "may not be 0 when `maxSurge` is 0");
+        complain_invalid_amount(e, &unavailable, less, "may not be 0 when `maxSurge` is 0");
 }
 
 void rules_deployment(struct field_errors *e, const struct json *object) {
@@ -132,6 +132,26 @@ void rules_deployment(struct field_errors *e, const struct json *object) {
         complain_invalid(e, &deadline, seconds, "must be greater than minReadySeconds");
 }
 
+void rules_deployment_status(struct field_errors *e, const struct json *object, const struct json *old) {
+    static const char *const all[] = {"replicas",          "updatedReplicas",     "readyReplicas",
+                                      "availableReplicas", "unavailableReplicas", NULL};
+    static const char *const parts[] = {"updatedReplicas", "readyReplicas", "availableReplicas"};
+    static const struct place at = {.name = "status"};
+    struct place count = place_in(&at, "collisionCount");
+    const struct json *status = json_get(object, "status");
+    int64_t was = json_int_or(json_path(old, "status", "collisionCount"), 0);
+    int64_t total = json_int_or(json_get(status, "replicas"), 0);
+    check_non_negative(e, &at, status, all);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        struct place place = place_in(&at, parts[i]);
+        if (json_int_or(json_get(status, parts[i]), 0) > total)
+            complain_invalid(e, &place, json_get(status, parts[i]), "cannot be greater than status.replicas");
+    }
+    _cleanup_json_ struct json *now = json_int(json_int_or(json_get(status, "collisionCount"), 0));
+    if (json_int_or(now, 0) < was)
+        complain_invalid(e, &count, now, "cannot be decremented");
+}
+
 void rules_daemon_set(struct field_errors *e, const struct json *object) {
     const struct json *spec = json_get(object, "spec"), *rolling = json_path(spec, "updateStrategy", "rollingUpdate");
     struct place strategy = place_in(&spec_place, "updateStrategy"), at = place_in(&strategy, "rollingUpdate");
@@ -145,15 +165,29 @@ void rules_daemon_set(struct field_errors *e, const struct json *object) {
     if (is_zero(less) && is_zero(more))
         complain_required(e, &unavailable, "cannot be 0 when maxSurge is 0");
     else if (!is_zero(less) && !is_zero(more))
-        complain_invalid(e, &surge, more, "may not be set when maxUnavailable is non-zero");
+        complain_invalid_amount(e, &surge, more, "may not be set when maxUnavailable is non-zero");
+}
+
+static void check_claim_retention(struct field_errors *e, const struct json *policy) {
+    static const char *const sorted[] = {"Delete", "Retain", NULL};
+    struct place at = place_in(&spec_place, "persistentVolumeClaimRetentionPolicy");
+    check_one_of(e, &at, policy, "whenDeleted", false, sorted);
+    check_one_of(e, &at, policy, "whenScaled", false, sorted);
 }
 
 void rules_stateful_set(struct field_errors *e, const struct json *object) {
     static const char *const partition[] = {"partition", NULL}, *const start[] = {"start", NULL};
     const struct json *spec = json_get(object, "spec"), *rolling = json_path(spec, "updateStrategy", "rollingUpdate");
     struct place strategy = place_in(&spec_place, "updateStrategy"), at = place_in(&strategy, "rollingUpdate");
-    struct place ordinals = place_in(&spec_place, "ordinals");
+    struct place ordinals = place_in(&spec_place, "ordinals"), policy = place_in(&spec_place, "podManagementPolicy");
     check_selector_and_template(e, spec, "StatefulSet", "statefulset");
+    if (!json_get_is(spec, "podManagementPolicy", "OrderedReady") &&
+        !json_get_is(spec, "podManagementPolicy", "Parallel"))
+        complain_invalid(e, &policy, json_get(spec, "podManagementPolicy"), "must be 'OrderedReady' or 'Parallel'");
+    if (!json_get_is(json_get(spec, "updateStrategy"), "type", "OnDelete") &&
+        !json_get_is(json_get(spec, "updateStrategy"), "type", "RollingUpdate"))
+        complain_invalid(e, &strategy, json_get(spec, "updateStrategy"), "must be 'RollingUpdate' or 'OnDelete'");
+    check_claim_retention(e, json_get(spec, "persistentVolumeClaimRetentionPolicy"));
     if (!json_is_null(rolling) && strcmp(json_str_or(json_path(spec, "updateStrategy", "type"), ""), "OnDelete") == 0)
         complain_invalid(e, &at, rolling, "only allowed for updateStrategy 'RollingUpdate'");
     check_non_negative(e, &at, rolling, partition);
@@ -161,13 +195,9 @@ void rules_stateful_set(struct field_errors *e, const struct json *object) {
 }
 
 void rules_stateful_set_update(struct field_errors *e, const struct json *object, const struct json *old) {
-    static const char *const free_fields[] = {"replicas",
-                                              "ordinals",
-                                              "template",
-                                              "updateStrategy",
-                                              "minReadySeconds",
-                                              "revisionHistoryLimit",
-                                              "persistentVolumeClaimRetentionPolicy"};
+    static const char *const free_fields[] = {"replicas",        "ordinals",
+                                              "template",        "updateStrategy",
+                                              "minReadySeconds", "persistentVolumeClaimRetentionPolicy"};
     _cleanup_json_ struct json *a = json_ref(json_get(object, "spec")), *b = json_ref(json_get(old, "spec"));
     for (size_t i = 0; i < ARRAY_LEN(free_fields); i++) {
         json_del(&a, free_fields[i]);
@@ -183,6 +213,12 @@ void rules_stateful_set_update(struct field_errors *e, const struct json *object
 void rules_selector_update(struct field_errors *e, const struct json *object, const struct json *old) {
     struct place at = place_in(&spec_place, "selector");
     check_immutable(e, &at, json_path(object, "spec", "selector"), json_path(old, "spec", "selector"));
+}
+
+void rules_disruption_budget_status(struct field_errors *e, const struct json *object, const struct json *old) {
+    static const char *const all[] = {"disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods", NULL};
+    static const struct place at = {.name = "status"};
+    check_non_negative(e, &at, json_get(object, "status"), all);
 }
 
 void rules_disruption_budget(struct field_errors *e, const struct json *object) {

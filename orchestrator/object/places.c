@@ -74,6 +74,19 @@ void complain_invalid_text(struct field_errors *e, const struct place *at, const
     va_end(ap);
 }
 
+void complain_invalid_bare(struct field_errors *e, const struct place *at, const char *detail) {
+    complain_value(e, "FieldValueInvalid", at, NULL, detail);
+}
+
+void complain_invalid_amount(struct field_errors *e, const struct place *at, const struct json *value,
+                             const char *detail) {
+    bool text = json_is_string(value);
+    _cleanup_free_ char *shown =
+        xasprintf("intstr.IntOrString{Type:%d, IntVal:%lld, StrVal:\"%s\"}: %s", text,
+                  text ? 0 : (long long) json_int_or(value, 0), text ? json_str(value) : "", detail);
+    complain_value(e, "FieldValueInvalid", at, NULL, shown);
+}
+
 void complain_forbidden(struct field_errors *e, const struct place *at, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
@@ -189,6 +202,21 @@ void check_one_of(struct field_errors *e, const struct place *at, const struct j
         if (strcmp(sorted[i], value) == 0)
             return;
     complain_not_supported(e, &place, value, sorted);
+}
+
+void check_domain_path(struct field_errors *e, const struct place *at, const char *value) {
+    const char *slash = strchr(value, '/');
+    if (!slash || slash == value || !slash[1]) {
+        complain_invalid_text(e, at, value, "must be a domain-prefixed path (such as \"acme.io/foo\")");
+        return;
+    }
+    _cleanup_free_ char *domain = xstrndup(value, (size_t) (slash - value));
+    check_name(e, at, domain, name_form_dns1123_subdomain);
+    if (strspn(slash + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/-._~%!$&'()*+,;=:") !=
+        strlen(slash + 1))
+        complain_invalid_text(e, at, slash + 1,
+                              "Invalid path (regex used for validation is "
+                              "'[A-Za-z0-9/\\-._~%%!$&'()*+,;=:]+')");
 }
 
 void check_immutable(struct field_errors *e, const struct place *at, const struct json *value, const struct json *old) {

@@ -30,6 +30,11 @@ void complain_invalid(struct field_errors *e, const struct place *at, const stru
     _printf_(4, 5);
 void complain_invalid_text(struct field_errors *e, const struct place *at, const char *value, const char *fmt, ...)
     _printf_(4, 5);
+/* A value upstream does not show. */
+void complain_invalid_bare(struct field_errors *e, const struct place *at, const char *detail);
+/* A value that is a number or a text, shown as Go prints its type. */
+void complain_invalid_amount(struct field_errors *e, const struct place *at, const struct json *value,
+                             const char *detail);
 void complain_forbidden(struct field_errors *e, const struct place *at, const char *fmt, ...) _printf_(3, 4);
 void complain_duplicate(struct field_errors *e, const struct place *at, const char *value);
 void complain_not_found(struct field_errors *e, const struct place *at, const char *value);
@@ -56,6 +61,8 @@ void check_non_negative(struct field_errors *e, const struct place *at, const st
 /* The member may be missing only if not required; otherwise one of the sorted values. */
 void check_one_of(struct field_errors *e, const struct place *at, const struct json *object, const char *key,
                   bool required, const char *const *sorted);
+/* "acme.io/foo": a domain, a slash, a path. */
+void check_domain_path(struct field_errors *e, const struct place *at, const char *value);
 void check_immutable(struct field_errors *e, const struct place *at, const struct json *value, const struct json *old);
 /* Relative and without "..". */
 void check_relative_path(struct field_errors *e, const struct place *at, const char *path);

@@ -16,15 +16,22 @@ static const struct {
     name_form name;
     kind_rule rule;
     kind_update_rule update;
+    kind_update_rule status; /* of writes through /status */
+    kind_rule create;        /* of creations only */
 } kinds[TYPE_COUNT] = {
-    [TYPE_apps_v1_ControllerRevision] = {NULL, rules_controller_revision, NULL},
+    [TYPE_admissionregistration_v1_MutatingWebhookConfiguration] = {NULL, rules_webhook_configuration, NULL},
+    [TYPE_admissionregistration_v1_ValidatingWebhookConfiguration] = {NULL, rules_webhook_configuration, NULL},
+    [TYPE_apiregistration_v1_APIService] = {name_form_path_segment, rules_api_service, NULL},
+    [TYPE_apps_v1_ControllerRevision] = {NULL, rules_controller_revision, rules_controller_revision_update},
     [TYPE_apps_v1_DaemonSet] = {NULL, rules_daemon_set, rules_selector_update},
-    [TYPE_apps_v1_Deployment] = {NULL, rules_deployment, rules_selector_update},
+    [TYPE_apps_v1_Deployment] = {NULL, rules_deployment, rules_selector_update, rules_deployment_status},
     [TYPE_apps_v1_ReplicaSet] = {NULL, rules_replica_set, rules_selector_update},
     [TYPE_apps_v1_StatefulSet] = {name_form_dns1123_label, rules_stateful_set, rules_stateful_set_update},
     [TYPE_autoscaling_v1_Scale] = {NULL, rules_scale, NULL},
+    [TYPE_autoscaling_v1_HorizontalPodAutoscaler] = {NULL, rules_pod_autoscaler, NULL},
+    [TYPE_autoscaling_v2_HorizontalPodAutoscaler] = {NULL, rules_pod_autoscaler, NULL},
     [TYPE_batch_v1_CronJob] = {NULL, rules_cron_job, NULL},
-    [TYPE_batch_v1_Job] = {NULL, rules_job, rules_job_update},
+    [TYPE_batch_v1_Job] = {NULL, rules_job, rules_job_update, rules_job_status, rules_job_create},
     [TYPE_certificates_v1_CertificateSigningRequest] = {name_form_path_segment, rules_certificate_request, NULL},
     [TYPE_coordination_v1_Lease] = {NULL, rules_lease, NULL},
     [TYPE_core_v1_Binding] = {NULL, rules_binding, NULL},
@@ -35,16 +42,19 @@ static const struct {
     [TYPE_core_v1_Node] = {NULL, rules_node, rules_node_update},
     [TYPE_core_v1_PersistentVolume] = {NULL, rules_persistent_volume, NULL},
     [TYPE_core_v1_PersistentVolumeClaim] = {NULL, rules_persistent_volume_claim, rules_persistent_volume_claim_update},
-    [TYPE_core_v1_Pod] = {NULL, rules_pod, rules_pod_update},
+    [TYPE_core_v1_Pod] = {NULL, rules_pod, rules_pod_update, rules_pod_status_update, rules_pod_create},
     [TYPE_core_v1_PodTemplate] = {NULL, rules_pod_template_object, NULL},
     [TYPE_core_v1_ReplicationController] = {NULL, rules_replication_controller, NULL},
     [TYPE_core_v1_Secret] = {NULL, rules_secret, rules_secret_update},
     [TYPE_core_v1_Service] = {name_form_dns1035_label, rules_service, rules_service_update},
     [TYPE_discovery_v1_EndpointSlice] = {NULL, rules_endpoint_slice, rules_endpoint_slice_update},
-    [TYPE_networking_v1_Ingress] = {NULL, rules_ingress, NULL},
+    [TYPE_events_v1_Event] = {NULL, NULL, rules_events_event_update, NULL, rules_events_event_create},
+    [TYPE_networking_v1_Ingress] = {NULL, rules_ingress, NULL, NULL, rules_ingress_create},
+    [TYPE_networking_v1_IngressClass] = {NULL, rules_ingress_class, rules_ingress_class_update},
     [TYPE_networking_v1_NetworkPolicy] = {NULL, rules_network_policy, NULL},
-    [TYPE_node_v1_RuntimeClass] = {NULL, rules_runtime_class, NULL},
-    [TYPE_policy_v1_PodDisruptionBudget] = {name_form_path_segment, rules_disruption_budget, NULL},
+    [TYPE_node_v1_RuntimeClass] = {NULL, rules_runtime_class, rules_runtime_class_update},
+    [TYPE_policy_v1_PodDisruptionBudget] = {name_form_path_segment, rules_disruption_budget, NULL,
+                                            rules_disruption_budget_status},
     [TYPE_rbac_v1_ClusterRole] = {name_form_path_segment, rules_cluster_role, NULL},
     [TYPE_rbac_v1_ClusterRoleBinding] = {name_form_path_segment, rules_role_binding, rules_role_ref_update},
     [TYPE_rbac_v1_Role] = {name_form_path_segment, rules_role, NULL},
@@ -85,11 +95,29 @@ static void check_enum(struct field_errors *e, const struct place *at, const str
 
 /* Enumerations that upstream words or checks in its own way, and what users do not write. */
 static bool has_own_rule(const struct type_info *t, const struct field_info *f) {
-    return t->id == TYPE_core_v1_NodeSelectorRequirement || t->id == TYPE_discovery_v1_EndpointSlice ||
-           t->id == TYPE_core_v1_ScopedResourceSelectorRequirement || t->id == TYPE_core_v1_ResourceQuotaSpec ||
-           t->id == TYPE_apps_v1_StatefulSetUpdateStrategy || t->id == TYPE_core_v1_VolumeMount ||
-           t->id == TYPE_core_v1_ContainerResizePolicy || t->id == TYPE_core_v1_PodOS ||
-           t->id == TYPE_core_v1_HostPathVolumeSource ||
+    static const bool own[TYPE_COUNT] = {
+        [TYPE_apps_v1_StatefulSetSpec] = true,
+        [TYPE_apps_v1_StatefulSetUpdateStrategy] = true,
+        [TYPE_autoscaling_v2_HPAScalingPolicy] = true,
+        [TYPE_autoscaling_v2_HPAScalingRules] = true,
+        [TYPE_autoscaling_v2_MetricSpec] = true,
+        [TYPE_autoscaling_v2_MetricTarget] = true,
+        [TYPE_batch_v1_JobSpec] = true,
+        [TYPE_batch_v1_PodFailurePolicyOnExitCodesRequirement] = true,
+        [TYPE_batch_v1_PodFailurePolicyOnPodConditionsPattern] = true,
+        [TYPE_batch_v1_PodFailurePolicyRule] = true,
+        [TYPE_certificates_v1_CertificateSigningRequestSpec] = true,
+        [TYPE_core_v1_ContainerResizePolicy] = true,
+        [TYPE_core_v1_HostPathVolumeSource] = true,
+        [TYPE_core_v1_NodeSelectorRequirement] = true,
+        [TYPE_core_v1_PodOS] = true,
+        [TYPE_core_v1_ResourceQuotaSpec] = true,
+        [TYPE_core_v1_ScopedResourceSelectorRequirement] = true,
+        [TYPE_core_v1_VolumeMount] = true,
+        [TYPE_discovery_v1_EndpointSlice] = true,
+        [TYPE_storage_v1_StorageClass] = true,
+    };
+    return own[t->id] ||
            /* of these, a list each */
            (f->container == FIELD_ARRAY &&
             (t->id == TYPE_core_v1_PersistentVolumeClaimSpec || t->id == TYPE_core_v1_PersistentVolumeSpec)) ||
@@ -150,8 +178,8 @@ void validate_create(const struct resource *r, const struct json *object, struct
     if (r->stored)
         object_meta_create(errors, json_get(object, "metadata"), r->namespaced, form);
     check_kind(errors, t, object);
-    if (t->id == TYPE_core_v1_Pod)
-        rules_pod_create(errors, object);
+    if (kinds[t->id].create)
+        kinds[t->id].create(errors, object);
 }
 
 void validate_update(const struct resource *r, const char *subresource, const struct json *object,
@@ -171,8 +199,8 @@ void validate_update(const struct resource *r, const char *subresource, const st
     if (subresource && strcmp(subresource, "status") == 0) {
         if (t->id == TYPE_core_v1_Service)
             rules_service_status(errors, object);
-        else if (t->id == TYPE_core_v1_Pod)
-            rules_pod_status_update(errors, object, old);
+        if (kinds[t->id].status)
+            kinds[t->id].status(errors, object, old);
         return;
     }
     check_kind(errors, t, object);

@@ -3,7 +3,7 @@
  * One case: a request to a real server and what must come back.
  *
  *   base: pod            a valid object of bases.yaml; without it that of the type's site
- *   op: create           or update, status, patch, delete, get; all but create act on a stored base
+ *   op: create           or update, status, patch, delete, get, post; all but create act on a stored base
  *   before: {path: value}  changes to the base that is stored
  *   status: {path: value}  then written through its status
  *   prepare: {subresource, set}  then written through another subresource
@@ -207,7 +207,8 @@ static inline void rows_forget(struct rows_trial *t) {
 
 static inline struct answer rows_request(struct rows_trial *t, const char *op, struct json *base) {
     static const char *const methods[][2] = {{"create", "POST"}, {"update", "PUT"},    {"status", "PUT"},
-                                             {"patch", "PATCH"}, {"delete", "DELETE"}, {"get", "GET"}};
+                                             {"patch", "PATCH"}, {"delete", "DELETE"}, {"get", "GET"},
+                                             {"post", "POST"}};
     const char *method = "", *query = json_get_str(t->it, "query");
     const char *sub = strcmp(op, "status") == 0 ? "status" : json_get_str(t->it, "subresource");
     _cleanup_free_ char *more = xasprintf("%s%s%s%s", *sub ? "/" : "", sub,

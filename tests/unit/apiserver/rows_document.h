@@ -3,7 +3,8 @@
  *   spec.containers[0].env[1].name    an index one past the end appends
  *   metadata.labels[app.kubernetes.io/name]
  *   ${a*63}      63 times "a"
- *   ${name}      the text of that name in bases.yaml */
+ *   ${name}      the text of that name in bases.yaml
+ * and an object {$repeat: 3, of: X} stands for the list [X, X, X]. */
 #ifndef TESTS_APISERVER_ROWS_DOCUMENT_H
 #define TESTS_APISERVER_ROWS_DOCUMENT_H
 
@@ -57,6 +58,12 @@ static inline struct json *rows_expanded(const struct json *texts, const struct 
         struct json *out = json_array();
         for (size_t i = 0; i < json_len(v); i++)
             json_append(&out, rows_expanded(texts, json_at(v, i)));
+        return out;
+    }
+    if (json_get(v, "$repeat")) {
+        struct json *out = json_array();
+        for (int64_t i = json_int_or(json_get(v, "$repeat"), 0); i > 0; i--)
+            json_append(&out, rows_expanded(texts, json_get(v, "of")));
         return out;
     }
     if (json_is_object(v)) {

@@ -253,13 +253,13 @@ static void test_deployment(void **state) {
                   "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'");
     expect_create(DEPLOY(",\"strategy\":{\"type\":\"Slow\"}"),
                   "spec.strategy.type: Unsupported value: \"Slow\": supported values: \"Recreate\", \"RollingUpdate\"");
-    expect_create(
-        DEPLOY(",\"strategy\":{\"rollingUpdate\":{\"maxSurge\":0,\"maxUnavailable\":\"0%\"}}"),
-        "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: \"0%\": may not be 0 when `maxSurge` is 0");
-    expect_create(
-        DEPLOY(",\"strategy\":{\"rollingUpdate\":{\"maxUnavailable\":\"x\"}}"),
-        "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: \"x\": a valid percent string must be a numeric "
-        "string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')");
+    expect_create(DEPLOY(",\"strategy\":{\"rollingUpdate\":{\"maxSurge\":0,\"maxUnavailable\":\"0%\"}}"),
+                  "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: intstr.IntOrString{Type:1, IntVal:0, "
+                  "StrVal:\"0%\"}: may not be 0 when `maxSurge` is 0");
+    expect_create(DEPLOY(",\"strategy\":{\"rollingUpdate\":{\"maxUnavailable\":\"x\"}}"),
+                  "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: intstr.IntOrString{Type:1, IntVal:0, "
+                  "StrVal:\"x\"}: a valid percent string must be a numeric "
+                  "string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')");
     expect_create(DEPLOY(",\"progressDeadlineSeconds\":5,\"minReadySeconds\":5"),
                   "spec.progressDeadlineSeconds: Invalid value: 5: must be greater than minReadySeconds");
     expect_update(
@@ -398,7 +398,7 @@ static void test_other_kinds(void **state) {
         "{\"apiVersion\":\"batch/v1\",\"kind\":\"CronJob\",\"metadata\":{\"name\":\"j\",\"namespace\":\"n\"},\"spec\":{"
         "\"schedule\":\"* * *\",\"jobTemplate\":{\"spec\":{\"template\":{\"spec\":{\"restartPolicy\":\"Never\","
         "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}}}",
-        "spec.schedule: Invalid value: \"* * *\": expected exactly 5 fields");
+        "spec.schedule: Invalid value: \"* * *\": expected exactly 5 fields, found 3: [* * *]");
     expect_create(
         "{\"apiVersion\":\"rbac.authorization.k8s.io/v1\",\"kind\":\"RoleBinding\",\"metadata\":{\"name\":\"r\","
         "\"namespace\":\"n\"},\"roleRef\":{\"kind\":\"Thing\",\"name\":\"x\"},\"subjects\":[{\"kind\":\"User\"},{"
