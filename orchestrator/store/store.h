@@ -55,8 +55,8 @@ const struct json *store_item_doc(struct store_item *i);
 /* The same as a new reference; made for the caller alone when nobody has it: for those who go through many items, which
  * would otherwise all carry a document ever after. */
 struct json *store_item_read(struct store_item *i);
-/* One member of one of its top-level objects as a new reference, NULL when absent: where there is no document, only this
- * part of the text is read. */
+/* One member of one of its top-level objects as a new reference, NULL when absent: where there is no document, only
+ * this part of the text is read. */
 struct json *store_item_member(struct store_item *i, const char *object, const char *member);
 /* Its compact JSON text, encoded at most once and shared; borrowed. */
 const char *store_item_text(struct store_item *i, size_t *ret_len);

@@ -149,8 +149,8 @@ char *json_to_text(const struct json *v);
 void json_write_string(const char *s, size_t n, struct strbuf *out);
 
 /* --- texts of our own ---
- * Compact texts as json_write() makes them can be cut without being parsed. Of any other text the answers are wrong, but
- * never outside it. */
+ * Compact texts as json_write() makes them can be cut without being parsed. Of any other text the answers are wrong,
+ * but never outside it. */
 struct json_span {
     const char *text;
     size_t len;
