@@ -41,5 +41,10 @@ void protobuf_list_begin(struct protobuf_list *l, const char *api_version, const
 void protobuf_list_message(struct protobuf_list *l, const void *message, size_t n);
 void protobuf_list_document(struct protobuf_list *l, const char *api_version, const char *kind, const struct json *doc);
 void protobuf_list_end(struct protobuf_list *l);
+/* The same in pieces: a head for items of so many bytes together, then these (each as list_message and list_document
+ * append them to a struct protobuf_list of which only `out` is set), then the tail. */
+void protobuf_list_head(const char *api_version, const char *kind, const struct json *metadata, size_t items_bytes,
+                        struct strbuf *out);
+void protobuf_list_tail(struct strbuf *out);
 
 #endif

@@ -333,3 +333,20 @@ void protobuf_list_end(struct protobuf_list *l) {
     wire_end(l->out, l->start);
     write_tail(l->out);
 }
+
+void protobuf_list_head(const char *api_version, const char *kind, const struct json *metadata, size_t items_bytes,
+                        struct strbuf *out) {
+    _cleanup_strbuf_ struct strbuf m = STRBUF_INIT;
+    size_t start = wire_begin(&m, 1);
+
+    write_message(type_by_name("meta.v1.ListMeta"), metadata, &m);
+    wire_end(&m, start);
+    write_type(api_version, kind, out);
+    wire_tag(out, 2, 2);
+    wire_varint(out, m.len + items_bytes);
+    strbuf_add(out, m.data, m.len);
+}
+
+void protobuf_list_tail(struct strbuf *out) {
+    write_tail(out);
+}

@@ -43,18 +43,46 @@ static struct json *list_metadata(const struct api_response *out) {
     return m;
 }
 
+/* Items of lists do not say again what they are. */
+static struct json *shown_in_list(const struct resource *r, struct store_item *item) {
+    struct json *doc = version_shown(r, item);
+    (void) json_del(&doc, "apiVersion");
+    (void) json_del(&doc, "kind");
+    return doc;
+}
+
 static void write_item(struct store_item *item, const struct resource *r, struct strbuf *out) {
     if (r->storage_version) {
         encode_list_item(item, r, out);
         return;
     }
-    _cleanup_json_ struct json *doc = version_shown(r, item);
+    _cleanup_json_ struct json *doc = shown_in_list(r, item);
     json_write(doc, 0, out);
+}
+
+void encode_list_head(const struct api_request *req, struct strbuf *out) {
+    const struct resource *r = req->resource;
+    _cleanup_json_ struct json *m = list_metadata(&req->out);
+    strbuf_addf(out, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":", r->list_kind ? r->list_kind : "List",
+                resource_api_version(r));
+    json_write(m, 0, out);
+    strbuf_adds(out, ",\"items\":[");
+}
+
+void encode_partial_head(const struct api_request *req, const struct accepted *a, struct strbuf *out) {
+    if (a->as != AS_PARTIAL_LIST) {
+        encode_list_head(req, out);
+        return;
+    }
+    _cleanup_json_ struct json *m = list_metadata(&req->out);
+    strbuf_addf(
+        out, "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"%s\",\"metadata\":", accepted_meta_version(a));
+    json_write(m, 0, out);
+    strbuf_adds(out, ",\"items\":[");
 }
 
 static void write_list(struct api_request *req, struct strbuf *out) {
     const struct resource *r = req->resource;
-    _cleanup_json_ struct json *m = list_metadata(&req->out);
     size_t total = 256;
     for (size_t i = 0; i < req->out.n_items; i++) {
         size_t n;
@@ -62,10 +90,7 @@ static void write_list(struct api_request *req, struct strbuf *out) {
         total += n + 1;
     }
     strbuf_reserve(out, total);
-    strbuf_addf(out, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":", r->list_kind ? r->list_kind : "List",
-                resource_api_version(r));
-    json_write(m, 0, out);
-    strbuf_adds(out, ",\"items\":[");
+    encode_list_head(req, out);
     for (size_t i = 0; i < req->out.n_items; i++) {
         if (i)
             strbuf_addc(out, ',');
@@ -130,15 +155,26 @@ static void pack_list_item(const struct resource *r, struct store_item *item, st
     protobuf_list_document(l, resource_api_version(r), r->kind, doc);
 }
 
+static const char *packed_list_kind(const struct resource *r, bool partial) {
+    if (partial)
+        return "PartialObjectMetadataList";
+    return r->list_kind ? r->list_kind : "List";
+}
+
+void encode_packed_head(const struct api_request *req, const struct accepted *a, size_t items_bytes,
+                        struct strbuf *out) {
+    _cleanup_json_ struct json *m = list_metadata(&req->out);
+    bool partial = a->as == AS_PARTIAL_LIST;
+    protobuf_list_head(partial ? accepted_meta_version(a) : resource_api_version(req->resource),
+                       packed_list_kind(req->resource, partial), m, items_bytes, out);
+}
+
 static void pack_list(const struct api_request *req, const struct accepted *a, struct strbuf *out) {
     const struct resource *r = req->resource;
     _cleanup_json_ struct json *m = list_metadata(&req->out);
     struct protobuf_list l;
     bool partial = a->as == AS_PARTIAL_LIST;
-    protobuf_list_begin(&l, partial ? accepted_meta_version(a) : resource_api_version(r),
-                        partial        ? "PartialObjectMetadataList"
-                        : r->list_kind ? r->list_kind
-                                       : "List",
+    protobuf_list_begin(&l, partial ? accepted_meta_version(a) : resource_api_version(r), packed_list_kind(r, partial),
                         m, out);
     for (size_t i = 0; i < req->out.n_items; i++) {
         if (!partial) {
@@ -225,12 +261,21 @@ static void write_document(const struct json *doc, const struct accepted *a, str
     strbuf_addc(&ret->text, '\n');
 }
 
+static struct json *list_shown(const struct api_request *req) {
+    const struct resource *r = req->resource;
+    struct json *l = list_frame(req, r->list_kind ? r->list_kind : "List", resource_api_version(r));
+    struct json **items = json_set(&l, "items", json_array());
+    for (size_t i = 0; i < req->out.n_items; i++)
+        json_append(items, shown_in_list(r, req->out.items[i]));
+    return l;
+}
+
 static struct json *answer_document(struct api_request *req, const struct accepted *a) {
     struct api_response *out = &req->out;
     if (a->as == AS_TABLE)
         return table_document(req, a);
     if (out->kind == API_OUT_LIST)
-        return a->as == AS_PARTIAL_LIST ? partial_list(req, a) : list_document(req);
+        return a->as == AS_PARTIAL_LIST ? partial_list(req, a) : list_shown(req);
     _cleanup_json_ struct json *doc = out->item ? store_item_read(out->item) : json_ref(out->object);
     if (a->as == AS_PARTIAL && a->media != ACCEPT_PROTOBUF)
         return partial_document(doc, a);
@@ -298,6 +343,57 @@ static bool encode_directly(struct api_request *req, const struct accepted *a, s
     return true;
 }
 
+/* --- items of runs --- */
+
+/* As partial_document() has it, cut from the text. */
+static bool write_partial_text(struct store_item *item, bool v1beta1, struct strbuf *out) {
+    struct json_span all, metadata;
+    all.text = store_item_text(item, &all.len);
+    if (!json_span_member(all, "metadata", &metadata))
+        return false;
+    strbuf_addf(out, "{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1%s\",\"metadata\":",
+                v1beta1 ? "beta1" : "");
+    strbuf_add(out, metadata.text, metadata.len);
+    strbuf_addc(out, '}');
+    return true;
+}
+
+void encode_run_item(const struct run_form *form, struct store_item *item, struct strbuf *out) {
+    const struct resource *r = form->resource;
+    const struct accepted a = {.media = form->media, .v1beta1 = form->v1beta1};
+    struct protobuf_list l = {.out = out};
+    if (form->media == ACCEPT_PROTOBUF && !form->partial) {
+        pack_list_item(r, item, &l);
+        return;
+    }
+    if (form->media == ACCEPT_JSON && !form->partial) {
+        write_item(item, r, out);
+        return;
+    }
+    if (form->media == ACCEPT_JSON && r->storage_version && write_partial_text(item, form->v1beta1, out))
+        return;
+    _cleanup_json_ struct json *doc = version_shown(r, item);
+    if (form->media == ACCEPT_PROTOBUF) {
+        protobuf_list_document(&l, "meta.k8s.io/v1", "PartialObjectMetadata", doc);
+        return;
+    }
+    _cleanup_json_ struct json *partial = partial_document(doc, &a);
+    json_write(partial, 0, out);
+}
+
+bool encode_form(struct api_request *req, struct accepted *ret) {
+    bool fits = accept_parse(req->accept, can_be_table(req) ? OFFER_VIEWS : 0, ret);
+    if (!fits && req->out.code < 300)
+        not_acceptable(req, "only the following media types are accepted: application/json, application/yaml, "
+                            "application/vnd.kubernetes.protobuf");
+    if (!fits || !view_is_possible(req, ret)) {
+        *ret = (struct accepted){0};
+        fits = false;
+    }
+    ret->pretty = api_param_bool(req, "pretty");
+    return fits;
+}
+
 void encode_response(struct api_request *req, struct encoded *ret) {
     struct accepted a;
     *ret = (struct encoded){.code = req->out.code};
@@ -307,14 +403,8 @@ void encode_response(struct api_request *req, struct encoded *ret) {
         req->out.text = (struct strbuf) STRBUF_INIT;
         return;
     }
-    bool fits = accept_parse(req->accept, can_be_table(req) ? OFFER_VIEWS : 0, &a);
-    if (!fits && req->out.code < 300)
-        not_acceptable(req, "only the following media types are accepted: application/json, application/yaml, "
-                            "application/vnd.kubernetes.protobuf");
-    if (!fits || !view_is_possible(req, &a))
-        a = (struct accepted){0};
+    (void) encode_form(req, &a);
     ret->code = req->out.code;
-    a.pretty = api_param_bool(req, "pretty");
     if (encode_directly(req, &a, ret))
         return;
     _cleanup_json_ struct json *doc = answer_document(req, &a);

@@ -3,6 +3,7 @@
 #ifndef PODIUM_APISERVER_ENCODE_H
 #define PODIUM_APISERVER_ENCODE_H
 
+#include "orchestrator/apiserver/http/list_runs.h"
 #include "orchestrator/apiserver/http/negotiate.h"
 #include "orchestrator/apiserver/request.h"
 #include "orchestrator/object/table.h"
@@ -17,6 +18,19 @@ struct encoded {
 void encoded_finish(struct encoded *e);
 /* Encodes object, list or text answers in the accepted form; turns into a 406 answer when there is none. */
 void encode_response(struct api_request *req, struct encoded *ret);
+/* What the client wants to have. False: nothing that there is; the answer has become the refusal, to be sent in *ret.
+ */
+bool encode_form(struct api_request *req, struct accepted *ret);
+
+/* --- pieces of lists (list_answer.h) --- */
+
+/* A list up to its first item: itself, or (encode_partial_head, when the form says so) metadata only. */
+void encode_list_head(const struct api_request *req, struct strbuf *out);
+void encode_partial_head(const struct api_request *req, const struct accepted *a, struct strbuf *out);
+/* In protobuf, where it says how long the items are. */
+void encode_packed_head(const struct api_request *req, const struct accepted *a, size_t items_bytes,
+                        struct strbuf *out);
+void encode_run_item(const struct run_form *form, struct store_item *item, struct strbuf *out);
 
 /* The list document: kind, apiVersion, metadata, items. For in-process clients, too. */
 struct json *list_document(const struct api_request *req);

@@ -10,6 +10,7 @@
 #include "orchestrator/apiserver/http/gzip.h"
 #include "orchestrator/apiserver/http/inflight.h"
 #include "orchestrator/apiserver/http/internal.h"
+#include "orchestrator/apiserver/http/list_answer.h"
 #include "orchestrator/apiserver/http/stream_answer.h"
 #include "orchestrator/apiserver/http/turns.h"
 #include "orchestrator/apiserver/http/upgrade.h"
@@ -237,13 +238,16 @@ static struct MHD_Response *response_of(struct encoded *e) {
     return MHD_create_response_from_buffer_with_free_callback_cls(n, text, free_text, text);
 }
 
+static bool takes_gzip(struct MHD_Connection *c) {
+    return accept_gzip(MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING));
+}
+
 /* Large answers are compressed for who asks for it. True: e->text is gzip now. */
 static bool compress(struct MHD_Connection *c, struct encoded *e) {
     size_t n = e->text.len;
     const char *text = e->item ? store_item_text(e->item, &n) : e->text.data;
     struct strbuf small = STRBUF_INIT;
-    if (n <= GZIP_BYTES_MIN ||
-        !accept_gzip(MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING)))
+    if (n <= GZIP_BYTES_MIN || !takes_gzip(c))
         return false;
     if (!gzip_add(text, n, &small)) {
         strbuf_finish(&small);
@@ -325,8 +329,36 @@ static bool watch_form_accepted(struct api_request *req) {
     return false;
 }
 
+static enum MHD_Result queue(struct MHD_Connection *c, unsigned code, struct MHD_Response *take, bool compressed) {
+    if (compressed) {
+        (void) MHD_add_response_header(take, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+        (void) MHD_add_response_header(take, MHD_HTTP_HEADER_VARY, "Accept-Encoding");
+    }
+    enum MHD_Result ok = MHD_queue_response(c, code, take);
+    MHD_destroy_response(take);
+    return ok;
+}
+
+static void finished(struct exchange *x, unsigned code) {
+    count(x, code);
+    if (x->req->audit)
+        audit_answered(x->req, code, false);
+}
+
+static enum MHD_Result list_queue(struct exchange *x, struct MHD_Connection *c, const struct accepted *form) {
+    struct encoded e = {.code = x->req->out.code};
+    bool gzip = takes_gzip(c);
+    finished(x, e.code);
+    struct MHD_Response *r = list_answer(x->server, x->req, form, &gzip, &e.content_type);
+    if (!r)
+        return MHD_NO;
+    add_headers(r, x->req, &e);
+    return queue(c, e.code, r, gzip);
+}
+
 static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c) {
     struct api_request *req = x->req;
+    struct accepted form;
     _cleanup_(encoded_finish) struct encoded e = {0};
     bool watch = req->out.kind == API_OUT_WATCH && watch_form_accepted(req);
     bool long_running = watch || req->out.kind == API_OUT_STREAM || req->out.kind == API_OUT_BACKUP;
@@ -344,27 +376,21 @@ static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c) {
         return stream_answer_queue(x->server, c, req, &x->taken_over);
     if (req->out.kind == API_OUT_BACKUP)
         return backup_queue(c, req);
+    if (req->out.kind == API_OUT_LIST && encode_form(req, &form) && list_answer_possible(req, &form))
+        return list_queue(x, c, &form);
     encode_response(req, &e);
     if (req->out.etag && req->if_none_match && e.code == 200 && strstr(req->if_none_match, req->out.etag)) {
         e.code = 304;
         strbuf_reset(&e.text);
     }
     unsigned code = e.code;
-    count(x, code);
-    if (req->audit)
-        audit_answered(req, code, false);
+    finished(x, code);
     bool compressed = compress(c, &e);
     struct MHD_Response *r = response_of(&e);
     if (!r)
         return MHD_NO;
     add_headers(r, req, &e);
-    if (compressed) {
-        (void) MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
-        (void) MHD_add_response_header(r, MHD_HTTP_HEADER_VARY, "Accept-Encoding");
-    }
-    enum MHD_Result ok = MHD_queue_response(c, code, r);
-    MHD_destroy_response(r);
-    return ok;
+    return queue(c, code, r, compressed);
 }
 
 /* --- running --- */

@@ -10,6 +10,7 @@
 
 #include "orchestrator/apiserver/http/inflight.h"
 #include "orchestrator/apiserver/http/internal.h"
+#include "orchestrator/apiserver/http/list_runs.h"
 #include "orchestrator/apiserver/http/turns.h"
 #include "orchestrator/apiserver/loop_queue.h"
 #include "orchestrator/apiserver/streams/conduit.h"
@@ -175,6 +176,7 @@ static void set_limits(struct http_server *h) {
 int http_server_start(struct apiserver *api, struct http_server **ret, struct error *err) {
     struct http_server *h = xnew0(struct http_server);
     h->api = api;
+    h->runs = list_runs_new();
     (void) pthread_mutex_init(&h->lock, NULL);
     (void) pthread_cond_init(&h->idle, NULL);
     h->turns = turns_new();
@@ -269,6 +271,7 @@ void http_server_stop(struct http_server *h) {
     keeper_free(h->keeper);
     turns_free(h->turns);
     inflight_free(h->inflight);
+    list_runs_free(h->runs);
     tls_generation_unref(h->tls);
     (void) pthread_cond_destroy(&h->idle);
     (void) pthread_mutex_destroy(&h->lock);

@@ -36,6 +36,7 @@ struct http_server {
         uint64_t header_usec, body_usec, request_usec; /* time-outs */
         unsigned idle_seconds, per_address;
     } limits;
+    struct list_runs *runs;
     pthread_mutex_t lock; /* guards tls, n_exchanges, n_fresh */
     pthread_cond_t idle;
     struct tls_generation *tls;
