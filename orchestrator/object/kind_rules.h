@@ -67,6 +67,11 @@ void rules_config_map_update(struct field_errors *e, const struct json *object, 
 void rules_secret(struct field_errors *e, const struct json *object);
 void rules_secret_update(struct field_errors *e, const struct json *object, const struct json *old);
 
+/* kind_quota.c */
+void rules_limit_range(struct field_errors *e, const struct json *object);
+void rules_resource_quota(struct field_errors *e, const struct json *object);
+void rules_resource_quota_update(struct field_errors *e, const struct json *object, const struct json *old);
+
 /* kind_cluster.c */
 void rules_namespace(struct field_errors *e, const struct json *object);
 void rules_node(struct field_errors *e, const struct json *object);
