@@ -10,6 +10,7 @@
 #include "orchestrator/controller/podstate.h"
 #include "orchestrator/controller/replicaset/decide.h"
 #include "orchestrator/controller/task.h"
+#include "orchestrator/object/quota/usage.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 
@@ -25,7 +26,7 @@ struct replicator {
 struct controller {
     const struct replicator *kind;
     const struct resource *resource, *pod_resource;
-    struct informer *owners, *pods;
+    struct informer *owners, *pods, *quotas;
     struct expectations *expectations;
     struct event_recorder *events;
     struct task_queue tasks;
@@ -343,12 +344,25 @@ static void on_owner(void *userdata, struct json *old, struct json *owner) {
     task_queue_add_object(&c->tasks, owner ? owner : old);
 }
 
+/* Those a quota may have held back do not wait for the end of their back-off when it gives way. */
+static void on_quota(void *userdata, struct json *old, struct json *quota) {
+    struct controller *c = userdata;
+    size_t n;
+    if (!old || !quota_has_more_room(old, quota))
+        return;
+    _cleanup_free_ struct json **owners = informer_list(c->owners, INDEX_NAMESPACE, meta_namespace(old), &n);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(condition_status(owners[i], "ReplicaFailure"), "True") == 0)
+            task_queue_add_object(&c->tasks, owners[i]);
+}
+
 /* --- life --- */
 
 static void controller_free(void *p) {
     struct controller *c = p;
     informer_remove_handlers(c->pods, c);
     informer_remove_handlers(c->owners, c);
+    informer_remove_handlers(c->quotas, c);
     task_queue_finish(&c->tasks);
     event_recorder_free(c->events);
     expectations_free(c->expectations);
@@ -362,6 +376,7 @@ static int controller_start(const struct controller_env *env, const struct repli
     c->pod_resource = resource_by_plural("", "v1", "pods");
     c->owners = informer_set_get(env->informers, c->resource);
     c->pods = informer_set_get(env->informers, c->pod_resource);
+    c->quotas = informer_set_get(env->informers, resource_by_plural("", "v1", "resourcequotas"));
     c->expectations = expectations_new();
     c->events = event_recorder_new(env->loop, env->client, kind->name);
     task_queue_init(&c->tasks, env->loop, env->client, CONCURRENT_SYNCS, sizeof(struct sync), sync_begin, sync_finish,
@@ -371,6 +386,7 @@ static int controller_start(const struct controller_env *env, const struct repli
     informer_add_index(c->pods, INDEX_CONTROLLER, index_by_controller);
     informer_add_handlers(c->owners, &(struct informer_handlers){.changed = on_owner, .userdata = c});
     informer_add_handlers(c->pods, &(struct informer_handlers){.changed = on_pod, .userdata = c});
+    informer_add_handlers(c->quotas, &(struct informer_handlers){.changed = on_quota, .userdata = c});
     *ret = c;
     return 0;
 }

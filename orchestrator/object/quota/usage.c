@@ -237,3 +237,29 @@ char *quota_missing(const struct json *quota_spec, const struct resource *r, con
     }
     return text.len ? strbuf_steal(&text) : NULL;
 }
+
+/* --- room --- */
+
+static bool any_is_more(const struct json *map, const struct json *than) {
+    for (size_t i = 0; i < json_len(map); i++) {
+        struct quantity a, b;
+        if (quantity_read(json_value_at(map, i), &a) && quantity_read(json_get(than, json_key_at(map, i)), &b) &&
+            a.nano > b.nano)
+            return true;
+    }
+    return false;
+}
+
+static bool any_is_gone(const struct json *map, const struct json *from) {
+    for (size_t i = 0; i < json_len(map); i++)
+        if (!json_get(from, json_key_at(map, i)))
+            return true;
+    return false;
+}
+
+bool quota_has_more_room(const struct json *old, const struct json *quota) {
+    const struct json *before = json_path(old, "spec", "hard"), *now = json_path(quota, "spec", "hard");
+    if (!quota || any_is_gone(before, now) || any_is_more(now, before))
+        return true;
+    return any_is_more(json_path(old, "status", "used"), json_path(quota, "status", "used"));
+}

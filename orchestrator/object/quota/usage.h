@@ -33,4 +33,8 @@ bool quota_matches(const struct json *quota_spec, const struct resource *r, cons
  * when nothing is missing. The caller frees. */
 char *quota_missing(const struct json *quota_spec, const struct resource *r, const struct json *doc);
 
+/* Whether something that was refused may fit now: the quota (NULL: it is gone) allows more of something, or less of
+ * something is used, than before. */
+bool quota_has_more_room(const struct json *old, const struct json *quota);
+
 #endif

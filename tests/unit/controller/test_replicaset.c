@@ -104,6 +104,24 @@ static void test_a_failing_create_sets_the_condition_then_recovers(void **state)
     assert_int_equal(json_len(json_path(web(c), "status", "conditions")), 0);
 }
 
+/* The back-off has grown to seconds when the quota gives way. */
+static void test_a_quota_that_gives_way_is_used_at_once(void **state) {
+    struct cluster *c = *state;
+    json_unref(fake_create(c->fake, "{'apiVersion':'v1','kind':'ResourceQuota','metadata':{'name':'q'},'spec':{'hard':{"
+                                    "'pods':'0'}},'status':{'used':{'pods':'0'}}}"));
+    fake_fail(c->fake, CLIENT_CREATE, "pods", 403, "Forbidden", 1000);
+    cluster_start(c, &replicaset_controller);
+    json_unref(fake_create(c->fake, rs_text));
+    fake_run_for(c->loop, 700 * USEC_PER_MSEC);
+    fake_heal(c->fake);
+    fake_merge(c->fake, fake_resource("resourcequotas"), "default", "q", "{'status':{'used':{'pods':'1'}}}");
+    fake_run_for(c->loop, 50 * USEC_PER_MSEC);
+    assert_count(c, "pods", 0); /* less room is no news */
+    fake_merge(c->fake, fake_resource("resourcequotas"), "default", "q", "{'spec':{'hard':{'pods':'9'}}}");
+    fake_run_for(c->loop, 50 * USEC_PER_MSEC);
+    assert_count(c, "pods", 3);
+}
+
 static void test_never_creates_twice_for_one_wish(void **state) {
     struct cluster *c = *state;
     cluster_start(c, &replicaset_controller);
@@ -245,6 +263,7 @@ int main(void) {
         T(test_scales_down_unassigned_pods_first),
         T(test_adopts_matching_orphans_and_releases_strangers),
         T(test_a_failing_create_sets_the_condition_then_recovers),
+        T(test_a_quota_that_gives_way_is_used_at_once),
         T(test_never_creates_twice_for_one_wish),
         T(test_finished_pods_are_replaced),
         T(test_min_ready_seconds_delay_availability),
