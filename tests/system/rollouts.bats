@@ -189,3 +189,35 @@ gone() { kube delete deployment "$@" --cascade=foreground --timeout=30s >/dev/nu
     kube delete pdb/i >/dev/null
     gone i
 }
+
+@test "a quota holds pods back, says so, and they go on as soon as it allows; describe shows quotas and limits" {
+    kube create namespace tight >/dev/null
+    # a quota's first status comes from its controller
+    kube -n tight create quota few --hard=pods=1,requests.cpu=1 | grep -qx 'resourcequota/few created'
+    printf 'apiVersion: v1\nkind: LimitRange\nmetadata: {name: usual, namespace: tight}\nspec:\n  limits:\n%s\n' \
+        '  - {type: Container, default: {cpu: 200m}, defaultRequest: {cpu: 100m}, max: {memory: 1Gi}}' |
+        kube apply -f - >/dev/null
+    kube -n tight create deployment q --image=nginx:demo --replicas=2 >/dev/null
+    kube -n tight wait deployment/q --for=condition=ReplicaFailure --timeout=30s
+    said="$(kube -n tight get deployment/q -o jsonpath='{.status.conditions[?(@.type=="ReplicaFailure")].message}')"
+    [[ "$said" == *'is forbidden: exceeded quota: few, requested: pods=1, used: pods=1, limited: pods=1' ]]
+    held() { kube -n tight get events --field-selector=reason=FailedCreate | grep -q 'exceeded quota: few'; }
+    wait_until 20 held
+    shown() { [[ "$(kube -n tight get quota few --no-headers)" =~ pods:\ 1/1,\ requests.cpu:\ 100m/1 ]]; }
+    wait_until 20 shown
+    [[ "$(kube -n tight describe quota few)" =~ pods\ +1\ +1.*requests.cpu\ +100m\ +1 ]]
+    kube -n tight patch quota few -p '{"spec":{"hard":{"pods":"5"}}}' >/dev/null
+    kube -n tight wait deployment/q --for=jsonpath='{.status.replicas}'=2 --timeout=20s
+    shown() { [[ "$(kube describe namespace tight)" =~ pods\ +2\ +5.*Container\ +memory\ +-\ +1Gi\ +1Gi\ +1Gi ]]; }
+    wait_until 20 shown
+    [[ "$(kube -n tight describe limits usual)" =~ Container\ +cpu\ +-\ +-\ +100m\ +200m ]]
+    kube -n tight delete deployment q --cascade=foreground --timeout=30s >/dev/null
+    shown() { [[ "$(kube -n tight get quota few -o jsonpath='{.status.used.pods}')" == 0 ]]; }
+    wait_until 20 shown
+    # a claim nobody uses is not kept by its protection
+    printf 'apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c, namespace: tight}\nspec: %s\n' \
+        '{accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}' | kube apply -f - >/dev/null
+    [[ "$(kube -n tight get pvc c -o jsonpath='{.metadata.finalizers}')" == *pvc-protection* ]]
+    kube -n tight delete pvc c --timeout=20s >/dev/null
+    kube delete namespace tight --timeout=30s >/dev/null
+}
