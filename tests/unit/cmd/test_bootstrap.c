@@ -35,12 +35,11 @@ struct world {
 
 static int world_setup(void **state) {
     struct world *w = xnew0(struct world);
-    char *groups[] = {(char[]){"system:masters"}, NULL};
 
     fixture_new(&w->f, true, 0);
     fixture_start(&w->f);
     assert_true(sd_event_new(&w->loop) >= 0);
-    assert_int_equal(local_client_new(w->loop, w->f.api, "system:podium", groups, &w->client, NULL), 0);
+    assert_int_equal(local_client_new(w->loop, w->f.api, "system:kube-controller-manager", NULL, &w->client, NULL), 0);
     w->env = (struct controller_env){
         .loop = w->loop,
         .client = w->client,
