@@ -108,7 +108,6 @@ static bool has_own_rule(const struct type_info *t, const struct field_info *f) 
         [TYPE_batch_v1_PodFailurePolicyOnExitCodesRequirement] = true,
         [TYPE_batch_v1_PodFailurePolicyOnPodConditionsPattern] = true,
         [TYPE_batch_v1_PodFailurePolicyRule] = true,
-        [TYPE_certificates_v1_CertificateSigningRequestSpec] = true,
         [TYPE_core_v1_ContainerResizePolicy] = true,
         [TYPE_core_v1_HostPathVolumeSource] = true,
         [TYPE_core_v1_NodeSelectorRequirement] = true,
