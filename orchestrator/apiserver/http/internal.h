@@ -20,6 +20,7 @@
 struct tls_generation {
     atomic_int refs;
     gnutls_certificate_credentials_t cred;
+    gnutls_datum_t ticket_key; /* who comes back shows a ticket and is spared the public-key half of the handshake */
 };
 int tls_generation_load(const char *cert_file, const char *key_file, const char *ca_file, struct tls_generation **ret,
                         struct error *err) _must_check_;

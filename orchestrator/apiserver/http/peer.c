@@ -80,6 +80,8 @@ static void started(struct http_server *h, struct MHD_Connection *c, void **sock
     (void) pthread_mutex_unlock(&h->lock);
     (void) gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, p->tls->cred);
     gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
+    /* A ticket holds the client's certificate, which is verified anew each time, and dies with the generation. */
+    (void) gnutls_session_ticket_enable_server(session, &p->tls->ticket_key);
     handshake_begin(&p->handshake, c, session, connection_socket(c), h->keeper, &h->hurried, h->limits.header_usec);
 }
 

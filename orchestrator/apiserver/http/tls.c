@@ -11,6 +11,8 @@ void tls_generation_unref(struct tls_generation *g) {
     if (!g || atomic_fetch_sub(&g->refs, 1) != 1)
         return;
     gnutls_certificate_free_credentials(g->cred);
+    gnutls_memset(g->ticket_key.data, 0, g->ticket_key.size);
+    gnutls_free(g->ticket_key.data);
     free(g);
 }
 
@@ -22,6 +24,11 @@ int tls_generation_load(const char *cert_file, const char *key_file, const char 
     if (r < 0) {
         free(g);
         return error_set(err, -ENOMEM, "cannot prepare TLS: %s", gnutls_strerror(r));
+    }
+    r = gnutls_session_ticket_key_generate(&g->ticket_key);
+    if (r < 0) {
+        tls_generation_unref(g);
+        return error_set(err, -ENOMEM, "cannot make a key for TLS tickets: %s", gnutls_strerror(r));
     }
     r = gnutls_certificate_set_x509_key_file(g->cred, cert_file, key_file, GNUTLS_X509_FMT_PEM);
     if (r < 0) {

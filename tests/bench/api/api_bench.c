@@ -260,7 +260,7 @@ static bool lists(struct bench *b) {
 
 static bool fan(struct bench *b, bool protobuf, double rate, double goal) {
     struct fanout f = {
-        .watchers = 100, .writers = 16, .protobuf = protobuf, .seconds = b->seconds, .writes_per_second = rate};
+        .watchers = 100, .writers = 64, .protobuf = protobuf, .seconds = b->seconds, .writes_per_second = rate};
     struct fanout_result r;
     char what[96];
 
@@ -282,19 +282,29 @@ static bool watches(struct bench *b) {
     return fan(b, false, 0, 200000) && fan(b, true, 0, 200000) && fan(b, false, 50, 0) && fan(b, true, 50, 0);
 }
 
-static bool handshakes(struct bench *b) {
+static bool reconnect(struct bench *b, bool resume) {
     static const char request[] = "GET /version HTTP/1.1\r\nHost: bench\r\n\r\n";
-    double own = own_cpu(), theirs = target_cpu(&b->server.target);
+    struct target *t = &b->server.target;
+    double own = own_cpu(), theirs = target_cpu(t);
     uint64_t begun = now_monotonic_usec(), n = 0, until = begun + (uint64_t) (b->seconds * 1e6);
 
-    for (; now_monotonic_usec() < until; n++)
-        if (request_once(&b->server.target, request, sizeof(request) - 1, NULL) != 200)
+    t->resume = resume;
+    for (t->resumed = 0; now_monotonic_usec() < until; n++)
+        if (request_once(t, request, sizeof(request) - 1, NULL) != 200)
             return false;
-    double seconds = (double) (now_monotonic_usec() - begun) / 1e6;
-    printf("%-44s %9.0f %8.2f %8s %10.1f %10.1f\n", "new connection and one request, one by one", (double) n / seconds,
-           seconds / (double) n * 1000, "", (target_cpu(&b->server.target) - theirs) / (double) n * 1e6,
-           (own_cpu() - own) / (double) n * 1e6);
-    return true;
+    double count = (double) n, seconds = (double) (now_monotonic_usec() - begun) / 1e6;
+    printf("%-44s %9.0f %8.2f %8s %10.1f %10.1f\n",
+           resume ? "new connection by ticket, and one request" : "new connection and one request, one by one",
+           count / seconds, seconds / count * 1000, "", (target_cpu(t) - theirs) / count * 1e6,
+           (own_cpu() - own) / count * 1e6);
+    gnutls_free(t->session.data);
+    t->session = (gnutls_datum_t){0};
+    t->resume = false;
+    return !resume || t->resumed + 1 >= n;
+}
+
+static bool handshakes(struct bench *b) {
+    return reconnect(b, false) && reconnect(b, true);
 }
 
 /* --- memory --- */

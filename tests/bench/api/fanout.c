@@ -171,7 +171,7 @@ static bool add(struct scene *s, struct connection *c, uint64_t id) {
     return fcntl(c->fd, F_SETFL, O_NONBLOCK) == 0 && epoll_ctl(s->epoll, EPOLL_CTL_ADD, c->fd, &e) == 0;
 }
 
-static bool create_objects(struct scene *s, const struct target *t) {
+static bool create_objects(struct scene *s, struct target *t) {
     for (uint64_t i = 0; i < OBJECTS; i++) {
         strbuf_reset(&s->body);
         strbuf_reset(&s->request);
@@ -184,7 +184,7 @@ static bool create_objects(struct scene *s, const struct target *t) {
     return true;
 }
 
-static bool open_scene(struct scene *s, const struct target *t) {
+static bool open_scene(struct scene *s, struct target *t) {
     const struct fanout *f = s->f;
 
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -253,7 +253,7 @@ static bool measure(struct scene *s, const struct target *t) {
     return true;
 }
 
-bool fanout_run(const struct target *t, const struct fanout *f, struct fanout_result *ret) {
+bool fanout_run(struct target *t, const struct fanout *f, struct fanout_result *ret) {
     *ret = (struct fanout_result){0};
     struct scene s = {.f = f,
                       .result = ret,

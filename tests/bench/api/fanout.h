@@ -16,6 +16,6 @@ struct fanout_result {
     double seconds, client_cpu, server_cpu;
     double p50, p99; /* from the write sent to the event read, milliseconds */
 };
-bool fanout_run(const struct target *t, const struct fanout *f, struct fanout_result *ret);
+bool fanout_run(struct target *t, const struct fanout *f, struct fanout_result *ret);
 
 #endif

@@ -79,6 +79,8 @@ bool connection_open(struct connection *c, const struct target *t) {
     (void) gnutls_init(&c->tls, GNUTLS_CLIENT);
     (void) gnutls_priority_set_direct(c->tls, PRIORITIES, NULL);
     (void) gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE, t->cred);
+    if (t->session.size > 0)
+        (void) gnutls_session_set_data(c->tls, t->session.data, t->session.size);
     gnutls_transport_set_ptr2(c->tls, c, (gnutls_transport_ptr_t) (intptr_t) c->fd);
     gnutls_transport_set_pull_function(c->tls, pull);
     do
@@ -209,7 +211,7 @@ static void keep(void *userdata, struct connection *c, const char *p, size_t n) 
         strbuf_add(userdata, p, n);
 }
 
-int request_once(const struct target *t, const char *request, size_t n, struct strbuf *body) {
+int request_once(struct target *t, const char *request, size_t n, struct strbuf *body) {
     struct connection c;
     char buf[16384];
     int r = -1, status = -1;
@@ -220,6 +222,12 @@ int request_once(const struct target *t, const char *request, size_t n, struct s
             r = got <= 0 ? -1 : answer_take(&c, buf, (size_t) got, keep, body);
         } while (r == 0);
         status = r > 0 ? c.status : -1;
+    }
+    if (status > 0 && t->resume) {
+        t->resumed += gnutls_session_is_resumed(c.tls) != 0;
+        gnutls_free(t->session.data);
+        t->session = (gnutls_datum_t){0};
+        (void) gnutls_session_get_data2(c.tls, &t->session);
     }
     connection_close(&c);
     return status;

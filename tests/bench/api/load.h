@@ -19,6 +19,9 @@ struct target {
     int port;
     pid_t pid;
     gnutls_certificate_credentials_t cred;
+    gnutls_datum_t session; /* of an earlier connection, to be resumed; empty: none */
+    bool resume;            /* keep one after each request_once() */
+    uint64_t resumed;       /* how often that went well */
 };
 
 struct connection {
@@ -66,7 +69,7 @@ struct load_result {
 bool load_run(const struct target *t, const struct load *l, struct load_result *ret);
 
 /* One request on a connection of its own; the body goes to *body (NULL: dropped). Returns the status, or -1. */
-int request_once(const struct target *t, const char *request, size_t n, struct strbuf *body);
+int request_once(struct target *t, const char *request, size_t n, struct strbuf *body);
 
 /* Seconds of processor time of the server so far, and of this program. */
 double target_cpu(const struct target *t);

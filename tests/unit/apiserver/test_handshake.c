@@ -145,10 +145,56 @@ static void test_stop(void **state) {
         client_finish(&c[i]);
 }
 
+/* --- tickets --- */
+
+/* One request for what only the administrator may read; ticket: of an earlier connection, replaced by a new one. */
+static bool admin_reads(const struct fixture *f, gnutls_datum_t *ticket) {
+    static const char request[] = "GET /api/v1/namespaces/kube-system/configmaps HTTP/1.1\r\nHost: api\r\n\r\n";
+    _cleanup_free_ char *crt = fixture_path(f, "admin.crt"), *key = fixture_path(f, "admin.key");
+    struct client c;
+    char answer[4096];
+    ssize_t n;
+    int r;
+    client_init(&c, f);
+    assert_true(gnutls_certificate_set_x509_key_file(c.credentials, crt, key, GNUTLS_X509_FMT_PEM) >= 0);
+    if (ticket->size > 0)
+        assert_int_equal(gnutls_session_set_data(c.session, ticket->data, ticket->size), 0);
+    while ((r = gnutls_handshake(c.session)) == GNUTLS_E_AGAIN)
+        client_wait(&c);
+    assert_int_equal(r, GNUTLS_E_SUCCESS);
+    assert_int_equal(gnutls_record_send(c.session, request, sizeof(request) - 1), sizeof(request) - 1);
+    while ((n = gnutls_record_recv(c.session, answer, sizeof(answer) - 1)) == GNUTLS_E_AGAIN)
+        client_wait(&c);
+    assert_true(n > 0);
+    answer[n] = 0;
+    assert_non_null(strstr(answer, "HTTP/1.1 200"));
+    bool resumed = gnutls_session_is_resumed(c.session);
+    gnutls_free(ticket->data);
+    assert_int_equal(gnutls_session_get_data2(c.session, ticket), 0);
+    client_finish(&c);
+    return resumed;
+}
+
+/* Who comes back with a ticket is who he was, and only as long as the certificates are those he came under. */
+static void test_tickets(void **state) {
+    struct fixture f;
+    gnutls_datum_t ticket = {0};
+    fixture_new(&f, true, 0);
+    fixture_start(&f);
+    assert_false(admin_reads(&f, &ticket));
+    assert_true(admin_reads(&f, &ticket));
+    assert_true(admin_reads(&f, &ticket));
+    assert_int_equal(apiserver_reload_certificates(f.api, NULL), 0);
+    assert_false(admin_reads(&f, &ticket));
+    gnutls_free(ticket.data);
+    fixture_finish(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stalled_clients),
         cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_tickets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
