@@ -66,53 +66,75 @@ static int write_keys(FILE *file, const char *dir, struct error *err) {
     }
 }
 
-/* 1: restored, 0: none in the file, or the server has its own. */
-static int restore_keys(FILE *file, const char *data_dir, struct error *err) {
-    _cleanup_free_ char *pki = path_join(data_dir, "pki"), *beside = xasprintf("%s.restoring", pki), *line = NULL;
-    _cleanup_json_ struct json *head = NULL;
+/* Puts the file behind the heading of the keys. 1: there are some; 0: not, or the server has its own. */
+static int find_keys(FILE *file, const char *pki, struct error *err) {
+    static const char heading[] = "{\"format\":\"podium-keys\"", end[] = "{\"end\":\"podium-backup\"";
+    _cleanup_free_ char *line = NULL;
     size_t cap = 0;
+    ssize_t len;
     struct stat st;
-    ssize_t len = getline(&line, &cap, file);
 
+    do /* what is before is checked by who reads it */
+        len = getline(&line, &cap, file);
+    while (len > 0 && strncmp(line, end, sizeof(end) - 1) != 0);
+    len = len > 0 ? getline(&line, &cap, file) : 0;
     if (len <= 0)
         return 0;
-    if (json_parse(line, (size_t) len, NULL, &head, NULL) < 0 ||
-        strcmp(json_str_or(json_get(head, "format"), ""), "podium-keys") != 0)
+    if (strncmp(line, heading, sizeof(heading) - 1) != 0)
         return error_set(err, -EBADMSG, "what follows the store in the backup is not known");
-    if (lstat(pki, &st) == 0) {
-        fprintf(stderr, "Note: the keys in %s are kept, those of the backup are not used.\n", pki);
-        return 0;
+    if (lstat(pki, &st) < 0)
+        return 1;
+    fprintf(stderr, "Note: the keys in %s are kept, those of the backup are not used.\n", pki);
+    return 0;
+}
+
+/* The keys of the file into a folder beside their place. 1: done, 0: there is nothing to do. */
+static int prepare_keys(FILE *file, const char *pki, const char *beside, struct error *err) {
+    int r = find_keys(file, pki, err);
+
+    if (r > 0)
+        r = rm_tree(beside, err) < 0 ? -EIO : 1;
+    if (r > 0 && mkdir_parents(beside, 0700, err) < 0)
+        r = -EIO;
+    if (r > 0) {
+        int k = write_keys(file, beside, err);
+        r = k < 0 ? k : 1;
     }
-    int r = rm_tree(beside, err);
-    if (r == 0)
-        r = mkdir_parents(beside, 0700, err);
-    if (r == 0)
-        r = write_keys(file, beside, err);
-    if (r == 0 && rename(beside, pki) < 0)
+    rewind(file);
+    return r;
+}
+
+/* Keys first, so that Secrets are written sealed; into their places last: all or nothing. */
+static int restore_all(FILE *file, const char *data_dir, struct error *err) {
+    _cleanup_free_ char *store = path_join(data_dir, "store"), *pki = path_join(data_dir, "pki"),
+                        *beside = xasprintf("%s.restoring", pki);
+    int keys = prepare_keys(file, pki, beside, err);
+    _cleanup_free_ char *key = path_join(keys > 0 ? beside : pki, "store.key");
+    const struct store_options options = {.path = store, .key_file = key};
+    size_t n = 0;
+
+    int r = keys < 0 ? keys : store_restore_lmdb(&options, file, &n, err);
+    if (r == 0 && keys > 0 && rename(beside, pki) < 0) {
         r = error_set_errno(err, -errno, "cannot move the keys to %s", pki);
+        (void) rm_tree(store, NULL);
+    }
     if (r < 0)
         (void) rm_tree(beside, NULL);
-    return r < 0 ? r : 1;
+    else
+        printf("%zu objects restored into %s%s\n", n, store, keys ? ", and the server's keys" : "");
+    return r;
 }
 
 static int restore(const char *path, const char *data_dir, struct error *err) {
-    _cleanup_free_ char *store = path_join(data_dir, "store");
-    const struct store_options options = {.path = store};
-    size_t n = 0;
     FILE *file = fopen(path, "re");
 
     if (!file)
         return error_set_errno(err, -errno, "cannot open %s", path);
     int r = mkdir_parents(data_dir, 0755, err);
     if (r == 0)
-        r = store_restore_lmdb(&options, file, &n, err);
-    int keys = r < 0 ? r : restore_keys(file, data_dir, err);
+        r = restore_all(file, data_dir, err);
     (void) fclose(file);
-    if (r == 0 && keys < 0)
-        (void) rm_tree(store, NULL); /* all or nothing */
-    if (keys >= 0)
-        printf("%zu objects restored into %s%s\n", n, store, keys ? ", and the server's keys" : "");
-    return keys < 0 ? keys : 0;
+    return r;
 }
 
 int restore_main(int argc, char **argv) {

@@ -26,7 +26,7 @@ static const char usage[] =
     "  --manifests DIR           folder of YAML files to watch (default /etc/podium/manifests; \"\": none)\n"
     "  --cluster-cidr CIDR       range of pod addresses (default 10.244.0.0/16)\n"
     "  --service-cidr CIDR       range of service addresses (default 10.96.0.0/16)\n"
-    "  --token-file FILE         join token of nodes\n"
+    "  --token-file FILE         one more join token of nodes\n"
     "  --node-heartbeat SECONDS  how often agents report (default 10)\n"
     "  --node-grace SECONDS      silence after which a node counts as lost (default 40)\n"
     "  --eviction SECONDS        how long pods stay bound to a lost node (default 300)\n"

@@ -169,6 +169,9 @@ struct resource_state *store_resource_find(struct store *s, const char *resource
 /* Takes and leaves the state lock; never NULL. */
 struct resource_state *store_resource_get(struct store *s, const char *resource);
 
+/* --- open.c --- */
+extern const char *const store_sealed_resources[]; /* what is encrypted where there is a key; ends with NULL */
+
 /* --- commit.c --- */
 void *store_commit_main(void *store);
 

@@ -8,7 +8,7 @@
 #include "orchestrator/store/sealing.h"
 #include "podium/base/log.h"
 
-static const char *const sealed_resources[] = {"secrets", NULL};
+const char *const store_sealed_resources[] = {"secrets", NULL};
 
 /* *ret_fresh: the key is new and not written yet. */
 static int find_keys(const char *path, struct seal_keys *ret, bool *ret_fresh, struct error *err) {
@@ -24,7 +24,7 @@ static int find_keys(const char *path, struct seal_keys *ret, bool *ret_fresh, s
 static int open_sealed(struct store_backend *below, const struct store_options *options, const struct seal_keys *keys,
                        bool fresh, struct store **ret, struct error *err) {
     struct store_backend *b;
-    int r = sealed_backend_new(below, keys, sealed_resources, &b, err);
+    int r = sealed_backend_new(below, keys, store_sealed_resources, &b, err);
 
     if (r == 0)
         r = store_open_backend(b, options, ret, err);
@@ -43,7 +43,7 @@ static int open_sealed(struct store_backend *below, const struct store_options *
         return r;
     }
     _cleanup_(error_clear) struct error why = ERROR_INIT;
-    r = sealing_start(*ret, b, options->key_file, keys, sealed_resources, &why);
+    r = sealing_start(*ret, b, options->key_file, keys, store_sealed_resources, &why);
     if (r < 0)
         log_warning("store: not all Secrets are sealed with the newest key yet: %s", error_text(&why, r));
     return 0;

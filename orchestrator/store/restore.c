@@ -11,6 +11,7 @@
 #include "orchestrator/store/backup.h"
 #include "orchestrator/store/internal.h"
 #include "orchestrator/store/lmdb/lmdb_backend.h"
+#include "orchestrator/store/sealed_backend.h"
 #include "podium/base/alloc.h"
 #include "podium/base/path.h"
 
@@ -165,10 +166,29 @@ static int fill(struct store_backend *backend, FILE *file, size_t *ret_objects, 
     return r;
 }
 
+/* Secrets are never on the disk in plain, if there is a key for them already. */
+static int seal(struct store_backend **backend, const char *key_file, struct error *err) {
+    struct seal_keys keys = {0};
+    int r = seal_keys_read(key_file, &keys, err);
+
+    if (r == -ENOENT) {
+        error_clear(err);
+        return 0;
+    }
+    if (r < 0)
+        (*backend)->ops->close(*backend);
+    else
+        r = sealed_backend_new(*backend, &keys, store_sealed_resources, backend, err);
+    seal_keys_finish(&keys);
+    return r;
+}
+
 static int make_store(const struct store_options *options, FILE *file, size_t *ret_objects, struct error *err) {
     struct store_backend *backend = NULL;
     int r = lmdb_backend_open(options, &backend, err);
 
+    if (r == 0 && options->key_file)
+        r = seal(&backend, options->key_file, err);
     if (r < 0)
         return r;
     r = fill(backend, file, ret_objects, err);

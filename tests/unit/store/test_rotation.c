@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "orchestrator/store/backup.h"
 #include "orchestrator/store/key_rotation.h"
 #include "orchestrator/store/lmdb/lmdb_backend.h"
 #include "orchestrator/store/sealed_backend.h"
@@ -224,6 +225,34 @@ static void test_killed_in_the_middle(void **state) {
     fixture_open(&f->base);
 }
 
+static void test_restored_secrets_are_sealed(void **state) {
+    struct keyed *f = *state;
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    _cleanup_strbuf_ struct strbuf bytes = STRBUF_INIT;
+    _cleanup_free_ char *mdb = path_join(f->base.path, "data.mdb");
+    FILE *file = tmpfile();
+    char part[512];
+    size_t n;
+
+    fill(f->base.store);
+    struct store_backup *b = store_backup_new(f->base.store, 1);
+    while ((n = store_backup_read(b, part, sizeof(part))) > 0)
+        assert_int_equal(fwrite(part, 1, n, file), n);
+    store_backup_free(b);
+    rewind(file);
+    store_close(steal(&f->base.store));
+    assert_int_equal(rm_tree(f->base.path, NULL), 0);
+    int r = store_restore_lmdb(&f->base.options, file, &n, &err);
+    fclose(file);
+    if (r < 0)
+        fail_msg("%s", error_text(&err, r));
+    assert_int_equal(n, SECRETS);
+    assert_int_equal(file_read(mdb, 1u << 30, &bytes, NULL), 0);
+    assert_null(memmem(bytes.data, bytes.len, "the-secret-words", 16));
+    fixture_open(&f->base);
+    assert_all_there(f->base.store);
+}
+
 /* --- rows that were touched by somebody who knows the files: a back-end in memory, whose rows can be --- */
 
 struct memory {
@@ -401,6 +430,7 @@ int main(void) {
         T(test_two_keys_become_one_at_the_next_start),
         T(test_rotation_among_writers),
         T(test_killed_in_the_middle),
+        T(test_restored_secrets_are_sealed),
         T(test_touched_rows_are_refused),
         T(test_the_first_format_is_read_and_written_anew),
     };
