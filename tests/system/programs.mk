@@ -5,3 +5,12 @@ $(BUILD)/system/apiserver_main: $(BUILD)/o/tests/system/apiserver_main.o $(call 
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	$(Q)$(call do_link,$@,$<,apiserver)
+# the clients and the judge of the crash tests
+$(BUILD)/crash/check_history: $(BUILD)/o/tests/crash/check_history.o $(BUILD)/o/tests/crash/history.o $(call link_libs,base)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(call do_link,$@,$(filter %.o,$^),base) -lcmocka
+$(BUILD)/crash/crash: $(foreach f,crash clients judge history,$(BUILD)/o/tests/crash/$(f).o) $(call link_libs,base)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(call do_link,$@,$(filter %.o,$^),base) -lcurl

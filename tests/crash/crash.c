@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Lives of a server: started, used by writers and watchers, killed, again and again; then what all of them noted is
+ * judged: no acknowledged write lost, no object torn, one order explains every answer, every watcher saw every change
+ * once and in order.
+ *
+ * usage: crash [--lives N] [--seed N] [--inject CALLS:WHAT [--first N] [--step N]] SOCKET COMMAND…
+ * Without --inject the server is killed at a random moment. With it, strace(1) does WHAT ("error=EIO", "signal=KILL")
+ * at one of the calls: at the FIRSTth in the first life, STEP further in each one after it.
+ */
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "podium/base/alloc.h"
+#include "podium/base/random.h"
+#include "tests/crash/judge.h"
+
+struct play {
+    unsigned lives, seed, first, step;
+    const char *inject;
+    char **command;
+    struct stage stage;
+    struct client writers[WRITERS + 1], watchers[WATCHERS]; /* the last writer reads everything at the end */
+    unsigned struck, unborn;                                /* lives ended by an injection; ended before they served */
+};
+
+static pid_t start(const struct play *p, unsigned life, bool inject) {
+    _cleanup_free_ char *what = NULL, *calls = NULL;
+    _cleanup_strv_ char **argv = strv_new();
+    if (inject && p->inject) {
+        calls = xasprintf("trace=%.*s", (int) strcspn(p->inject, ":"), p->inject);
+        what = xasprintf("inject=%s:when=%u", p->inject, p->first + life * p->step);
+        const char *strace[] = {"strace", "-f", "--seccomp-bpf", "-qqq", "-o", "/dev/null", "-e", calls, "-e", what};
+        for (size_t i = 0; i < ARRAY_LEN(strace); i++)
+            strv_push_dup(&argv, strace[i]);
+    }
+    for (char **c = p->command; *c; c++)
+        strv_push_dup(&argv, *c);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void) setpgid(0, 0);
+        execvp(argv[0], argv);
+        _exit(127);
+    }
+    (void) setpgid(pid, pid);
+    return pid;
+}
+
+static bool serves(const char *path) {
+    CURL *curl = curl_easy_init();
+    long code = 0;
+    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, path);
+    curl_easy_setopt(curl, CURLOPT_URL, "http://api/readyz");
+    curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 5L);
+    if (curl_easy_perform(curl) == CURLE_OK)
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
+    curl_easy_cleanup(curl);
+    return code == 200;
+}
+
+static bool ended(pid_t pid) {
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+static bool wait_serving(const struct play *p, pid_t pid) {
+    for (int i = 0; i < 6000 && !ended(pid); i++, usleep(5000))
+        if (serves(p->stage.socket))
+            return true;
+    return false;
+}
+
+static void finish(pid_t pid) {
+    (void) kill(-pid, SIGKILL);
+    (void) waitpid(pid, NULL, 0);
+}
+
+static void live(struct play *p, unsigned life) {
+    pid_t pid = start(p, life, true);
+    if (!wait_serving(p, pid)) {
+        p->unborn++;
+        finish(pid);
+        return;
+    }
+    stage_set(&p->stage, true, false);
+    /* long enough for an injection to strike; else any moment */
+    unsigned ms = p->inject ? 400 : 20 + (unsigned) rand_r(&p->seed) % 150;
+    for (unsigned i = 0; i < ms && !ended(pid); i++)
+        usleep(1000);
+    p->struck += ended(pid);
+    finish(pid);
+    stage_set(&p->stage, false, false);
+}
+
+static void begin(struct play *p) {
+    pthread_mutex_init(&p->stage.lock, NULL);
+    pthread_cond_init(&p->stage.changed, NULL);
+    for (int i = 0; i < WRITERS + 1 + WATCHERS; i++) {
+        bool writer = i < WRITERS + 1;
+        struct client *c = writer ? &p->writers[i] : &p->watchers[i - WRITERS - 1];
+        *c = (struct client){.stage = &p->stage, .seed = p->seed + (unsigned) i, .next_value = 1 + i * 1000000ll};
+        if (i != WRITERS)
+            (void) pthread_create(&c->thread, NULL, writer ? writer_main : watcher_main, c);
+    }
+}
+
+static bool end(struct play *p) {
+    pid_t pid = start(p, 0, false);
+    if (!wait_serving(p, pid))
+        return printf("the server does not come up any more\n"), finish(pid), false;
+    stage_set(&p->stage, true, false);
+    usleep(200000);
+    stage_set(&p->stage, true, true);
+    for (int i = 0; i < WRITERS; i++)
+        (void) pthread_join(p->writers[i].thread, NULL);
+    for (int i = 0; i < WATCHERS; i++)
+        (void) pthread_join(p->watchers[i].thread, NULL);
+    read_all(&p->writers[WRITERS]);
+    finish(pid);
+    return true;
+}
+
+static bool judge(struct play *p) {
+    size_t ops = 0, unknown = 0, events = 0, away = 0;
+    for (int i = 0; i <= WRITERS; i++)
+        for (size_t k = 0; k < p->writers[i].n_ops; k++, ops++)
+            unknown += p->writers[i].ops[k].result == OP_UNKNOWN;
+    for (int i = 0; i < WATCHERS; i++) {
+        away += p->watchers[i].turned_away;
+        for (size_t k = 0; k < p->watchers[i].n_sights; k++)
+            events += p->watchers[i].sights[k].what == SIGHT_EVENT;
+    }
+    printf("%u lives (%u struck down, %u before they served), %zu operations, %u writes acknowledged, %zu without "
+           "answer, %zu events, %zu times turned away\n",
+           p->lives, p->struck, p->unborn, ops, p->stage.acknowledged, unknown, events, away);
+    bool ok =
+        judge_operations(p->writers, WRITERS + 1) && judge_watchers(p->watchers, WATCHERS, p->writers, WRITERS + 1);
+    if (p->stage.torn)
+        printf("%u torn objects\n", p->stage.torn);
+    if (p->stage.refused_otherwise)
+        printf("%u requests were refused that should not be\n", p->stage.refused_otherwise);
+    if (p->stage.acknowledged == 0)
+        printf("nothing was written\n");
+    return ok && !p->stage.torn && !p->stage.refused_otherwise && p->stage.acknowledged;
+}
+
+static int parse(struct play *p, int argc, char **argv) {
+    static const struct option options[] = {{"lives", 1, NULL, 'l'}, {"seed", 1, NULL, 's'}, {"inject", 1, NULL, 'i'},
+                                            {"first", 1, NULL, 'f'}, {"step", 1, NULL, 't'}, {0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+        if (c == 'i')
+            p->inject = optarg;
+        else if (c == 'l' || c == 's' || c == 'f' || c == 't')
+            *(c == 'l'   ? &p->lives
+              : c == 's' ? &p->seed
+              : c == 'f' ? &p->first
+                         : &p->step) = (unsigned) strtoul(optarg, NULL, 10);
+        else
+            return -1;
+    }
+    if (argc - optind < 2)
+        return -1;
+    p->stage.socket = argv[optind];
+    p->command = argv + optind + 1;
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    struct play p = {.lives = 10, .seed = (unsigned) random_u64(), .first = 1, .step = 1};
+    if (parse(&p, argc, argv) < 0)
+        return fprintf(stderr, "usage: crash [--lives N] [--seed N] [--inject CALLS:WHAT [--first N] [--step N]] "
+                               "SOCKET COMMAND...\n"),
+               2;
+    printf("seed %u\n", p.seed);
+    (void) signal(SIGPIPE, SIG_IGN);
+    curl_global_init(CURL_GLOBAL_ALL);
+    begin(&p);
+    for (unsigned i = 0; i < p.lives; i++)
+        live(&p, i);
+    return end(&p) && judge(&p) ? 0 : 1;
+}
