@@ -124,6 +124,8 @@ struct api_request {
         bool conditional;    /* the client named a revision: a stale one is its problem */
         const char *through; /* the subresource managedFields tell of, where the rules are the object's: "scale" */
         int result;
+        uint64_t failures; /* of the store, before `old` was looked at */
+        bool shown;        /* nothing is to be written, and out.object is the answer */
         struct store_item *old, *item;
         struct json *old_doc; /* of `old`, in the version of the request; NULL without */
     } write;

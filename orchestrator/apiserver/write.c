@@ -31,6 +31,11 @@ static enum api_progress finish(struct api_request *req, struct store_item *item
     return api_reply_object(req, code, doc);
 }
 
+/* Nothing was written: the answer shows what mutate made, or what is stored. */
+static enum api_progress keep(struct api_request *req) {
+    return finish(req, req->write.shown ? NULL : req->write.old);
+}
+
 void api_write_committed(void *userdata, int result, struct store_item *item) {
     struct api_request *req = userdata;
     if (strcmp(req->resource->group, "rbac.authorization.k8s.io") == 0)
@@ -55,7 +60,8 @@ static enum api_progress concluded(struct api_request *req) {
         return finish(req, req->write.item);
     if (lost_race(req, r) && !req->write.conditional && ++req->write.attempts < WRITE_ATTEMPTS_MAX)
         return attempt(req);
-    return api_store_failure(req, req->name, r);
+    (void) api_store_failure(req, req->name, r);
+    return r == -EEXIST || r == -ENOENT || r == -ESTALE ? api_settle(req) : API_DONE;
 }
 
 int api_submit(struct api_request *req, const struct store_write *w) {
@@ -89,31 +95,47 @@ static enum api_progress submit(struct api_request *req, struct json *doc) {
     return concluded(req);
 }
 
-/* "Nothing to change" about a state still on its way to the disk must not be said before it is there: written once
- * more, the answer waits for it. */
-static bool keeps_unwritten(const struct api_request *req, const struct json *doc) {
-    return req->write.action == MUTATE_KEEP && doc && req->write.old &&
-           store_item_revision(req->write.old) > store_revision(req->api->store);
+static void settled(void *userdata, int result, struct store_item *item) {
+    struct api_request *req = userdata;
+    req->write.result = result;
+    req->resume(req);
+}
+
+static enum api_progress answer_settled(struct api_request *req) {
+    int r = req->write.result;
+    if (r == 0 && store_failures(req->api->store) != req->write.failures)
+        r = -EIO;
+    if (r < 0)
+        return api_store_failure(req, req->name, r);
+    return req->write.action == MUTATE_KEEP ? keep(req) : API_DONE;
+}
+
+enum api_progress api_settle(struct api_request *req) {
+    req->write.result = 0;
+    req->next = answer_settled;
+    if (!req->dry_run && store_settle(req->api->store, req->resource->key, req->ns, req->name, settled, req))
+        return API_PENDING;
+    return answer_settled(req);
 }
 
 static enum api_progress attempt(struct api_request *req) {
     _cleanup_json_ struct json *doc = NULL;
     store_item_unref(req->write.old);
+    req->write.failures = store_failures(req->api->store);
     req->write.old = store_get_submitted(req->api->store, req->resource->key, req->ns, req->name);
     json_unref(req->write.old_doc);
     req->write.old_doc = req->write.old ? version_shown(req->resource, req->write.old) : NULL;
     req->write.action = req->write.fn(req, req->write.old_doc, &doc);
     if (req->write.action == MUTATE_FAILED)
-        return API_DONE;
-    if (keeps_unwritten(req, doc))
-        req->write.action = MUTATE_WRITE;
+        return api_settle(req);
     if (req->write.action != MUTATE_KEEP && !req->dry_run)
         return submit(req, doc);
-    if (!doc)
-        return finish(req, req->write.old);
-    json_unref(req->out.object);
-    req->out.object = steal(&doc);
-    return finish(req, NULL);
+    req->write.shown = doc != NULL;
+    if (doc) {
+        json_unref(req->out.object);
+        req->out.object = steal(&doc);
+    }
+    return req->write.action == MUTATE_KEEP ? api_settle(req) : keep(req);
 }
 
 enum api_progress api_mutate(struct api_request *req, mutate_fn fn, written_fn done) {

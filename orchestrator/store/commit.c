@@ -38,6 +38,18 @@ static void free_write(struct write *w) {
     free(w);
 }
 
+/* Tells the writer, and who waited for the write. */
+static void acknowledge(struct write *w, struct store_item *item) {
+    struct settler *next;
+
+    w->done(w->userdata, w->result, item);
+    for (struct settler *i = w->settlers; i; i = next) {
+        next = i->next;
+        i->done(i->userdata, w->result, NULL);
+        free(i);
+    }
+}
+
 static struct write *queue_pop(struct write_queue *q) {
     struct write *w = q->head;
 
@@ -157,7 +169,7 @@ static void publish(struct committer *c, struct write *const *writes, size_t n) 
     pthread_mutex_unlock(&s->submit);
 
     for (size_t i = 0; i < n; i++)
-        writes[i]->done(writes[i]->userdata, 0, writes[i]->item);
+        acknowledge(writes[i], writes[i]->item);
     store_wake_watches(s, writes, n, ++c->batch);
     for (size_t i = 0; i < n; i++)
         free_write(writes[i]);
@@ -196,15 +208,16 @@ static void fail(struct store *s, struct write *const *writes, size_t n) {
         hashmap_put(keys, writes[i]->key, writes[i]);
     pthread_mutex_lock(&s->submit);
     drop_dependents(s, keys, &dependents);
+    atomic_fetch_add(&s->failures, 1);
     /* Whatever was newest on these keys is gone: what is committed counts again. */
     for (size_t i = 0; i < n; i++)
         hashmap_remove(s->pending, writes[i]->key);
     pthread_mutex_unlock(&s->submit);
     for (size_t i = 0; i < n; i++)
-        writes[i]->done(writes[i]->userdata, writes[i]->result, NULL);
+        acknowledge(writes[i], NULL);
     while (dependents.n > 0) {
         struct write *w = queue_pop(&dependents);
-        w->done(w->userdata, w->result, NULL);
+        acknowledge(w, NULL);
         free_write(w);
     }
     for (size_t i = 0; i < n; i++)

@@ -121,6 +121,13 @@ struct resource_state {
     uint64_t woken_batch; /* commit thread only */
 };
 
+/* Somebody who waits for a write of somebody else; see store_settle(). */
+struct settler {
+    struct settler *next;
+    store_done_fn done;
+    void *userdata;
+};
+
 struct write {
     struct write *next;
     enum store_op op;
@@ -131,6 +138,7 @@ struct write {
     store_done_fn done;
     void *userdata;
     int result;
+    struct settler *settlers; /* under `submit`, until it is out of store.pending */
 };
 
 struct write_queue {
@@ -152,6 +160,7 @@ struct store {
     struct hashmap *pending; /* key → newest write (struct write) of an object under way */
     uint64_t next_revision;
     bool stopping;
+    atomic_uint_fast64_t failures;
 
     pthread_rwlock_t state;
     struct hashmap *resources; /* name → struct resource_state */

@@ -231,6 +231,25 @@ int store_submit(struct store *s, const struct store_write *w, store_done_fn don
     return 0;
 }
 
+int store_settle(struct store *s, const char *resource, const char *ns, const char *name, store_done_fn done,
+                 void *userdata) {
+    _cleanup_free_ char *key = pending_key(resource, ns, name);
+
+    pthread_mutex_lock(&s->submit);
+    struct write *pending = hashmap_get(s->pending, key);
+    if (pending) {
+        struct settler *waiting = xnew0(struct settler);
+        *waiting = (struct settler){pending->settlers, done, userdata};
+        pending->settlers = waiting;
+    }
+    pthread_mutex_unlock(&s->submit);
+    return pending != NULL;
+}
+
+uint64_t store_failures(struct store *s) {
+    return atomic_load(&s->failures);
+}
+
 /* --- reading --- */
 
 uint64_t store_revision(struct store *s) {

@@ -108,6 +108,15 @@ struct store_item *store_get(struct store *s, const char *resource, const char *
  * acknowledged. */
 struct store_item *store_get_submitted(struct store *s, const char *resource, const char *ns, const char *name);
 
+/* Who refuses something because of what store_get_submitted() or store_submit() told must not say so before that is
+ * durable: else others could be shown the older state afterwards. 1: the object has a write under way, done is called
+ * when it is durable (result 0) or has failed (item is NULL in both cases); 0: there is none, done is not called. */
+int store_settle(struct store *s, const char *resource, const char *ns, const char *name, store_done_fn done,
+                 void *userdata) _must_check_;
+/* Rises when writes fail after they were submitted: a conclusion drawn from a submitted state meanwhile may be wrong.
+ */
+uint64_t store_failures(struct store *s);
+
 struct store_list {
     struct store_item **items; /* references */
     size_t n;

@@ -39,7 +39,7 @@ static pid_t start(const struct play *p, unsigned life, bool inject) {
     if (inject && p->inject) {
         calls = xasprintf("trace=%.*s", (int) strcspn(p->inject, ":"), p->inject);
         what = xasprintf("inject=%s:when=%u", p->inject, p->first + life * p->step);
-        const char *strace[] = {"strace", "-f", "--seccomp-bpf", "-qqq", "-o", "/dev/null", "-e", calls, "-e", what};
+        const char *strace[] = {"strace", "-f", "-qqq", "-o", "/dev/null", "-e", calls, "-e", what};
         for (size_t i = 0; i < ARRAY_LEN(strace); i++)
             strv_push_dup(&argv, strace[i]);
     }
@@ -94,7 +94,7 @@ static void live(struct play *p, unsigned life) {
     }
     stage_set(&p->stage, true, false);
     /* long enough for an injection to strike; else any moment */
-    unsigned ms = p->inject ? 400 : 20 + (unsigned) rand_r(&p->seed) % 150;
+    unsigned ms = p->inject ? 250 : 20 + (unsigned) rand_r(&p->seed) % 150;
     for (unsigned i = 0; i < ms && !ended(pid); i++)
         usleep(1000);
     p->struck += ended(pid);

@@ -33,7 +33,7 @@ struct op {
 };
 
 /* ops: all of one object, which does not exist at first; their order is changed. n is at most HISTORY_OPS_MAX. */
-enum { HISTORY_OPS_MAX = 4096 };
+enum { HISTORY_OPS_MAX = 16384 };
 bool history_linearizable(struct op *ops, size_t n);
 
 /* Writes that were over before another was called have the smaller revision. ops: of all objects; order is changed.

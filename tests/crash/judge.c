@@ -108,8 +108,26 @@ static bool unite(struct truth *t, const struct client *watchers, size_t n) {
     return true;
 }
 
+/* Did one of the watchers see all that happened behind `from` up to `to`, without a gap? */
+static bool stood_by(const struct client *watchers, size_t n, uint64_t from, uint64_t to) {
+    for (size_t i = 0; i < n; i++) {
+        uint64_t start = UINT64_MAX;
+        for (size_t k = 0; k < watchers[i].n_sights; k++) {
+            const struct sight *s = &watchers[i].sights[k];
+            if (s->what == SIGHT_LIST)
+                start = s->revision;
+            else if (s->what == SIGHT_END && s->revision == 0)
+                start = UINT64_MAX;
+            else if (s->what != SIGHT_LISTED && start <= from && to <= s->revision)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* The list at sights[0] and what is listed behind it. */
-static bool judge_list(const struct truth *t, const struct sight *list, size_t n) {
+static bool judge_list(const struct truth *t, const struct sight *list, size_t n, const struct client *watchers,
+                       size_t n_watchers) {
     const struct sight *last[OBJECTS] = {0};
     for (size_t i = 0; i < t->n && t->at[i].revision <= list->revision; i++)
         last[t->at[i].object] = &t->at[i];
@@ -124,12 +142,13 @@ static bool judge_list(const struct truth *t, const struct sight *list, size_t n
                    false;
     }
     for (int o = 0; o < OBJECTS; o++)
-        if (!listed[o] && last[o] && last[o]->value)
+        if (!listed[o] && last[o] && last[o]->value &&
+            stood_by(watchers, n_watchers, last[o]->revision, list->revision))
             return printf("a list at %llu lacks n%d\n", (unsigned long long) list->revision, o), false;
     return true;
 }
 
-static bool judge_watcher(const struct truth *t, const struct client *w) {
+static bool judge_watcher(const struct truth *t, const struct client *w, const struct client *watchers, size_t n) {
     uint64_t at = 0;
     for (size_t i = 0; i < w->n_sights; i++) {
         const struct sight *s = &w->sights[i];
@@ -137,7 +156,7 @@ static bool judge_watcher(const struct truth *t, const struct client *w) {
         bool ok = true;
         switch (s->what) {
         case SIGHT_LIST:
-            ok = judge_list(t, s, w->n_sights - i);
+            ok = judge_list(t, s, w->n_sights - i, watchers, n);
             break;
         case SIGHT_LISTED:
             continue;
@@ -158,20 +177,6 @@ static bool judge_watcher(const struct truth *t, const struct client *w) {
     return true;
 }
 
-/* Did the watcher stand by at this revision? */
-static bool was_there(const struct client *w, uint64_t revision) {
-    uint64_t at = UINT64_MAX;
-    for (size_t i = 0; i < w->n_sights; i++) {
-        const struct sight *s = &w->sights[i];
-        if (s->what == SIGHT_LISTED)
-            continue;
-        if (s->what != SIGHT_LIST && at < revision && revision <= s->revision)
-            return true;
-        at = s->what == SIGHT_END && s->revision == 0 ? UINT64_MAX : s->revision;
-    }
-    return false;
-}
-
 static bool judge_write(const struct truth *t, const struct op *op, const struct client *watchers, size_t n) {
     size_t at = above(t, op->revision - 1);
     if (at < t->n && t->at[at].revision == op->revision) {
@@ -181,11 +186,9 @@ static bool judge_write(const struct truth *t, const struct op *op, const struct
                       (unsigned long long) op->revision),
                false;
     }
-    for (size_t i = 0; i < n; i++)
-        if (was_there(&watchers[i], op->revision))
-            return printf("no watcher saw the acknowledged write of revision %llu\n",
-                          (unsigned long long) op->revision),
-                   false;
+    if (stood_by(watchers, n, op->revision - 1, op->revision))
+        return printf("no watcher saw the acknowledged write of revision %llu\n", (unsigned long long) op->revision),
+               false;
     return true;
 }
 
@@ -193,7 +196,7 @@ bool judge_watchers(const struct client *watchers, size_t n, const struct client
     struct truth t = {0};
     bool ok = unite(&t, watchers, n);
     for (size_t i = 0; ok && i < n; i++)
-        ok = judge_watcher(&t, &watchers[i]);
+        ok = judge_watcher(&t, &watchers[i], watchers, n);
     for (size_t i = 0; i < n_writers; i++)
         for (size_t k = 0; ok && k < writers[i].n_ops; k++) {
             const struct op *op = &writers[i].ops[k];

@@ -24,8 +24,10 @@ static bool name_is_generated(const struct api_request *req) {
 }
 
 static enum api_progress name_taken(struct api_request *req) {
-    if (!name_is_generated(req))
-        return api_already_exists(req, req->name);
+    if (!name_is_generated(req)) {
+        (void) api_already_exists(req, req->name);
+        return api_settle(req);
+    }
     if (++req->write.attempts < GENERATE_ATTEMPTS)
         return create_step(req);
     (void) api_already_exists(req, req->name);
@@ -64,6 +66,7 @@ static enum api_progress create_step(struct api_request *req) {
     struct store_write w = {
         .op = STORE_CREATE, .resource = req->resource->key, .ns = req->ns, .name = req->name, .doc = stored};
     req->next = created;
+    req->write.failures = store_failures(req->api->store);
     int r = api_submit(req, &w);
     if (r == 0)
         return API_PENDING;

@@ -137,6 +137,33 @@ static void test_submitted_state_is_ahead_of_the_disk(void **state) {
     store_close(s);
 }
 
+/* What was concluded from a submitted state is known to hold, or not, when that state is durable, or not. */
+static void test_settling_waits_for_the_write(void **state) {
+    struct fake f;
+    struct store *s;
+    struct waiter w = WAITER_INIT, told = WAITER_INIT;
+
+    fake_open(&f, &s);
+    assert_int_equal(store_settle(s, "configmaps", "a", "x", waiter_done, &told), 0);
+    for (int i = 0; i < 2; i++) { /* a write that gets through, and one that fails */
+        uint64_t failures = store_failures(s);
+        fake_set(&f, true, i == 0 ? 0 : -EIO);
+        assert_int_equal(submit(s, i == 0 ? STORE_CREATE : STORE_DELETE, "a", "x", 1, 0, &w), 0);
+        fake_wait_entered(&f);
+        assert_int_equal(store_settle(s, "configmaps", "a", "y", waiter_done, &told), 0);
+        assert_int_equal(store_settle(s, "configmaps", "a", "x", waiter_done, &told), 1);
+        assert_int_equal(store_settle(s, "configmaps", "a", "x", waiter_done, &told), 1);
+        assert_int_equal(told.done, (unsigned) (2 * i));
+        fake_set(&f, false, i == 0 ? 0 : -EIO);
+        waiter_wait(&told, 2 * (unsigned) i + 2);
+        assert_int_equal(told.result, i == 0 ? 0 : -EIO);
+        assert_int_equal(w.done, (unsigned) i + 1); /* the writer is told first */
+        assert_int_equal(store_failures(s) - failures, (uint64_t) i);
+    }
+    assert_int_equal(value_of(s, "a", "x"), 1);
+    store_close(s);
+}
+
 static void test_other_objects_survive_a_failed_batch(void **state) {
     struct fake f;
     struct store *s;
@@ -308,6 +335,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_failed_batch_takes_back_what_was_built_on_it),
         cmocka_unit_test(test_submitted_state_is_ahead_of_the_disk),
+        cmocka_unit_test(test_settling_waits_for_the_write),
         cmocka_unit_test(test_other_objects_survive_a_failed_batch),
         cmocka_unit_test(test_full_backend_lets_deletions_through),
         cmocka_unit_test(test_writes_share_commits),
