@@ -18,7 +18,7 @@
 
 struct bench {
     sd_event *loop;
-    struct client *client;
+    struct client *client, *reader, *scheduler; /* as in the server: each by its own roles */
     unsigned in_flight, failed;
 };
 
@@ -72,12 +72,14 @@ static void fill(struct bench *b, int nodes, int pods) {
     wait_created(b);
     uint64_t start = now_monotonic_usec();
     for (int i = 0; i < pods; i++) {
-        _cleanup_free_ char *text = xasprintf(
-            "{\"metadata\":{\"name\":\"pod-%06d\",\"labels\":{\"app\":\"bench\"},\"ownerReferences\":[{"
-            "\"apiVersion\":\"apps/v1\",\"kind\":\"ReplicaSet\",\"name\":\"rs\",\"uid\":\"rs-%d\","
-            "\"controller\":true}]},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"nginx\",\"resources\":"
-            "{\"requests\":{\"cpu\":\"100m\",\"memory\":\"64Mi\"}}}]}}",
-            i, i % 20);
+        /* A node is tainted not-ready until its agent reports: these have none. */
+        _cleanup_free_ char *text =
+            xasprintf("{\"metadata\":{\"name\":\"pod-%06d\",\"labels\":{\"app\":\"bench\"},\"ownerReferences\":[{"
+                      "\"apiVersion\":\"apps/v1\",\"kind\":\"ReplicaSet\",\"name\":\"rs\",\"uid\":\"rs-%d\","
+                      "\"controller\":true}]},\"spec\":{\"tolerations\":[{\"operator\":\"Exists\"}],\"containers\":[{"
+                      "\"name\":\"c\",\"image\":\"nginx\",\"resources\":"
+                      "{\"requests\":{\"cpu\":\"100m\",\"memory\":\"64Mi\"}}}]}}",
+                      i, i % 20);
         create(b, "pods", "default", text);
     }
     wait_created(b);
@@ -110,12 +112,14 @@ int main(int argc, char **argv) {
     struct apiserver_options ao = {.store = store, .port = -2};
     check(apiserver_new(&ao, &api, &err), &err, "API");
     check(local_client_new(b.loop, api, "system:bench", groups, &b.client, &err), &err, "client");
+    check(local_client_new(b.loop, api, "system:kube-controller-manager", NULL, &b.reader, &err), &err, "client");
+    check(local_client_new(b.loop, api, "system:kube-scheduler", NULL, &b.scheduler, &err), &err, "client");
     fill(&b, nodes, pods);
 
     uint64_t start = now_monotonic_usec(), first = 0;
     double loop = cpu_usec(CLOCK_THREAD_CPUTIME_ID), process = cpu_usec(CLOCK_PROCESS_CPUTIME_ID);
-    struct informer_set *informers = informer_set_new(b.loop, b.client);
-    check(scheduler_new(b.loop, b.client, informers, NULL, &scheduler, &err), &err, "scheduler");
+    struct informer_set *informers = informer_set_new(b.loop, b.reader);
+    check(scheduler_new(b.loop, b.scheduler, informers, NULL, &scheduler, &err), &err, "scheduler");
     while (scheduler_stats(scheduler).scheduled < (uint64_t) pods) {
         (void) sd_event_run(b.loop, UINT64_MAX);
         if (!first && scheduler_stats(scheduler).attempts > 0)
@@ -132,6 +136,8 @@ int main(int argc, char **argv) {
     scheduler_free(scheduler);
     informer_set_free(informers);
     client_free(b.client);
+    client_free(b.reader);
+    client_free(b.scheduler);
     apiserver_free(api);
     store_close(store);
     sd_event_unref(b.loop);
