@@ -93,6 +93,7 @@ struct apiserver_options {
     unsigned bookmark_seconds;    /* interval of watch bookmarks; 0: 60 */
     struct apiserver_audit_options audit;
     struct api_pod_security pod_security;
+    const char *enable_admission_plugins; /* names with commas between, of those that are off by default; NULL: none */
     struct apiserver_limits limits;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/apiserver/server.h"
 
+#include "orchestrator/apiserver/admission/admission.h"
 #include "orchestrator/apiserver/audit/audit.h"
 #include "orchestrator/apiserver/authn/account_tokens.h"
 #include "orchestrator/apiserver/authz/node_graph.h"
@@ -62,6 +63,8 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
     api->metrics = metrics_new();
     api->quotas = quota_ledger_new(api->store);
     r = service_pool_new(api->store, options->service_cidr ? options->service_cidr : SERVICE_CIDR, &api->services, err);
+    if (r >= 0)
+        r = admission_enable(options->enable_admission_plugins, &api->admission, err);
     if (r >= 0)
         r = ps_settings_new(&options->pod_security, &api->pod_security, err);
     if (r >= 0 && options->account_key_file)

@@ -35,6 +35,7 @@ struct apiserver {
     struct list logs;     /* open logs (subresources/log_stream.c) */
     struct list conduits; /* upgraded connections (streams/conduit.c); the loop's thread only */
     unsigned bookmark_seconds, toleration_seconds;
+    unsigned admission; /* optional plugins that are on (admission/admission.h) */
     struct rbac *rbac;
     struct node_graph *nodes;
     struct account_tokens *accounts; /* NULL: no tokens of service accounts */

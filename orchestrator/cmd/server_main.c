@@ -105,6 +105,7 @@ static int start_api(struct server_process *p, struct error *err) {
         .account_key_file = server_pki_account_key(p->pki),
         .service_cidr = p->options.service_cidr,
         .pod_security = p->options.pod_security,
+        .enable_admission_plugins = p->options.enable_admission_plugins,
         .version = PODIUM_VERSION,
         .worker_threads = p->options.workers,
         .toleration_seconds = p->options.eviction_seconds,

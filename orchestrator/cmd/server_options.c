@@ -38,6 +38,7 @@ static const char usage[] =
     "  --audit-log-max-backups N renamed files that are kept (default: all)\n"
     "  --audit-log-max-age DAYS  age at which renamed files are removed (default: never)\n"
     "  --audit-log-mode MODE     batch (default: events are dropped when the disk is too slow) or blocking\n"
+    "  --enable-admission-plugins LIST  also these: OwnerReferencesPermissionEnforcement\n"
     "  --pod-security-enforce STANDARD  Pod Security of namespaces without labels: privileged (default), baseline or\n"
     "                            restricted, and perhaps a version: baseline:v1.30; also --pod-security-audit, -warn\n"
     "  --pod-security-exempt-namespaces LIST, -users LIST, -runtime-classes LIST\n"
@@ -74,6 +75,7 @@ enum {
     OPT_AUDIT_BACKUPS,
     OPT_AUDIT_AGE,
     OPT_AUDIT_MODE,
+    OPT_ADMISSION,
     OPT_PS_ENFORCE,
     OPT_PS_AUDIT,
     OPT_PS_WARN,
@@ -111,6 +113,7 @@ static const struct option long_options[] = {
     {"audit-log-max-backups", required_argument, NULL, OPT_AUDIT_BACKUPS},
     {"audit-log-max-age", required_argument, NULL, OPT_AUDIT_AGE},
     {"audit-log-mode", required_argument, NULL, OPT_AUDIT_MODE},
+    {"enable-admission-plugins", required_argument, NULL, OPT_ADMISSION},
     {"pod-security-enforce", required_argument, NULL, OPT_PS_ENFORCE},
     {"pod-security-audit", required_argument, NULL, OPT_PS_AUDIT},
     {"pod-security-warn", required_argument, NULL, OPT_PS_WARN},
@@ -214,6 +217,8 @@ static const char **text_option(int c, struct server_options *o) {
         return &o->audit_log;
     case OPT_AUDIT_POLICY:
         return &o->audit_policy;
+    case OPT_ADMISSION:
+        return &o->enable_admission_plugins;
     case OPT_PS_ENFORCE:
         return &o->pod_security.enforce;
     case OPT_PS_AUDIT:

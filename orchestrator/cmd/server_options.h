@@ -28,6 +28,7 @@ struct server_options {
     unsigned audit_mib, audit_days, audit_backups;
     bool audit_blocking;
     struct api_pod_security pod_security;
+    const char *enable_admission_plugins;
     char **words; /* the texts above point into them; strv_free() */
 };
 

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/apiserver/admission/admission.h"
 
+#include <string.h>
+
+#include "podium/base/alloc.h"
+
 /* In the order they run; upstream's names. */
 static const struct plugin {
     const char *name;
@@ -26,6 +30,7 @@ static const struct plugin {
     {"DefaultIngressClass", default_ingress_class_mutate, NULL, NULL},
     {"NodeRestriction", node_restriction_mutate, NULL, node_restriction_delete},
     {"RoleEscalation", role_escalation_mutate, NULL, NULL}, /* upstream: the storage of roles and bindings */
+    {"OwnerReferencesPermissionEnforcement", NULL, owner_references_validate, NULL},
     {"ResourceQuota", NULL, resource_quota_validate, NULL}, /* last: what is granted shall be written */
 };
 
@@ -48,6 +53,37 @@ bool admission_delete(struct api_request *req, const struct json *old) {
         if (plugins[i].delete &&!plugins[i].delete(req, old))
             return false;
     return true;
+}
+
+/* Plugins that are off unless named. */
+static const struct {
+    const char *name;
+    unsigned bit;
+} optional[] = {{"OwnerReferencesPermissionEnforcement", ADMISSION_OWNER_REFERENCES}};
+
+static int enable(const char *name, unsigned *enabled, struct error *err) {
+    for (size_t i = 0; i < ARRAY_LEN(optional); i++)
+        if (strcmp(optional[i].name, name) == 0) {
+            *enabled |= optional[i].bit;
+            return 0;
+        }
+    for (size_t i = 0; i < ARRAY_LEN(plugins); i++)
+        if (strcmp(plugins[i].name, name) == 0)
+            return 0; /* always on */
+    return error_set(err, -EINVAL, "there is no admission plugin \"%s\"", name);
+}
+
+int admission_enable(const char *list, unsigned *ret, struct error *err) {
+    int r = 0;
+    *ret = 0;
+    while (list && *list && r == 0) {
+        size_t n = strcspn(list, ",");
+        _cleanup_free_ char *name = xstrndup(list, n);
+        if (n > 0)
+            r = enable(name, ret, err);
+        list += n + (list[n] == ',');
+    }
+    return r;
 }
 
 const char *admission_name(const struct json *doc) {

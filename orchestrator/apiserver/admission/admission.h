@@ -15,7 +15,14 @@ bool admission_delete(struct api_request *req, const struct json *old);
 /* What a refusal calls an object, which may have no name yet: then what its name is to be made from. */
 const char *admission_name(const struct json *doc);
 
+/* Plugins that are off unless named, as bits of struct apiserver's `admission`. list: names with commas between, NULL
+ * or
+ * "" for none; those that are always on may be named, too. -EINVAL: there is none of that name. */
+enum { ADMISSION_OWNER_REFERENCES = 1 << 0 };
+int admission_enable(const char *list, unsigned *ret, struct error *err) _must_check_;
+
 /* --- plugins, one file each --- */
+bool owner_references_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool namespace_lifecycle_validate(struct api_request *req, const struct json *old, const struct json *doc);
 bool namespace_lifecycle_delete(struct api_request *req, const struct json *old);
 bool service_account_mutate(struct api_request *req, const struct json *old, struct json **doc);
