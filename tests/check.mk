@@ -58,6 +58,38 @@ fuzz-bins: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(1))
 endef
 $(foreach s,$(FUZZ_SRCS),$(eval $(call fuzz_rules,$(s))))
 
+# All targets in one program, for replaying corpora without libFuzzer: each file under a name of its own.
+fuzz_name = $(patsubst fuzz_%,%,$(basename $(notdir $(1))))
+fuzz_symbol = fuzz_$(call fuzz_module,$(1))_$(call fuzz_name,$(1))
+define replay_rules
+$(BUILD)/o/replay/$(call fuzz_symbol,$(1)).o: $(1) Makefile | $(BUILD)/gen/type_ids.h
+	@mkdir -p $$(@D)
+	@echo "  CC      $(1)"
+	$(Q)$(CC) $(CPPFLAGS) -DLLVMFuzzerTestOneInput=$(call fuzz_symbol,$(1)) $(ALL_CFLAGS) -Wno-unused-result -MMD -MP -c -o $$@ $$<
+endef
+$(foreach s,$(FUZZ_SRCS),$(eval $(call replay_rules,$(s))))
+# Two programs: what baton is made of, and the rest (they have functions of the same name).
+REPLAY_LOW := $(foreach m,spec rootfs seccomp process state verbs pod,$(wildcard tests/fuzz/$(m)/fuzz_*.c))
+define replay_program
+$(BUILD)/gen/$(1)_targets.c: $(2) tests/check.mk
+	@mkdir -p $$(@D)
+	@echo "  GEN     $$@"
+	$(Q){ echo '#include "tests/fuzz/replay.h"'; \
+	  $(foreach s,$(2),echo 'int $(call fuzz_symbol,$(s))(const uint8_t *data, size_t size);';) \
+	  echo 'const struct fuzz_target fuzz_targets[] = {'; \
+	  $(foreach s,$(2),echo '{"$(call fuzz_module,$(s))/$(call fuzz_name,$(s))"$(comma) $(call fuzz_symbol,$(s))}$(comma)';) \
+	  echo '};'; echo 'const size_t fuzz_targets_n = sizeof(fuzz_targets) / sizeof(fuzz_targets[0]);'; } >$$@.tmp && mv $$@.tmp $$@
+$(BUILD)/$(1): $(foreach s,$(2),$(BUILD)/o/replay/$(call fuzz_symbol,$(s)).o) $(BUILD)/o/gen/$(1)_targets.o $(BUILD)/o/tests/fuzz/replay.o \
+  $(call link_libs,$(3))
+	@echo "  LD      $$@"
+	$(Q)$$(call do_link,$$@,$$(filter %.o,$$^),$(3))
+endef
+$(eval $(call replay_program,replay_low,$(REPLAY_LOW),verbs pod))
+$(eval $(call replay_program,replay_high,$(filter-out $(REPLAY_LOW),$(FUZZ_SRCS)),cmd))
+.PHONY: check-corpora
+check-corpora:
+	@BUILD=$(BUILD) CHECK_STEPS=corpora tests/check
+
 # --- installation ------------------------------------------------------------------------------------------------------
 BINDIR := $(PREFIX)/bin
 UNITDIR := $(PREFIX)/lib/systemd/system

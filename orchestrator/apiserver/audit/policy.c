@@ -131,9 +131,10 @@ static int take_rule(const char *file, const struct json *o, struct rule *rule, 
                                         "namespaces", "omitStages", "omitManagedFields", "nonResourceURLs", NULL};
     static const char *const texts[] = {"users", "userGroups", "verbs", "namespaces"};
     const char *level = json_get_str(o, "level");
-    int found = index_of(levels, ARRAY_LEN(levels), level), r = known_fields(file, o, known, err);
-    if (r == 0 && !json_is_object(o))
+    int found = index_of(levels, ARRAY_LEN(levels), level);
+    if (!json_is_object(o))
         return error_set(err, -EINVAL, "%s:%u: a rule must be an object", file, json_line(o));
+    int r = known_fields(file, o, known, err);
     if (r == 0 && found < 0)
         return error_set(err, -EINVAL, "%s:%u: level must be None, Metadata, Request or RequestResponse, not \"%s\"",
                          file, json_line(o), level);
@@ -167,7 +168,7 @@ int audit_policy_parse(const char *file, const char *text, size_t n, struct audi
     _cleanup_json_ struct json *doc = NULL;
     unsigned omit = 0;
     int r = yaml_parse_one(file, text, n, &doc, err);
-    if (r == 0)
+    if (r == 0 && json_is_object(doc))
         r = known_fields(file, doc, known, err);
     if (r == 0 && (!json_get_is(doc, "apiVersion", "audit.k8s.io/v1") || !json_get_is(doc, "kind", "Policy")))
         return error_set(err, -EINVAL, "%s: not an audit.k8s.io/v1 Policy", file);

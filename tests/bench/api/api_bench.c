@@ -3,7 +3,7 @@
  * `make bench-api`: what one API server does on this machine, over TLS, every write on disk, with the client on the
  * same processors. One table: rate, latency, and the processor time of server and client for one request each; the
  * server's own is what it could do with the machine to itself. usage: api_bench PODIUM FOLDER quick|full [PART...]
- * parts: writes reads lists watches tls memory
+ * parts: writes reads lists watches tls crowds memory
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -16,6 +16,7 @@
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/path.h"
+#include "tests/bench/api/crowd.h"
 #include "tests/bench/api/fanout.h"
 #include "tests/bench/api/objects.h"
 #include "tests/bench/api/server.h"
@@ -336,17 +337,21 @@ static void memory_row(struct bench *b, const char *what, double goal) {
     (void) fflush(stdout);
 }
 
-static bool memory(struct bench *b) {
-    char what[96];
-    bool ok = true;
-
-    memory_row(b, "memory, empty", 0);
-    for (uint64_t i = 0; ok && i < 100; i++) {
+/* Those the pods are bound to. */
+static bool make_nodes(struct bench *b) {
+    for (uint64_t i = 0; i < 100; i++) {
         _cleanup_strbuf_ struct strbuf node = STRBUF_INIT;
         object_node(i, &node);
-        ok = post(b, "/api/v1/nodes", &node) == 201;
+        if (post(b, "/api/v1/nodes", &node) != 201)
+            return false;
     }
-    if (!ok || !fill(b, 0, 10000))
+    return true;
+}
+
+static bool memory(struct bench *b) {
+    char what[96];
+    memory_row(b, "memory, empty", 0);
+    if (!make_nodes(b) || !fill(b, 0, 10000))
         return false;
     (void) sleep(1);
     (void) snprintf(what, sizeof(what), "memory, 10,000 pods of %.1f kB", pod_bytes(b) / 1000);
@@ -372,12 +377,47 @@ static bool restart(struct bench *b) {
     return true;
 }
 
+/* Gets of one client, one after another, beside a crowd. */
+static bool crowds(struct bench *b) {
+    static const struct crowd all[] = {
+        {.what = "gets of one client, alone"},
+        {.what = "beside 64 connections listing 10,000 pods",
+         .connections = 64,
+         .reads = true,
+         .request = "GET " API "/pods HTTP/1.1\r\nHost: bench\r\n\r\n"},
+        {.what = "beside 64 connections creating",
+         .connections = 64,
+         .reads = true,
+         .numbered = true,
+         .request = API "/configmaps"},
+        {.what = "beside 200 watches that are never read",
+         .connections = 200,
+         .request = "GET " API "/pods?watch=1 HTTP/1.1\r\nHost: bench\r\n\r\n"},
+        {.what = "beside 1,000 connections that say nothing", .connections = 1000},
+        {.what = "beside 200 connections with half a request",
+         .connections = 200,
+         .request = "GET /api/v1/pods HTTP/1.1\r\nHost: be"},
+    };
+    struct call get = {.method = "GET", .path = API "/pods/m0-7d4b9c6f8-004711", .headers = ""};
+    struct load good = {.connections = 1, .seconds = 2 * b->seconds, .request = make_request, .userdata = &get};
+    bool ok = make_nodes(b) && fill(b, 0, 10000);
+
+    for (size_t i = 0; ok && i < sizeof(all) / sizeof(all[0]); i++) {
+        struct load_result r;
+        ok = crowd_run(&b->server.target, &all[i], &good, &r);
+        if (ok)
+            row(b, all[i].what, &r, 0);
+    }
+    strbuf_finish(&get.body);
+    return ok;
+}
+
 static const struct part {
     const char *name;
     bool (*run)(struct bench *b);
 } parts[] = {
-    {"writes", writes},   {"writes", applies}, {"writes", deletes}, {"reads", reads},    {"lists", lists},
-    {"watches", watches}, {"tls", handshakes}, {"memory", memory},  {"memory", restart},
+    {"writes", writes},   {"writes", applies}, {"writes", deletes}, {"reads", reads},   {"lists", lists},
+    {"watches", watches}, {"tls", handshakes}, {"crowds", crowds},  {"memory", memory}, {"memory", restart},
 };
 
 static bool chosen(const char *name, char **names) {

@@ -14,7 +14,6 @@
 #include "podium/base/alloc.h"
 #include "podium/base/path.h"
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint8_t image[512 * 1024];
@@ -43,7 +42,7 @@ static void write_rows(MDB_env *env, MDB_dbi *dbi, int from) {
     must(mdb_txn_commit(txn) == 0);
 }
 
-int LLVMFuzzerInitialize(int *argc, char ***argv) {
+static void make_image(void) {
     char folder[] = "/tmp/podium-fuzz-XXXXXX";
     MDB_env *env;
     MDB_dbi dbi;
@@ -60,7 +59,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     image_size = (size_t) n;
     close(fd);
     must(rm_tree(folder, NULL) == 0);
-    return 0;
 }
 
 static void judge(const uint8_t *bytes, size_t size) {
@@ -78,6 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         judge(data, size);
         return 0;
     }
+    if (image_size == 0)
+        make_image();
     uint8_t *copy = xmemdup(image, image_size);
     for (size_t i = 1; i + 4 <= size; i += 4)
         copy[(data[i] | (size_t) data[i + 1] << 8 | (size_t) data[i + 2] << 16) % image_size] = data[i + 3];

@@ -132,6 +132,9 @@ static void mistakes_are_refused(void **state) {
     } cases[] = {
         {"kind: Policy\n", "not an audit.k8s.io/v1 Policy"},
         {HEAD, "without rules"},
+        {"- 1\n", "not an audit.k8s.io/v1 Policy"},
+        {HEAD "rules: [1]\n", "a rule must be an object"},
+        {HEAD "rules: [[{}]]\n", "a rule must be an object"},
         {HEAD "rules: [{}]\n", "level must be"},
         {HEAD "rules: [{level: metadata}]\n", "level must be"},
         {HEAD "rules: [{level: None, user: [a]}]\n", "unknown field \"user\""},
