@@ -38,10 +38,10 @@ DEFINE_CLEANUP(struct store_backup *, store_backup_free)
 size_t store_backup_read(struct store_backup *b, void *p, size_t max);
 
 /* Makes a new store (options->path must not exist) of the backup that begins at the file's position, which must be
- * seekable and is left behind the backup's last line. The file is read whole and checked before anything is made. Secrets
- * are sealed with options->key_file if that is there; if not, the first start of the server does it.
- * -EEXIST: there is a store already; -EBADMSG: no backup, cut short, or changed since (with the line);
- * -EPROTONOSUPPORT: of another version. A failure leaves nothing. */
+ * seekable and is left behind the backup's last line. The file is read whole and checked before anything is made.
+ * Secrets are sealed with options->key_file if that is there; if not, the first start of the server does it. -EEXIST:
+ * there is a store already; -EBADMSG: no backup, cut short, or changed since (with the line); -EPROTONOSUPPORT: of
+ * another version. A failure leaves nothing. */
 int store_restore_lmdb(const struct store_options *options, FILE *file, size_t *ret_objects,
                        struct error *err) _must_check_;
 
