@@ -17,9 +17,11 @@
 #include "orchestrator/store/sealed_backend.h"
 #include "podium/base/fd.h"
 
-#define SECRETS  40
-#define KEY_LINE 65
-#define CRASHES  12
+#define SECRETS     40
+#define KEY_LINE    65
+#define ROTATIONS   15
+#define CREATED_MAX 2000u
+#define CRASHES     12
 
 struct keyed {
     struct fixture base;
@@ -68,14 +70,18 @@ static void fill(struct store *s) {
     }
 }
 
-static void assert_all_there(struct store *s) {
-    assert_int_equal(store_count(s, "secrets"), SECRETS);
+static void assert_there(struct store *s, unsigned more) {
+    assert_int_equal(store_count(s, "secrets"), SECRETS + more);
     for (int i = 0; i < SECRETS; i++) {
         _cleanup_free_ char *name = xasprintf("s%02d", i), *want = xasprintf("the-secret-words-of-%s", name);
         _cleanup_(store_item_unrefp) struct store_item *item = store_get(s, "secrets", "a", name);
         assert_non_null(item);
         assert_string_equal(json_str(json_path(store_item_doc(item), "data", "word")), want);
     }
+}
+
+static void assert_all_there(struct store *s) {
+    assert_there(s, 0);
 }
 
 static char *key_file(const struct keyed *f) {
@@ -152,11 +158,25 @@ static void test_two_keys_become_one_at_the_next_start(void **state) {
     assert_all_there(f->base.store);
 }
 
+struct writers {
+    struct store *store;
+    atomic_bool end;
+    atomic_uint made;
+};
+
+/* Creations: what is committed and not yet shown has no older state that would tell of it. */
+static void *create_on(void *p) {
+    struct writers *w = p;
+
+    while (!atomic_load(&w->end) && atomic_load(&w->made) < CREATED_MAX) {
+        _cleanup_free_ char *name = xasprintf("c%05u", atomic_fetch_add(&w->made, 1));
+        assert_int_equal(put_secret(w->store, STORE_CREATE, name, 1), 0);
+    }
+    return NULL;
+}
+
 static void *write_on(void *p) {
-    struct {
-        struct store *store;
-        atomic_bool end;
-    } *w = p;
+    struct writers *w = p;
 
     for (int i = 0; !atomic_load(&w->end); i++) {
         _cleanup_free_ char *name = xasprintf("s%02d", i % SECRETS);
@@ -168,17 +188,14 @@ static void *write_on(void *p) {
 
 static void test_rotation_among_writers(void **state) {
     struct keyed *f = *state;
-    struct {
-        struct store *store;
-        atomic_bool end;
-    } w = {.store = f->base.store};
-    pthread_t threads[3];
+    struct writers w = {.store = f->base.store};
+    pthread_t threads[4];
     size_t n;
 
     fill(f->base.store);
     for (size_t i = 0; i < ARRAY_LEN(threads); i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, write_on, &w), 0);
-    for (int i = 0; i < 10; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, i < 2 ? write_on : create_on, &w), 0);
+    for (int i = 0; i < ROTATIONS; i++) {
         _cleanup_(error_clear) struct error err = ERROR_INIT;
         int r = store_rotate_key(f->base.store, &n, &err);
         if (r < 0)
@@ -188,7 +205,7 @@ static void test_rotation_among_writers(void **state) {
     for (size_t i = 0; i < ARRAY_LEN(threads); i++)
         pthread_join(threads[i], NULL);
     reopen(f); /* with the one key in the file: every row is its */
-    assert_all_there(f->base.store);
+    assert_there(f->base.store, atomic_load(&w.made));
 }
 
 static void rotate_for_ever(struct keyed *f) {
