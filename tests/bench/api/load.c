@@ -126,9 +126,9 @@ ssize_t connection_receive(struct connection *c, void *p, size_t max) {
         ssize_t n = gnutls_record_recv(c->tls, p, max);
         if (n > 0)
             return n;
-        if (n == GNUTLS_E_AGAIN)
+        if (n == GNUTLS_E_AGAIN && c->ahead_at == c->ahead_len)
             return 0;
-        if (n != GNUTLS_E_INTERRUPTED) /* a ticket of TLS 1.3 is taken in silently */
+        if (n != GNUTLS_E_AGAIN && n != GNUTLS_E_INTERRUPTED) /* a ticket has been taken in */
             return -1;
     }
 }
@@ -219,7 +219,7 @@ int request_once(struct target *t, const char *request, size_t n, struct strbuf 
     if (connection_open(&c, t) && connection_send(&c, request, n)) {
         do {
             ssize_t got = connection_receive(&c, buf, sizeof(buf));
-            r = got <= 0 ? -1 : answer_take(&c, buf, (size_t) got, keep, body);
+            r = got < 0 ? -1 : got == 0 ? 0 : answer_take(&c, buf, (size_t) got, keep, body);
         } while (r == 0);
         status = r > 0 ? c.status : -1;
     }
