@@ -26,20 +26,14 @@ static struct json *global_default(struct api_request *req) {
     return json_ref(found);
 }
 
-/* Of the classes every cluster has, also before they are made. */
-static struct json *system_class(const char *name) {
-    struct json *class = NULL;
-    int64_t value = strcmp(name, "system-node-critical") == 0      ? 2000001000
-                    : strcmp(name, "system-cluster-critical") == 0 ? 2000000000
-                                                                   : 0;
-    if (value)
-        json_set(&class, "value", json_int(value));
-    return class;
+/* Of the classes every cluster has (manifests/bootstrap makes them). */
+static bool is_system_class(const char *name) {
+    return strcmp(name, "system-node-critical") == 0 || strcmp(name, "system-cluster-critical") == 0;
 }
 
 static struct json *class_named(struct api_request *req, const char *name) {
     _cleanup_(store_item_unrefp) struct store_item *item = store_get(req->api->store, CLASSES, "", name);
-    return item ? json_ref(store_item_doc(item)) : system_class(name);
+    return item ? json_ref(store_item_doc(item)) : NULL;
 }
 
 static bool refuse(struct api_request *req, const struct json *doc, const struct json *text) {
@@ -117,8 +111,8 @@ bool priority_delete(struct api_request *req, const struct json *old) {
     if (strcmp(req->resource->key, CLASSES) != 0)
         return true;
     const char *name = json_str_or(json_path(old, "metadata", "name"), "");
-    _cleanup_json_ struct json *class = system_class(name);
-    if (class)
-        (void) api_forbidden(req, name, "this is a system priority class and cannot be deleted");
-    return class == NULL;
+    if (!is_system_class(name))
+        return true;
+    (void) api_forbidden(req, name, "this is a system priority class and cannot be deleted");
+    return false;
 }

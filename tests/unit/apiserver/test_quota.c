@@ -207,6 +207,62 @@ static void test_claims(void **state) {
            "used: requests.storage=1Gi, limited: requests.storage=3Gi");
 }
 
+static void test_resize_is_counted(void **state) {
+    struct fixture *f = *state;
+    static const char size[] =
+        "{'spec':{'containers':[{'name':'c','image':'i','resources':{'requests':{'cpu':'%s'}}}]}}";
+    _cleanup_free_ char *small = xasprintf(size, "900m"), *large = xasprintf(size, "1100m");
+    _cleanup_free_ char *limited = xasprintf(size, "950m");
+    quota(f, "q", "{'hard':{'requests.cpu':'1'}}");
+    make_pod(f, "p", "", "{'requests':{'cpu':'500m'}}", NULL);
+    refuse(
+        f, "PATCH", PODS "/p/resize", large,
+        "pods \"p\" is forbidden: exceeded quota: q, requested: requests.cpu=600m, used: requests.cpu=500m, limited: "
+        "requests.cpu=1");
+    expect(f, "PATCH", PODS "/p/resize", small, 200);
+    make_pod(f, "other", "", "{'requests':{'cpu':'101m'}}",
+             "pods \"other\" is forbidden: exceeded quota: q, requested: requests.cpu=101m, used: requests.cpu=900m, "
+             "limited: requests.cpu=1");
+    expect(
+        f, "POST", "/api/v1/namespaces/default/limitranges",
+        "{'apiVersion':'v1','kind':'LimitRange','metadata':{'name':'r'},'spec':{'limits':[{'type':'Container','min':{"
+        "'memory':'1'},'maxLimitRequestRatio':{'cpu':'1'}}]}}",
+        201);
+    refuse(
+        f, "PATCH", PODS "/p/resize", limited,
+        "pods \"p\" is forbidden: [minimum memory usage per Container is 1.  No request is specified, cpu max limit to "
+        "request ratio per Container is 1, but no limit is specified or limit is 0]");
+}
+
+/* Far more happens elsewhere than a watch can be behind: usage is read anew, and is right. */
+static void test_what_was_missed_is_counted(void **state) {
+    struct fixture *f = *state;
+    quota(f, "q", "{'hard':{'pods':'3'}}");
+    make_pod(f, "a", "", "{}", NULL);
+    make_pod(f, "b", "", "{}", NULL);
+    expect(f, "POST", "/api/v1/namespaces", "{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'busy'}}", 201);
+    for (int i = 0; i < 40; i++) {
+        _cleanup_free_ char *name = xasprintf("n%d", i), *body = pod(name, "", "{}");
+        expect(f, "POST", "/api/v1/namespaces/busy/pods", body, 201);
+    }
+    make_pod(f, "c", "", "{}", NULL);
+    make_pod(f, "d", "", "{}",
+             "pods \"d\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3");
+    /* as after a time without the quota */
+    expect(f, "DELETE", QUOTAS "/q", NULL, 200);
+    make_pod(f, "d", "", "{}", NULL);
+    expect(f, "DELETE", PODS "/a", NULL, 200);
+    expect(f, "DELETE", PODS "/b", NULL, 200);
+    quota(f, "q", "{'hard':{'pods':'3'}}");
+    make_pod(f, "e", "", "{}", NULL);
+    make_pod(f, "g", "", "{}",
+             "pods \"g\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3");
+}
+
+static int setup_short_memory(void **state) {
+    return fixture_set_up(state, false, 16);
+}
+
 /* --- many at once --- */
 
 #define THREADS 64
@@ -300,6 +356,8 @@ int main(void) {
         F(test_every_kind_can_be_counted),
         F(test_services),
         F(test_claims),
+        F(test_resize_is_counted),
+        cmocka_unit_test_setup_teardown(test_what_was_missed_is_counted, setup_short_memory, fixture_teardown),
         F(test_64_clients_at_once_get_exactly_what_there_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
