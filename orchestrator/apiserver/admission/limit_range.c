@@ -17,9 +17,11 @@
 
 enum subject { SUBJECT_NONE, SUBJECT_POD, SUBJECT_CLAIM };
 
-/* Containers do not change after creation but by a resize. */
+/* Containers do not change after creation but by a resize. What is on its way out may go. */
 static enum subject subject_of(const struct api_request *req, const struct json *old) {
     const char *key = req->resource->key;
+    if (old && !json_is_null(json_path(old, "metadata", "deletionTimestamp")))
+        return SUBJECT_NONE;
     if (strcmp(key, "pods") == 0)
         return (!req->sub && !old) || (req->sub && old && strcmp(req->sub->name, "resize") == 0) ? SUBJECT_POD
                                                                                                  : SUBJECT_NONE;

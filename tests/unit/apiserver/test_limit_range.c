@@ -129,6 +129,25 @@ static void test_claims(void **state) {
     }
 }
 
+/* A claim made before the limits, which protects itself until it is let go. */
+static void test_what_is_deleted_may_go(void **state) {
+    struct fixture *f = *state;
+    _cleanup_answer_ struct answer made =
+        say(f, "POST", CLAIMS,
+            "{'apiVersion':'v1','kind':'PersistentVolumeClaim','metadata':{'name':'c'},'spec':{'accessModes':["
+            "'ReadWriteOnce'],'resources':{'requests':{'storage':'1Mi'}}}}");
+    assert_code(made, 201);
+    range(f, "disk", "{'type':'PersistentVolumeClaim','min':{'storage':'1Gi'}}");
+    _cleanup_answer_ struct answer change = say(f, "PATCH", CLAIMS "/c", "{'metadata':{'labels':{'a':'b'}}}");
+    assert_code(change, 403);
+    _cleanup_answer_ struct answer gone = ask(f, "DELETE", CLAIMS "/c", NULL);
+    assert_code(gone, 200);
+    _cleanup_answer_ struct answer let_go = say(f, "PATCH", CLAIMS "/c", "{'metadata':{'finalizers':null}}");
+    assert_code(let_go, 200);
+    _cleanup_answer_ struct answer after = ask(f, "GET", CLAIMS "/c", NULL);
+    assert_code(after, 404);
+}
+
 /* What LimitRanger fills in is what the quota counts. */
 static void test_defaults_come_before_quotas(void **state) {
     struct fixture *f = *state;
@@ -148,7 +167,7 @@ static void test_defaults_come_before_quotas(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         F(test_defaults), F(test_bounds_of_containers),        F(test_bounds_without_defaults), F(test_ratio),
-        F(test_claims),   F(test_defaults_come_before_quotas),
+        F(test_claims),   F(test_defaults_come_before_quotas), F(test_what_is_deleted_may_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
