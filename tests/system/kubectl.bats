@@ -200,6 +200,29 @@ teardown_file() { apiserver_stop; }
     [ "$status" -eq 0 ]
     run guest auth can-i list secrets
     [[ "$output" == no* ]]
+    run guest auth can-i --list
+    [[ "$output" =~ "pods/log"\ +\[\]\ +\[\]\ +"[get list watch]" ]]
+    [[ "$output" =~ selfsubjectreviews.authentication.k8s.io\ +\[\]\ +\[\]\ +"[create]" ]]
+    [[ "$output" != *"warning"* ]]
+}
+
+@test "who gives what he has not is told what that is" {
+    k create rolebinding guest-admin --clusterrole=admin --user=guest
+    guest create role fine --verb=get,list --resource=pods,pods/log
+    run guest create role greedy --verb=get,list --resource=nodes
+    [ "$status" -eq 1 ]
+    [[ "$output" == *'(Forbidden): roles.rbac.authorization.k8s.io "greedy" is forbidden: user "guest" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:'* ]]
+    [[ "$output" == *'{APIGroups:[""], Resources:["nodes"], Verbs:["get" "list"]}'* ]]
+    guest create rolebinding friend --clusterrole=edit --user=friend
+    run guest create rolebinding friend2 --clusterrole=cluster-admin --user=friend
+    [ "$status" -eq 1 ]
+    [[ "$output" == *'{APIGroups:["*"], Resources:["*"], Verbs:["*"]}'* ]]
+    run k auth can-i delete deployments --as=friend
+    [ "$output" = yes ]
+    run k auth can-i get /metrics --as=prom --as-group=system:monitoring
+    [ "$output" = yes ]
+    k delete rolebinding guest-admin friend
+    k delete role fine
 }
 
 @test "paging: --chunk-size sees everything once" {
