@@ -94,6 +94,7 @@ static bool of_domain(const char *prefix, size_t n, const char *domain) {
     return n >= len && memcmp(prefix + n - len, domain, len) == 0 && (n == len || prefix[n - len - 1] == '.');
 }
 
+/* Those of Kubernetes, also node-restriction.kubernetes.io, but for what describes the node itself. */
 static bool label_is_forbidden(const char *label) {
     static const char *const fine[] = {
         "kubernetes.io/hostname",
@@ -110,8 +111,6 @@ static bool label_is_forbidden(const char *label) {
     };
     const char *slash = strchr(label, '/');
     size_t n = slash ? (size_t) (slash - label) : 0;
-    if (of_domain(label, n, "node-restriction.kubernetes.io"))
-        return true;
     if (!of_domain(label, n, "kubernetes.io") && !of_domain(label, n, "k8s.io"))
         return false;
     for (size_t i = 0; i < ARRAY_LEN(fine); i++)
