@@ -108,7 +108,7 @@ static void act_start(struct agent_pod *pod) {
     const char *const argv[] = {agent->baton, "pod", "--dir", pod->run_dir, NULL};
     /* freed chunks kept for reuse pin the pages of every start's configuration: 12 kB of heap without, 150 kB with */
     static const char *const environment[] = {"GLIBC_TUNABLES=glibc.malloc.tcache_count=0", NULL};
-    pod_unit_limits(pod->desired, &limits);
+    pod_unit_limits(pod->desired, agent_keeps_memory(agent), &limits);
     const struct unit_request request = {
         .name = pod->unit,
         .description = description,
@@ -118,7 +118,8 @@ static void act_start(struct agent_pod *pod) {
         .environment = environment,
         .stop_timeout_usec = (uint64_t) pod->grace * USEC_PER_SEC + STOP_MARGIN_USEC,
         .memory_max = limits.memory_max,
-        .tasks_max = UNIT_UNLIMITED,
+        .memory_min = limits.memory_min,
+        .tasks_max = agent->pod_pids_limit ? agent->pod_pids_limit : UNIT_UNLIMITED,
         .cpu_quota_per_sec_usec = limits.cpu_quota_per_sec_usec,
         .cpu_weight = limits.cpu_weight,
         .oom_score_adj = SUPERVISOR_OOM_SCORE,

@@ -289,6 +289,8 @@ static void take_options(struct agent *agent, const struct agent_options *o) {
     agent->controllers = o->controllers;
     agent->no_network = o->no_network;
     agent->max_pods = o->max_pods > 0 ? o->max_pods : 110;
+    agent->pod_pids_limit = o->pod_pids_limit;
+    agent->memory_qos = o->memory_qos;
     agent->podium = o->podium ? xstrdup(o->podium) : NULL;
     agent->units = o->units;
     if (o->node_address)

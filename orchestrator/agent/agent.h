@@ -58,6 +58,8 @@ struct agent_options {
     unsigned image_gc_high;     /* percent of disk use above which unused images go; 0: the defaults of all three */
     unsigned image_gc_low;      /* percent to come down to */
     uint64_t image_gc_min_age_usec;
+    unsigned pod_pids_limit; /* processes and threads of a pod; 0: no limit of its own */
+    bool memory_qos;         /* memory.min and memory.high by requests (resources.h) */
 };
 
 int agent_new(sd_event *loop, const struct agent_options *options, struct agent **ret, struct error *err) _must_check_;

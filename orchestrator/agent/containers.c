@@ -139,7 +139,7 @@ static struct json *resized(const struct containers_input *in, const struct json
 
     if (!resize_is_old(in->pod, name_of(container), before))
         return out;
-    resources = container_resources(in->ctx->pod, container);
+    resources = container_resources(in->ctx->pod, container, in->ctx->qos_memory);
     if (devices)
         json_set(&resources, "devices", json_ref(devices));
     json_set_path(&out, resources, "config", "linux", "resources");

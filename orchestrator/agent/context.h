@@ -28,6 +28,7 @@ struct pod_context {
     const struct pod_tokens *tokens;      /* tokens.h */
     const struct service_table *services; /* services/table.h; NULL: none known */
     int64_t node_cpu_milli, node_memory;  /* allocatable: what absent limits mean for resourceFieldRef */
+    int64_t qos_memory;                   /* container_resources(); 0: no MemoryQoS */
     uint64_t capability_bounds;           /* what can be given at all */
 };
 

@@ -41,6 +41,7 @@ struct agent_pod {
     enum unit_state unit_state;
     bool unit_exists, start_pending, stop_pending;
     uint64_t weight; /* its part of what the slices above it weigh (slice_weights.h); 0: none */
+    uint64_t kept;   /* its part of the memory that is kept in them; 0: none */
     char *weighed_slice;
 
     struct channel *channel;
@@ -94,6 +95,8 @@ struct agent {
     unsigned controllers_missing; /* enum cgroup_controller */
     bool no_network;
     int max_pods;
+    unsigned pod_pids_limit; /* 0: none */
+    bool memory_qos;
     int64_t cpu_milli, memory; /* capacity */
     uint64_t capability_bounds;
     struct unit_manager *units;
@@ -198,6 +201,7 @@ void agent_network_restore(void *agent); /* datapath_restore */
 
 /* --- node_status.c --- */
 void node_capacity(struct agent *agent);
+bool agent_keeps_memory(const struct agent *agent);      /* MemoryQoS, and the controller is there */
 int64_t node_memory_for_pods(const struct agent *agent); /* allocatable, bytes */
 
 /* --- logs.c --- */

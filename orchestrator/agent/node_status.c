@@ -53,6 +53,10 @@ void node_capacity(struct agent *agent) {
     agent->controllers_missing = missing_controllers();
 }
 
+bool agent_keeps_memory(const struct agent *agent) {
+    return agent->memory_qos && !(agent->controllers_missing & CGROUP_MEMORY);
+}
+
 int64_t node_memory_for_pods(const struct agent *agent) {
     return agent->memory - MEMORY_RESERVED_BYTES;
 }

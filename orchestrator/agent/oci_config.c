@@ -272,7 +272,8 @@ static struct json *make_namespaces(const struct json *spec) {
 
 static struct json *make_linux(const struct oci_config_input *in, const struct security *s) {
     bool unmasked = strcmp(json_str_or(json_path(in->container, "securityContext", "procMount"), ""), "Unmasked") == 0;
-    struct json *linux_ = json_object(), *resources = container_resources(in->ctx->pod, in->container);
+    struct json *linux_ = json_object(),
+                *resources = container_resources(in->ctx->pod, in->container, in->ctx->qos_memory);
 
     json_set(&resources, "devices", device_rules(s->privileged));
     json_set(&linux_, "namespaces", make_namespaces(json_get(in->ctx->pod, "spec")));

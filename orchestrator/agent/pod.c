@@ -101,6 +101,7 @@ void agent_pod_context(const struct agent_pod *pod, struct pod_context *ret) {
         .services = agent->service_table,
         .node_cpu_milli = agent->cpu_milli,
         .node_memory = agent->memory,
+        .qos_memory = agent_keeps_memory(agent) ? node_memory_for_pods(agent) : 0,
         .capability_bounds = agent->capability_bounds,
     };
 }

@@ -65,7 +65,7 @@ void resize_grant(struct agent_pod *pod) {
     pod->desired = json_ref(pod->asked);
     pod->stale_env = true; /* pod.json is written again */
     pod->retry_at = 0;
-    if (pod->weight > 0) {
+    if (pod->weight > 0 || pod->kept > 0) {
         slice_weights_remove(pod);
         slice_weights_add(pod);
     }
@@ -177,7 +177,7 @@ static void tell_systemd(struct agent_pod *pod, bool pending) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     struct unit_limits now;
 
-    pod_unit_limits(pod->desired, &now);
+    pod_unit_limits(pod->desired, agent_keeps_memory(pod->agent), &now);
     if (pending && !pod->limits_known) { /* what an earlier agent said is not known */
         now.memory_max = now.cpu_quota_per_sec_usec = UNIT_UNLIMITED;
     } else if (pending) {
@@ -217,7 +217,7 @@ void resize_forget_told(struct agent_pod *pod) {
 }
 
 void resize_unit_started(struct agent_pod *pod) {
-    pod_unit_limits(pod->desired, &pod->limits);
+    pod_unit_limits(pod->desired, agent_keeps_memory(pod->agent), &pod->limits);
     pod->limits_known = pod->limits_told = true;
 }
 

@@ -2,6 +2,7 @@
 #include "orchestrator/agent/resources.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "orchestrator/object/quantity.h"
 #include "orchestrator/object/strategy.h"
@@ -13,9 +14,10 @@
 #define CPU_QUOTA_MIN_USEC   1000 /* the kernel's minimum */
 /* The supervisor is in its pod's group: without room of its own, a pod whose containers are at their limits would be
  * out of memory as a whole. */
-#define SUPERVISOR_MEMORY (UINT64_C(4) << 20)
-#define SHARES_MIN        2
-#define SHARES_MAX        262144
+#define SUPERVISOR_MEMORY        (UINT64_C(4) << 20)
+#define MEMORY_THROTTLING_FACTOR 0.9 /* the kubelet's default */
+#define SHARES_MIN               2
+#define SHARES_MAX               262144
 
 static const char *const lists[] = {"containers", "initContainers"};
 
@@ -49,7 +51,18 @@ static bool any_requests_cpu(const struct json *pod) {
     return false;
 }
 
-struct json *container_resources(const struct json *pod, const struct json *container) {
+/* Both are said also when there is nothing to say: the container may have had them before. */
+static void put_memory_qos(const struct json *container, int64_t qos_memory, struct json **r) {
+    int64_t request = request_of(container, memory_of), limit = memory_of(container, "limits");
+    int64_t keep = request > 0 ? request : 0, most = limit > 0 ? limit : qos_memory, page = sysconf(_SC_PAGESIZE);
+    int64_t high = (int64_t) ((double) keep + MEMORY_THROTTLING_FACTOR * (double) (most - keep)) / page * page;
+    bool throttled = keep != (limit > 0 ? limit : 0) && high > keep;
+
+    json_set_path(r, json_stringf("%lld", (long long) keep), "unified", "memory.min");
+    json_set_path(r, throttled ? json_stringf("%lld", (long long) high) : json_string("max"), "unified", "memory.high");
+}
+
+struct json *container_resources(const struct json *pod, const struct json *container, int64_t qos_memory) {
     int64_t request = request_of(container, cpu_of), limit = cpu_of(container, "limits");
     int64_t memory = memory_of(container, "limits");
     struct json *r = json_object();
@@ -69,6 +82,8 @@ struct json *container_resources(const struct json *pod, const struct json *cont
         /* one process out of memory takes the container along, as the kubelet sets it on cgroup2 */
         json_set_path(&r, json_string("1"), "unified", "memory.oom.group");
     }
+    if (qos_memory > 0)
+        put_memory_qos(container, qos_memory, &r);
     return r;
 }
 
@@ -142,14 +157,18 @@ void pod_requests(const struct json *pod, int64_t *ret_cpu_milli, int64_t *ret_m
     *ret_memory = memory > memory_peak ? memory : memory_peak;
 }
 
-void pod_unit_limits(const struct json *pod, struct unit_limits *ret) {
+void pod_unit_limits(const struct json *pod, bool memory_qos, struct unit_limits *ret) {
     struct pod_limits l;
+    int64_t cpu, memory = 0;
 
     pod_limits_compute(pod, &l);
+    if (memory_qos)
+        pod_requests(pod, &cpu, &memory);
     *ret = (struct unit_limits){
         .memory_max = l.memory_max < UNIT_UNLIMITED ? l.memory_max + SUPERVISOR_MEMORY : UNIT_UNLIMITED,
         .cpu_quota_per_sec_usec = l.cpu_quota_per_sec_usec,
         .cpu_weight = l.cpu_weight,
+        .memory_min = (uint64_t) memory,
     };
 }
 

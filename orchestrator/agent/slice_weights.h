@@ -7,6 +7,9 @@
  * So each slice of the classes that request something weighs what its pods weigh together. BestEffort requests nothing:
  * its slices stay as systemd makes them, and the class has the least weight there is (podium-besteffort.slice).
  *
+ * With MemoryQoS the memory that pods request is summed up in the same way: the kernel keeps it for a pod (memory.min)
+ * only as far as it is kept for every slice above it.
+ *
  * Where the kernel's processor controller is missing nothing is said to systemd at all.
  *
  * Source: systemd.resource-control(5), CPUWeight=; the kubelet's qos container manager does the same with two classes.

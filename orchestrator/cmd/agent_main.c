@@ -25,7 +25,8 @@
 struct agent_settings {
     const char *server, *node_name, *node_address, *token_file, *ca_file, *ca_hash, *baton, *state_dir, *run_dir;
     bool controllers_required;
-    unsigned numbers[4]; /* parallel_pulls, image_gc_high, image_gc_low, image_gc_min_age */
+    bool memory_qos;
+    unsigned numbers[5]; /* parallel_pulls, image_gc_high, image_gc_low, image_gc_min_age, pod_pids_limit */
     const char *static_pods;
     char **words; /* the texts above point into them */
 };
@@ -63,12 +64,14 @@ static const char usage[] =
     "  --image-gc-low PERCENT   of disk use at which that ends (default 80)\n"
     "  --image-gc-min-age SECONDS\n"
     "                           images younger than that stay (default 120)\n"
+    "  --pod-pids-limit N       processes and threads a pod may have (default 0: as many as all pods together)\n"
+    "  --memory-qos             keep for pods the memory they request, slow them down before their limit\n"
     "  --config FILE            settings of podium.conf(5) (default /etc/podium/podium.conf, where it exists)\n"
     "  --log-level LEVEL        error, warning, info (default), debug\n";
 
 /* Options whose value is a number, and the smallest and largest it may be. */
-enum { NUMBER_PULLS = 256, NUMBER_GC_HIGH, NUMBER_GC_LOW, NUMBER_GC_MIN_AGE };
-static const struct { unsigned min, max; } number_ranges[] = {{1, 64}, {1, 100}, {0, 99}, {0, 366 * 86400}};
+enum { NUMBER_PULLS = 256, NUMBER_GC_HIGH, NUMBER_GC_LOW, NUMBER_GC_MIN_AGE, NUMBER_PIDS };
+static const struct { unsigned min, max; } number_ranges[] = {{1, 64}, {1, 100}, {0, 99}, {0, 366 * 86400}, {0, 4194304}};
 
 static bool take_number(struct agent_settings *s, int option, const char *text) {
     size_t i = (size_t) (option - NUMBER_PULLS);
@@ -97,6 +100,8 @@ static const struct option long_options[] = {
     {"image-gc-high", required_argument, NULL, NUMBER_GC_HIGH},
     {"image-gc-low", required_argument, NULL, NUMBER_GC_LOW},
     {"image-gc-min-age", required_argument, NULL, NUMBER_GC_MIN_AGE},
+    {"pod-pids-limit", required_argument, NULL, NUMBER_PIDS},
+    {"memory-qos", no_argument, NULL, 'm'},
     {"log-level", required_argument, NULL, 'l'},
     {"help", no_argument, NULL, 'h'},
     {0},
@@ -118,6 +123,8 @@ static int parse(int argc, char **argv, struct agent_settings *s) {
         }
         if (c == 'l' && log_parse_level(optarg, &level) == 0) {
             log_set_level(level);
+        } else if (c == 'm') {
+            s->memory_qos = true;
         } else if (c == 'C' && (strcmp(optarg, "required") == 0 || strcmp(optarg, "preferred") == 0)) {
             s->controllers_required = strcmp(optarg, "required") == 0;
         } else if (c >= NUMBER_PULLS && take_number(s, c, optarg)) {
@@ -350,6 +357,8 @@ static int start_agent(struct agent_process *p, struct error *err) {
         .image_gc_high = p->settings.numbers[1],
         .image_gc_low = p->settings.numbers[2],
         .image_gc_min_age_usec = p->settings.numbers[3] * USEC_PER_SEC,
+        .pod_pids_limit = p->settings.numbers[4],
+        .memory_qos = p->settings.memory_qos,
     };
 
     return agent_new(p->loop, &o, &p->agent, err);

@@ -92,6 +92,10 @@ int unit_list(struct unit_manager *m, struct error *err) {
     return m->ops->list(m, err);
 }
 
+int unit_keep(struct unit_manager *m, const char *slice, uint64_t memory_min, struct error *err) {
+    return m->ops->keep(m, slice, memory_min, err);
+}
+
 int unit_limit(struct unit_manager *m, const char *name, const struct unit_limits *limits, struct error *err) {
     return m->ops->limit(m, name, limits, err);
 }

@@ -43,7 +43,7 @@ struct unit_request {
     const char *const *environment; /* "A=b", NULL-terminated; may be NULL */
     uint64_t stop_timeout_usec;
     uint64_t memory_max, tasks_max, cpu_quota_per_sec_usec; /* UNIT_UNLIMITED: not set */
-    uint64_t cpu_weight;                                    /* 0: not set */
+    uint64_t cpu_weight, memory_min;                        /* 0: not set */
     uint64_t limit_nofile;                                  /* 0: not set */
     int oom_score_adj; /* of its main process, -1000 … 1000; what systemd may not lower stays as it is */
 };
@@ -52,6 +52,7 @@ struct unit_request {
 struct unit_limits {
     uint64_t memory_max, cpu_quota_per_sec_usec; /* UNIT_UNLIMITED: none */
     uint64_t cpu_weight;                         /* 1 … 10000 */
+    uint64_t memory_min;                         /* bytes that are never taken from it */
 };
 
 struct unit_callbacks {
@@ -72,6 +73,7 @@ struct unit_ops {
     int (*kill)(struct unit_manager *m, const char *name, int signal, struct error *err);
     int (*list)(struct unit_manager *m, struct error *err);
     int (*weigh)(struct unit_manager *m, const char *slice, uint64_t cpu_weight, struct error *err);
+    int (*keep)(struct unit_manager *m, const char *slice, uint64_t memory_min, struct error *err);
     int (*limit)(struct unit_manager *m, const char *name, const struct unit_limits *limits, struct error *err);
     void (*free)(struct unit_manager *m);
 };
@@ -102,6 +104,8 @@ int unit_list(struct unit_manager *m, struct error *err) _must_check_;
  * for before a start counts before it. */
 int unit_weigh(struct unit_manager *m, const char *slice, uint64_t cpu_weight, struct error *err) _must_check_;
 
+/* Sets MemoryMin of a slice in the same way. */
+int unit_keep(struct unit_manager *m, const char *slice, uint64_t memory_min, struct error *err) _must_check_;
 /* Gives a unit that runs other limits until it ends; no callback. */
 int unit_limit(struct unit_manager *m, const char *name, const struct unit_limits *limits,
                struct error *err) _must_check_;
@@ -131,6 +135,7 @@ int unit_manager_new_fake(const struct unit_fake_options *options, struct unit_m
 bool unit_fake_has(const struct unit_manager *m, const char *name);
 void unit_fake_set_state(struct unit_manager *m, const char *name, enum unit_state state);      /* INACTIVE: removed */
 uint64_t unit_fake_weight(const struct unit_manager *m, const char *slice);                     /* 0: never told */
+uint64_t unit_fake_kept(const struct unit_manager *m, const char *slice);                       /* 0: never told */
 bool unit_fake_limits(const struct unit_manager *m, const char *name, struct unit_limits *ret); /* false: never told */
 void unit_fake_set_failure(struct unit_manager *m, int fail_start);
 

@@ -179,6 +179,7 @@ static int append_limits(sd_bus_message *m, const struct unit_request *q) {
         {"TasksMax", q->tasks_max, true}, /* systemd has a default: say so when there is no limit */
         {"CPUQuotaPerSecUSec", q->cpu_quota_per_sec_usec, q->cpu_quota_per_sec_usec != UNIT_UNLIMITED},
         {"CPUWeight", q->cpu_weight, q->cpu_weight > 0},
+        {"MemoryMin", q->memory_min, q->memory_min > 0},
         {"LimitNOFILE", q->limit_nofile, q->limit_nofile > 0},
         {"LimitNOFILESoft", q->limit_nofile, q->limit_nofile > 0},
     };
@@ -275,10 +276,18 @@ static int bus_weigh(struct unit_manager *base, const char *slice, uint64_t cpu_
     return r < 0 ? error_set_errno(err, r, "cannot set the weight of %s", slice) : 0;
 }
 
+static int bus_keep(struct unit_manager *base, const char *slice, uint64_t memory_min, struct error *err) {
+    struct bus_units *u = container_of(base, struct bus_units, base);
+    int r = call_quietly(u, "SetUnitProperties", "sba(sv)", slice, 1, 1, "MemoryMin", "t", memory_min);
+
+    return r < 0 ? error_set_errno(err, r, "cannot keep memory for %s", slice) : 0;
+}
+
 static int bus_limit(struct unit_manager *base, const char *name, const struct unit_limits *l, struct error *err) {
     struct bus_units *u = container_of(base, struct bus_units, base);
-    int r = call_quietly(u, "SetUnitProperties", "sba(sv)", name, 1, 3, "MemoryMax", "t", l->memory_max,
-                         "CPUQuotaPerSecUSec", "t", l->cpu_quota_per_sec_usec, "CPUWeight", "t", l->cpu_weight);
+    int r = call_quietly(u, "SetUnitProperties", "sba(sv)", name, 1, 4, "MemoryMax", "t", l->memory_max,
+                         "CPUQuotaPerSecUSec", "t", l->cpu_quota_per_sec_usec, "CPUWeight", "t", l->cpu_weight,
+                         "MemoryMin", "t", l->memory_min);
 
     return r < 0 ? error_set_errno(err, r, "cannot set the limits of %s", name) : 0;
 }
@@ -491,6 +500,7 @@ static const struct unit_ops bus_ops = {.start = bus_start,
                                         .kill = bus_kill,
                                         .list = bus_list,
                                         .weigh = bus_weigh,
+                                        .keep = bus_keep,
                                         .limit = bus_limit,
                                         .free = bus_free};
 

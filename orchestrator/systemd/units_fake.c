@@ -29,6 +29,7 @@ struct fake_units {
     int fail_start;
     struct hashmap *units;   /* name → struct fake_unit */
     struct hashmap *weights; /* slice → uint64_t */
+    struct hashmap *kept;    /* slice → uint64_t */
     struct hashmap *limits;  /* unit → struct unit_limits */
     struct list posted;      /* struct post */
     sd_event_source *defer;
@@ -261,6 +262,7 @@ static void fake_free(struct unit_manager *base) {
     hashmap_free(f->units);
     hashmap_free(f->weights);
     hashmap_free(f->limits);
+    hashmap_free(f->kept);
     sd_event_unref(f->loop);
     free(f->cgroup_root);
     free(f);
@@ -271,6 +273,20 @@ static int fake_weigh(struct unit_manager *base, const char *slice, uint64_t cpu
 
     hashmap_put(f->weights, slice, xmemdup(&cpu_weight, sizeof(cpu_weight)));
     return 0;
+}
+
+static int fake_keep(struct unit_manager *base, const char *slice, uint64_t memory_min, struct error *err) {
+    struct fake_units *f = container_of(base, struct fake_units, base);
+
+    hashmap_put(f->kept, slice, xmemdup(&memory_min, sizeof(memory_min)));
+    return 0;
+}
+
+uint64_t unit_fake_kept(const struct unit_manager *m, const char *slice) {
+    const struct fake_units *f = container_of(m, const struct fake_units, base);
+    const uint64_t *kept = hashmap_get(f->kept, slice);
+
+    return kept ? *kept : 0;
 }
 
 static int fake_limit(struct unit_manager *base, const char *name, const struct unit_limits *l, struct error *err) {
@@ -301,6 +317,7 @@ static const struct unit_ops fake_ops = {.start = fake_start,
                                          .kill = fake_kill,
                                          .list = fake_list,
                                          .weigh = fake_weigh,
+                                         .keep = fake_keep,
                                          .limit = fake_limit,
                                          .free = fake_free};
 
@@ -314,6 +331,7 @@ int unit_manager_new_fake(const struct unit_fake_options *options, struct unit_m
     f->units = hashmap_new(unit_free);
     f->weights = hashmap_new(free);
     f->limits = hashmap_new(free);
+    f->kept = hashmap_new(free);
     list_init(&f->posted);
     int r = sd_event_add_defer(f->loop, &f->defer, on_defer, f);
     if (r >= 0)

@@ -206,3 +206,27 @@ Y
         pods_gone sized'
     [ "${lines[0]}" = "50000 100000" ]
 }
+
+@test "a node that says so bounds each pod's processes, and keeps the memory that is requested" {
+    vm 'mkdir -p /etc/podium/podium.conf.d
+        printf "[Agent]\nPodPidsLimit=40\nMemoryQos=yes\n" >/etc/podium/podium.conf.d/test.conf
+        systemctl restart podium-agent
+        pod bounded <<Y
+containers:
+- {name: c, image: busybox:vm, command: [sh, -c, "b() { b | b & }; while :; do (b) 2>/dev/null; sleep 0.1; done"], resources: {requests: {memory: 16Mi}, limits: {memory: 64Mi}}}
+Y
+        pod_wait bounded .status.phase=Running' >/dev/null
+    # 16 Mi and nine tenths of the other 48 Mi, in whole pages
+    run -0 vm 'g=$(pod_group bounded c)
+        echo $(cat $g/memory.min $g/memory.high $g/../memory.min $g/../pids.max /sys/fs/cgroup/podium.slice/podium-burstable.slice/memory.min /sys/fs/cgroup/podium.slice/memory.min)
+        until_true 60 sh -c "[ \$(sed -n s/^max.//p $g/../pids.events) -gt 0 ]"
+        [ "$(cat $g/../pids.current)" -le 40 ] && echo bounded
+        pods_gone bounded >/dev/null
+        echo $(cat /sys/fs/cgroup/podium.slice/memory.min)
+        rm /etc/podium/podium.conf.d/test.conf
+        systemctl restart podium-agent'
+    printf '%s\n' "${lines[@]}"
+    [ "${lines[0]}" = "16777216 62074880 16777216 40 16777216 16777216" ]
+    [ "${lines[1]}" = bounded ]
+    [ "${lines[2]}" = 0 ]
+}

@@ -105,10 +105,46 @@ static void test_bounds(void **state) {
     json_unref(more.desired);
 }
 
+/* Requested memory is kept in every slice above the pod, when that is wanted and can be. */
+static void test_kept(void **state) {
+    struct agent *agent = *state;
+    struct agent_pod
+        one = pod_of(agent, "a", "{\"requests\":{\"memory\":\"64Mi\"}}"),
+        two =
+            pod_of(agent, "a",
+                   "{\"requests\":{\"cpu\":\"1\",\"memory\":\"32Mi\"},\"limits\":{\"cpu\":\"1\",\"memory\":\"32Mi\"}}");
+    _cleanup_free_ char *sub = unit_pod_slice("Burstable", "a");
+
+    slice_weights_add(&one);
+    assert_int_equal(unit_fake_kept(agent->units, "podium.slice"), 0); /* not asked for */
+    slice_weights_remove(&one);
+    agent->memory_qos = true;
+    slice_weights_add(&one);
+    slice_weights_add(&two);
+    assert_int_equal(unit_fake_kept(agent->units, "podium.slice"), 96 << 20);
+    assert_int_equal(unit_fake_kept(agent->units, "podium-burstable.slice"), 64 << 20);
+    assert_int_equal(unit_fake_kept(agent->units, "podium-guaranteed.slice"), 32 << 20);
+    assert_int_equal(unit_fake_kept(agent->units, sub), 64 << 20);
+    slice_weights_remove(&one);
+    slice_weights_remove(&two);
+    assert_int_equal(unit_fake_kept(agent->units, "podium.slice"), 0);
+    agent->controllers_missing = CGROUP_CPU; /* the one does not need the other */
+    slice_weights_add(&one);
+    assert_int_equal(unit_fake_kept(agent->units, sub), 64 << 20);
+    slice_weights_remove(&one);
+    agent->controllers_missing = CGROUP_MEMORY;
+    slice_weights_add(&one);
+    assert_int_equal(one.kept, 0);
+    slice_weights_remove(&one);
+    json_unref(one.desired);
+    json_unref(two.desired);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_sums, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_kept, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

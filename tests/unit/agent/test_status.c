@@ -189,10 +189,33 @@ static void test_qos(void **state) {
         assert_string_equal(json_str(json_get(status, "qosClass")), cases[i].qos);
     }
     _cleanup_json_ struct json *c = parse("{\"resources\":{\"limits\":{\"cpu\":\"1500m\",\"memory\":\"64Mi\"}}}");
-    _cleanup_json_ struct json *r = container_resources(NULL, c);
+    _cleanup_json_ struct json *r = container_resources(NULL, c, 0);
     assert_int_equal(json_int_or(json_path(r, "cpu", "quota"), 0), 150000);
     assert_int_equal(json_int_or(json_path(r, "cpu", "shares"), 0), 1536);
     assert_int_equal(json_int_or(json_path(r, "memory", "limit"), 0), 64 << 20);
+}
+
+/* What is kept, and where throttling begins: the kubelet's rule, cut to pages. */
+static void test_memory_qos(void **state) {
+    static const struct {
+        const char *resources, *min, *high;
+    } cases[] = {
+        {"{}", "0", "max"},
+        {"{\"requests\":{\"memory\":\"10Mi\"},\"limits\":{\"memory\":\"20Mi\"}}", "10485760", "19922944"},
+        {"{\"requests\":{\"memory\":\"10Mi\"}}", "10485760", "95420416"}, /* towards the node's 100 Mi */
+        {"{\"limits\":{\"memory\":\"20Mi\"}}", "20971520", "max"},
+        {"{\"requests\":{\"memory\":\"20Mi\"},\"limits\":{\"memory\":\"20Mi\"}}", "20971520", "max"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_json_ struct json *c = json_object();
+        json_set(&c, "resources", parse(cases[i].resources));
+        _cleanup_json_ struct json *off = container_resources(NULL, c, 0),
+                                   *on = container_resources(NULL, c, 100 << 20);
+        assert_null(json_path(off, "unified", "memory.min"));
+        assert_string_equal(json_str(json_path(on, "unified", "memory.min")), cases[i].min);
+        assert_string_equal(json_str(json_path(on, "unified", "memory.high")), cases[i].high);
+    }
 }
 
 static struct json *status_with(const char *pod_text, const char *state_text, const char *health, const char *words) {
@@ -292,6 +315,7 @@ static void test_termination_messages(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_memory_qos),
         cmocka_unit_test(test_readiness_probe),
         cmocka_unit_test(test_sidecar_readiness),
         cmocka_unit_test(test_readiness_gates),
