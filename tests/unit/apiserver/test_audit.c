@@ -61,6 +61,26 @@ static const struct json *event(const struct events *e, const char *stage, const
 #define CONFIGMAPS "/api/v1/namespaces/default/configmaps"
 #define SECRETS    "/api/v1/namespaces/default/secrets"
 
+/* Pod Security leaves its decision, and what would have been violated. */
+static void what_pods_violate(void **state) {
+    struct fixture f;
+    start(&f, NULL);
+    _cleanup_answer_ struct answer ns =
+        ask(&f, "POST", "/api/v1/namespaces",
+            "{\"metadata\":{\"name\":\"n\",\"labels\":{\"pod-security.kubernetes.io/audit\":\"baseline\"}}}");
+    assert_code(ns, 201);
+    _cleanup_answer_ struct answer pod = ask(&f, "POST", "/api/v1/namespaces/n/pods",
+                                             "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"hostPID\":true,"
+                                             "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}");
+    assert_code(pod, 201);
+    struct events e = finish(&f);
+    const struct json *notes = json_get(event(&e, "ResponseComplete", "/api/v1/namespaces/n/pods", 0), "annotations");
+    assert_string_equal(json_get_str(notes, "pod-security.kubernetes.io/enforce-policy"), "privileged:latest");
+    assert_string_equal(json_get_str(notes, "pod-security.kubernetes.io/audit-violations"),
+                        "would violate PodSecurity \"baseline:latest\": host namespaces (hostPID=true)");
+    events_free(&e);
+}
+
 static void who_what_and_what_came_of_it(void **state) {
     struct fixture f;
     start(&f, NULL);
@@ -246,6 +266,7 @@ static void it_is_in_the_metrics(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_pods_violate),
         cmocka_unit_test(who_what_and_what_came_of_it),
         cmocka_unit_test(bodies_by_rule),
         cmocka_unit_test(impersonated_and_unknown_users),
