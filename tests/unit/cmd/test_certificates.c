@@ -450,6 +450,40 @@ static void test_nodes_get_theirs_by_permission(void **state) {
     assert_string_equal(id.organizations[0], "system:nodes");
 }
 
+static void test_a_serving_certificate_has_the_names_asked_for(void **state) {
+    struct world *w = *state;
+    _cleanup_free_ char *request = make_request(w, "system:node:n1", "system:nodes", SAN_DNS);
+    _cleanup_answer_ struct answer made =
+        post_request(w, "n1", request, KUBELET_SERVING, "[\"digital signature\",\"server auth\"]", "");
+    assert_code(made, 201);
+    settle(w); /* nobody approves these by themselves */
+    assert_false(reached(w, "n1", "Approved"));
+    _cleanup_answer_ struct answer approved = decide(w, "n1", "Approved");
+    assert_code(approved, 200);
+    wait_for(w, "n1", "certificate");
+    _cleanup_free_ char *pem = certificate_of(w, "n1");
+    const gnutls_datum_t data = {(unsigned char *) pem, (unsigned) strlen(pem)};
+    gnutls_x509_crt_t crt;
+    char text[128];
+    size_t n = sizeof(text);
+    unsigned usage, ca, critical;
+    assert_int_equal(gnutls_x509_crt_init(&crt), 0);
+    assert_int_equal(gnutls_x509_crt_import(crt, &data, GNUTLS_X509_FMT_PEM), 0);
+    assert_int_equal(gnutls_x509_crt_get_subject_alt_name(crt, 0, text, &n, NULL), GNUTLS_SAN_DNSNAME);
+    assert_string_equal(text, "n1");
+    n = sizeof(text);
+    assert_true(gnutls_x509_crt_get_key_purpose_oid(crt, 0, text, &n, NULL) >= 0);
+    assert_string_equal(text, GNUTLS_KP_TLS_WWW_SERVER);
+    n = sizeof(text);
+    assert_int_equal(gnutls_x509_crt_get_key_purpose_oid(crt, 1, text, &n, NULL),
+                     GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE);
+    assert_true(gnutls_x509_crt_get_key_usage(crt, &usage, NULL) >= 0);
+    assert_int_equal(usage, GNUTLS_KEY_DIGITAL_SIGNATURE);
+    assert_int_equal(gnutls_x509_crt_get_basic_constraints(crt, &critical, &ca, NULL), 0);
+    assert_int_equal(ca, 0);
+    gnutls_x509_crt_deinit(crt);
+}
+
 static void test_old_ones_go(void **state) {
     struct world *w = *state;
     create_request(w, "fresh", "jane", NULL, "example.com/other", CLIENT_USAGES);
@@ -473,6 +507,7 @@ int main(void) {
         T(test_who_may_approve_and_sign),
         T(test_what_is_never_signed),
         T(test_nodes_get_theirs_by_permission),
+        T(test_a_serving_certificate_has_the_names_asked_for),
         T(test_old_ones_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
