@@ -33,23 +33,37 @@ struct quota_page {
     size_t n_granted;
 };
 
+/* A state of an object and what it uses, whoever counts it. */
+struct state {
+    struct json *doc; /* NULL: there is none, and nothing is used */
+    struct amounts usage;
+};
+
 /* An object with writes under way. */
 struct claim {
     struct quota_page *page;
     char *name;
-    struct json *committed; /* the state the tally counts; NULL: there is none */
+    struct state committed; /* what the tally counts */
     struct list grants;
 };
 
 struct quota_grant {
     struct list link;
     struct claim *claim;
-    struct json *doc;
+    struct state state;
 };
+
+static void state_set(struct state *s, const struct resource *r, struct json *doc) {
+    json_unref(s->doc);
+    amounts_finish(&s->usage);
+    s->doc = json_ref(doc);
+    if (doc)
+        quota_usage(r, doc, false, &s->usage);
+}
 
 static void claim_free(void *p) {
     struct claim *c = p;
-    json_unref(c->committed);
+    state_set(&c->committed, NULL, NULL);
     free(c->name);
     free(c);
 }
@@ -90,29 +104,45 @@ void quota_ledger_free(struct quota_ledger *l) {
 
 /* --- claims --- */
 
-/* What the document uses of a quota; nothing when it is not in its scopes. */
-static struct amounts usage_of(const struct quota_page *p, size_t quota, const struct json *doc) {
-    struct amounts usage = {0};
-    if (doc && quota_matches(quota_tally_spec(p->tally, quota), p->resource, doc))
-        quota_usage(p->resource, doc, false, &usage);
-    return usage;
+/* What the state uses of a quota; NULL when it is not in its scopes. */
+static const struct amounts *usage_of(const struct quota_page *p, size_t quota, const struct state *s) {
+    return s->doc && quota_matches(quota_tally_spec(p->tally, quota), p->resource, s->doc) ? &s->usage : NULL;
 }
 
 /* What the claim adds to the committed usage of a quota: where a granted state uses more. */
 static struct amounts surplus_of(const struct claim *c, size_t quota) {
-    _cleanup_amounts_ struct amounts committed = usage_of(c->page, quota, c->committed);
-    struct amounts most = amounts_copy(&committed);
+    const struct amounts *committed = usage_of(c->page, quota, &c->committed);
+    struct amounts most = {0};
+    struct quota_grant *g;
+    if (committed)
+        amounts_add(&most, committed);
+    list_foreach(g, &c->grants, link) {
+        const struct amounts *usage = usage_of(c->page, quota, &g->state);
+        if (usage)
+            amounts_raise(&most, usage);
+    }
+    if (committed)
+        amounts_subtract(&most, committed);
+    return most;
+}
+
+/* Nearly always there is one grant, of what then becomes committed. */
+static bool has_no_surplus(const struct claim *c) {
     struct quota_grant *g;
     list_foreach(g, &c->grants, link) {
-        _cleanup_amounts_ struct amounts usage = usage_of(c->page, quota, g->doc);
-        amounts_raise(&most, &usage);
+        if (g->state.doc != c->committed.doc &&
+            !json_equal(json_get(g->state.doc, "spec"), json_get(c->committed.doc, "spec")))
+            return false;
+        if (!amounts_are_equal(&g->state.usage, &c->committed.usage))
+            return false;
     }
-    amounts_subtract(&most, &committed);
-    return most;
+    return true;
 }
 
 static void claim_count(struct claim *c, bool add) {
     struct quota_page *p = c->page;
+    if (has_no_surplus(c))
+        return;
     for (size_t i = 0; i < p->n_granted; i++) {
         _cleanup_amounts_ struct amounts surplus = surplus_of(c, i);
         if (add)
@@ -124,8 +154,7 @@ static void claim_count(struct claim *c, bool add) {
 
 static void claim_committed(struct claim *c, struct json *doc) {
     claim_count(c, false);
-    json_unref(c->committed);
-    c->committed = json_ref(doc);
+    state_set(&c->committed, c->page->resource, doc);
     claim_count(c, true);
 }
 
@@ -150,7 +179,7 @@ static void forget_all(struct quota_page *p) {
     quota_tally_clear(p->tally);
     while (hashmap_next(p->claims, &it)) {
         struct claim *c = it.value;
-        json_unref(steal(&c->committed));
+        state_set(&c->committed, NULL, NULL);
     }
 }
 
@@ -165,7 +194,7 @@ static void read_all(struct quota_page *p) {
             struct claim *c = hashmap_get(p->claims, store_item_name(all.items[i]));
             (void) quota_tally_change(p->tally, NULL, doc, now);
             if (c)
-                c->committed = json_ref(doc);
+                state_set(&c->committed, p->resource, doc);
         }
         if (store_watch_open(s, p->resource->key, p->ns, all.revision, ignore_wake, p, &p->watch) < 0)
             p->watch = NULL; /* then all is read again next time */
@@ -248,7 +277,8 @@ static void make_claim(struct quota_page *p, const char *name) {
     struct claim *c = xnew0(struct claim);
     c->page = p;
     c->name = xstrdup(name);
-    c->committed = item ? store_item_read(item) : NULL;
+    _cleanup_json_ struct json *committed = item ? store_item_read(item) : NULL;
+    state_set(&c->committed, p->resource, committed);
     list_init(&c->grants);
     hashmap_put(p->claims, name, c);
 }
@@ -279,18 +309,23 @@ const struct json *quota_page_spec(const struct quota_page *p, size_t i) {
     return quota_tally_spec(p->tally, i);
 }
 
-struct amounts quota_page_used(const struct quota_page *p, size_t i) {
-    struct amounts used = amounts_copy(quota_tally_used(p->tally, i));
-    amounts_add(&used, &p->granted[i]);
+struct quantity quota_page_used(const struct quota_page *p, size_t i, const char *name) {
+    const struct quantity *committed = amounts_get(quota_tally_used(p->tally, i), name);
+    const struct quantity *granted = amounts_get(&p->granted[i], name);
+    struct quantity used = quantity_of(0);
+    if (committed)
+        quantity_add(&used, committed);
+    if (granted)
+        quantity_add(&used, granted);
     return used;
 }
 
 struct quota_grant *quota_page_grant(struct quota_page *p, const char *name, struct json *doc) {
     struct quota_grant *g = xnew0(struct quota_grant);
+    state_set(&g->state, p->resource, doc);
     if (!hashmap_has(p->claims, name))
         make_claim(p, name);
     g->claim = hashmap_get(p->claims, name);
-    g->doc = json_ref(doc);
     claim_count(g->claim, false);
     list_append(&g->claim->grants, &g->link);
     claim_count(g->claim, true);
@@ -308,6 +343,6 @@ void quota_ledger_settle(struct quota_ledger *l, struct quota_grant *g) {
     if (list_empty(&c->grants))
         (void) hashmap_remove(c->page->claims, c->name);
     (void) pthread_mutex_unlock(&l->lock);
-    json_unref(g->doc);
+    state_set(&g->state, NULL, NULL);
     free(g);
 }

@@ -36,12 +36,11 @@ void quota_ledger_free(struct quota_ledger *l);
 struct quota_page *quota_ledger_begin(struct quota_ledger *l, const char *ns, const struct resource *r,
                                       struct json *const *quotas, size_t n_quotas);
 void quota_ledger_end(struct quota_ledger *l);
-/* The usage of quota i, in the order of struct quota_tally (quotas that count nothing of the kind are left out). The
- * caller finishes it. */
+/* Quotas in the order of their names; those that count nothing of the kind are left out. */
 size_t quota_page_len(const struct quota_page *p);
 const char *quota_page_name(const struct quota_page *p, size_t i);
 const struct json *quota_page_spec(const struct quota_page *p, size_t i);
-struct amounts quota_page_used(const struct quota_page *p, size_t i);
+struct quantity quota_page_used(const struct quota_page *p, size_t i, const char *name);
 /* doc: the state to be written. To be settled. */
 struct quota_grant *quota_page_grant(struct quota_page *p, const char *name, struct json *doc) _must_check_;
 

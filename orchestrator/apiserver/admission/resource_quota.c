@@ -100,18 +100,17 @@ static bool fits(struct api_request *req, const struct quota_page *p, size_t i, 
                  const struct json *doc) {
     const struct json *hard = json_get(quota_page_spec(p, i), "hard");
     _cleanup_strbuf_ struct strbuf requested = STRBUF_INIT, used = STRBUF_INIT, limited = STRBUF_INIT;
-    _cleanup_amounts_ struct amounts have = quota_page_used(p, i);
     for (size_t k = 0; k < demand->n; k++) {
         const struct amount *wanted = &demand->items[k];
-        struct quantity limit, sum, *had = amounts_slot(&have, wanted->name);
+        struct quantity limit, had, sum;
         if (!quantity_read(json_get(hard, wanted->name), &limit))
             continue;
-        sum = *had;
+        sum = had = quota_page_used(p, i, wanted->name);
         quantity_add(&sum, &wanted->value);
         if (sum.nano <= limit.nano)
             continue;
         add_pair(&requested, wanted->name, &wanted->value);
-        add_pair(&used, wanted->name, had);
+        add_pair(&used, wanted->name, &had);
         add_pair(&limited, wanted->name, &limit);
     }
     if (requested.len == 0)

@@ -188,20 +188,19 @@ bool quota_pod_is_over(const struct json *pod, uint64_t now, uint64_t *ret_at) {
 
 /* --- what must be said --- */
 
-static const char *const said_names[] = {
-    "cpu", "limits.cpu", "limits.memory", "memory", "requests.cpu", "requests.memory", NULL};
+/* Which part of a container's resources says it. */
+static const struct {
+    const char *name, *part, *key;
+} said[] = {
+    {"cpu", "requests", "cpu"},       {"limits.cpu", "limits", "cpu"},     {"limits.memory", "limits", "memory"},
+    {"memory", "requests", "memory"}, {"requests.cpu", "requests", "cpu"}, {"requests.memory", "requests", "memory"},
+};
 
-/* The containers of a list that do not say it, added to text: "a,b". */
-static void add_silent(const struct json *containers, const char *name, char ***silent) {
-    for (size_t i = 0; i < json_len(containers); i++) {
-        const struct json *container = json_at(containers, i);
-        _cleanup_amounts_ struct amounts requests = {0}, limits = {0}, said = {0};
-        amounts_read(&requests, json_path(container, "resources", "requests"));
-        amounts_read(&limits, json_path(container, "resources", "limits"));
-        add_compute(&said, &requests, &limits);
-        if (!amounts_get(&said, name))
-            strv_push_dup(silent, json_get_str(container, "name"));
-    }
+/* Names of the containers of a list that do not say it. */
+static void add_silent(const struct json *containers, const char *part, const char *key, char ***silent) {
+    for (size_t i = 0; i < json_len(containers); i++)
+        if (json_is_null(json_path(json_at(containers, i), "resources", part, key)))
+            strv_push_dup(silent, json_get_str(json_at(containers, i), "name"));
 }
 
 static int by_text(const void *a, const void *b) {
@@ -226,13 +225,13 @@ char *quota_missing(const struct json *quota_spec, const struct resource *r, con
     _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
     if (strcmp(r->key, "pods") != 0)
         return NULL;
-    for (size_t i = 0; said_names[i]; i++) {
-        if (!json_get(hard, said_names[i]))
+    for (size_t i = 0; i < ARRAY_LEN(said); i++) {
+        if (!json_get(hard, said[i].name))
             continue;
         char **silent = strv_new();
         for (size_t k = 0; k < ARRAY_LEN(lists); k++)
-            add_silent(json_path(doc, "spec", lists[k]), said_names[i], &silent);
-        add_missing(&text, said_names[i], silent);
+            add_silent(json_path(doc, "spec", lists[k]), said[i].part, said[i].key, &silent);
+        add_missing(&text, said[i].name, silent);
         strv_free(silent);
     }
     return text.len ? strbuf_steal(&text) : NULL;
