@@ -107,7 +107,7 @@ static struct json *result_object(const struct api_request *req) {
     const struct api_response *out = &req->out;
     switch (out->kind) {
     case API_OUT_OBJECT:
-        return json_ref(out->item ? store_item_doc(out->item) : out->object);
+        return out->item ? store_item_read(out->item) : json_ref(out->object);
     case API_OUT_LIST:
         return list_document(req);
     case API_OUT_TEXT:
@@ -269,7 +269,7 @@ static void watch_run(struct loop_task *task) {
             end(w, "CLOSED", NULL);
             return;
         }
-        _cleanup_json_ struct json *object = json_ref(e.item ? store_item_doc(e.item) : e.object);
+        _cleanup_json_ struct json *object = e.item ? store_item_read(e.item) : json_ref(e.object);
         if (strcmp(e.type, "ERROR") == 0) {
             end(w, "ERROR", object);
             return;

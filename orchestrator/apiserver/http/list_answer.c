@@ -88,8 +88,11 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *buf, size_t max) {
     size_t done = 0;
 
     while (done < max) {
-        if (s->rest.n == 0 && !next_piece(s, &s->rest))
-            break;
+        if (s->rest.n == 0) { /* separators may be empty */
+            if (!next_piece(s, &s->rest))
+                break;
+            continue;
+        }
         size_t k = s->rest.n < max - done ? s->rest.n : max - done;
         memcpy(buf + done, s->rest.p, k);
         s->rest.p += k;

@@ -43,9 +43,12 @@ static void pack_item(struct watch_encoder *s, const struct watch_event *e, bool
     _cleanup_strbuf_ struct strbuf own = STRBUF_INIT;
     size_t n;
     const char *packed = store_item_packed(e->item, e->shared ? encode_packed : NULL, (void *) r, &n);
-    if (!packed && encode_packed((void *) r, store_item_doc(e->item), &own) == 0) {
-        packed = strbuf_str(&own);
-        n = own.len;
+    if (!packed) {
+        _cleanup_json_ struct json *doc = store_item_read(e->item);
+        if (encode_packed((void *) r, doc, &own) == 0) {
+            packed = strbuf_str(&own);
+            n = own.len;
+        }
     }
     if (packed)
         put_event(e->type, resource_api_version(r), r->kind, packed, n, framed, out);
@@ -58,7 +61,7 @@ static void pack_event(struct watch_encoder *s, const struct watch_event *e, boo
         pack_item(s, e, framed, out);
         return;
     }
-    const struct json *doc = e->item ? store_item_doc(e->item) : e->object;
+    _cleanup_json_ struct json *doc = e->item ? store_item_read(e->item) : json_ref(e->object);
     const char *api_version = partial ? "meta.k8s.io/v1" : json_str_or(json_get(doc, "apiVersion"), ""),
                *kind = partial ? "PartialObjectMetadata" : json_str_or(json_get(doc, "kind"), "");
     if (protobuf_encode_message(api_version, kind, doc, &message, NULL) == 0)
@@ -82,7 +85,7 @@ void watch_encode(struct watch_encoder *s, const struct watch_event *e, bool fra
             json_write(e->object, 0, b);
         }
     } else {
-        const struct json *doc = e->item ? store_item_doc(e->item) : e->object;
+        _cleanup_json_ struct json *doc = e->item ? store_item_read(e->item) : json_ref(e->object);
         _cleanup_json_ struct json *view =
             s->form.as == AS_TABLE ? event_table(s, e->type, doc) : partial_document(doc, &s->form);
         json_write(view, 0, b);
