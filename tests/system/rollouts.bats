@@ -104,8 +104,8 @@ gone() { kube delete deployment "$@" --cascade=foreground --timeout=30s >/dev/nu
     kube rollout restart deployment/d
     kube rollout status deployment/d --timeout=30s
     [ "$(sets d)" = "1:0 2:0 3:2 " ]
-    run kube get pod "$pod"
-    [ "$status" -ne 0 ] || [ -n "$(get "pod/$pod" .metadata.deletionTimestamp)" ]
+    run kube get pod "$pod" -o 'jsonpath={.metadata.deletionTimestamp}'
+    [ "$status" -ne 0 ] || [ -n "$output" ]
     gone d
 }
 

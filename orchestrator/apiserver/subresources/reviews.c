@@ -143,9 +143,23 @@ static void check_local(struct field_errors *e, const struct json *spec, const c
         complain(e, "spec.nonResourceAttributes", path, "disallowed on this kind of request");
 }
 
+/* A review is no object: nothing but its namespace may be said of it. */
+static void check_metadata(struct field_errors *e, const struct json *meta, bool local) {
+    for (size_t i = 0; i < json_len(meta); i++) {
+        const struct json *v = json_value_at(meta, i);
+        const char *key = json_key_at(meta, i);
+        bool empty = json_is_null(v) || (json_is_string(v) ? !*json_str(v) : json_len(v) == 0);
+        if (empty || strcmp(key, "managedFields") == 0 || (local && strcmp(key, "namespace") == 0))
+            continue;
+        complain(e, "metadata", meta, local ? "must be empty except for namespace" : "must be empty");
+        return;
+    }
+}
+
 static bool review_is_valid(struct api_request *req) {
     _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
     const struct json *spec = json_get(req->input, "spec");
+    check_metadata(&errors, json_get(req->input, "metadata"), strncmp(req->resource->plural, "local", 5) == 0);
     check_spec(&errors, spec, strncmp(req->resource->plural, "self", 4) == 0);
     if (strncmp(req->resource->plural, "local", 5) == 0)
         check_local(&errors, spec, req->ns);

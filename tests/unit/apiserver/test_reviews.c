@@ -87,6 +87,12 @@ static void test_validation(void **state) {
                  "\"rawSelector\":\"a=b\",\"requirements\":[{\"key\":\"a\",\"operator\":\"Exists\"}]}}}}",
                  "spec.resourceAttributes.labelSelector.rawSelector",
                  "may not specified at the same time as requirements");
+    expect_cause(f, SELF, "{\"metadata\":{\"name\":\"x\"},\"spec\":{" ATTRIBUTES "}}", "metadata", "must be empty");
+    expect_cause(
+        f, LOCAL,
+        "{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"user\":\"u\",\"resourceAttributes\":{\"verb\":\"get\","
+        "\"resource\":\"pods\",\"namespace\":\"default\"}}}",
+        "metadata", "must be empty except for namespace");
     _cleanup_answer_ struct answer fine = ask(
         f, "POST", OTHERS,
         "{\"spec\":{\"user\":\"system:node:n1\",\"groups\":[\"system:nodes\"],\"extra\":{\"k\":[\"v\"]},\"uid\":\"1\","
