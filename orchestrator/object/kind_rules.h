@@ -111,6 +111,11 @@ void rules_events_event_update(struct field_errors *e, const struct json *object
 void rules_webhook_configuration(struct field_errors *e, const struct json *object);
 void rules_api_service(struct field_errors *e, const struct json *object);
 
+/* kind_definition.c */
+void rules_resource_definition(struct field_errors *e, const struct json *object);
+void rules_resource_definition_update(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_resource_definition_status(struct field_errors *e, const struct json *object, const struct json *old);
+
 /* kind_rbac.c */
 void rules_role(struct field_errors *e, const struct json *object);
 void rules_cluster_role(struct field_errors *e, const struct json *object);

@@ -21,6 +21,9 @@ static const struct {
 } kinds[TYPE_COUNT] = {
     [TYPE_admissionregistration_v1_MutatingWebhookConfiguration] = {NULL, rules_webhook_configuration, NULL},
     [TYPE_admissionregistration_v1_ValidatingWebhookConfiguration] = {NULL, rules_webhook_configuration, NULL},
+    [TYPE_apiextensions_v1_CustomResourceDefinition] = {NULL, rules_resource_definition,
+                                                        rules_resource_definition_update,
+                                                        rules_resource_definition_status},
     [TYPE_apiregistration_v1_APIService] = {name_form_path_segment, rules_api_service, NULL},
     [TYPE_apps_v1_ControllerRevision] = {NULL, rules_controller_revision, rules_controller_revision_update},
     [TYPE_apps_v1_DaemonSet] = {NULL, rules_daemon_set, rules_selector_update},
@@ -98,6 +101,8 @@ static void check_enum(struct field_errors *e, const struct place *at, const str
 /* Enumerations that upstream words or checks in its own way, and what users do not write. */
 static bool has_own_rule(const struct type_info *t, const struct field_info *f) {
     static const bool own[TYPE_COUNT] = {
+        [TYPE_apiextensions_v1_CustomResourceConversion] = true,
+        [TYPE_apiextensions_v1_CustomResourceDefinitionSpec] = true,
         [TYPE_apps_v1_StatefulSetSpec] = true,
         [TYPE_apps_v1_StatefulSetUpdateStrategy] = true,
         [TYPE_autoscaling_v2_HPAScalingPolicy] = true,
