@@ -221,7 +221,7 @@ static inline struct answer rows_request(struct rows_trial *t, const char *op, s
             method = methods[i][1];
     if (!*method)
         fail_msg("no such op: %s", op);
-    if (strcmp(op, "get") == 0 && !*query)
+    if ((strcmp(op, "get") == 0 || strcmp(op, "delete") == 0) && !*query)
         more[strcspn(more, "?")] = '\0';
     if (json_get(t->it, "path")) {
         strbuf_finish(&t->url);
