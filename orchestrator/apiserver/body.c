@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "orchestrator/apiserver/status.h"
+#include "orchestrator/apiserver/verbs/manage.h"
 #include "orchestrator/manifest/yaml.h"
 #include "orchestrator/object/protobuf.h"
 #include "podium/base/alloc.h"
@@ -23,10 +24,11 @@ static bool field_validation(struct api_request *req, enum field_validation *ret
     else if (strcmp(v, "Ignore") == 0)
         *ret = VALIDATION_IGNORE;
     else {
-        (void) api_fail(req, 422, "Invalid",
-                        "CreateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Unsupported value: \"%s\": "
-                        "supported values: \"Ignore\", \"Strict\", \"Warn\"",
-                        v);
+        _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
+        _cleanup_json_ struct json *value = json_string(v);
+        field_errors_add(&errors, "FieldValueNotSupported", "fieldValidation", value,
+                         "supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"");
+        (void) api_invalid(req, manage_options_kind(req), "meta.k8s.io", "", &errors);
         return false;
     }
     return true;

@@ -14,6 +14,7 @@
 #include "orchestrator/apiserver/openapi_routes.h"
 #include "orchestrator/apiserver/status.h"
 #include "orchestrator/apiserver/subresources/subresources.h"
+#include "orchestrator/apiserver/verbs/manage.h"
 #include "orchestrator/apiserver/verbs/verbs.h"
 #include "podium/base/alloc.h"
 
@@ -143,8 +144,13 @@ static const struct {
 static enum api_progress check_dry_run(struct api_request *req, bool *ret_ok) {
     const char *dry_run = api_param(req, "dryRun");
     *ret_ok = !dry_run || !*dry_run || strcmp(dry_run, "All") == 0;
-    if (!*ret_ok)
-        return api_bad_request(req, "invalid dry run option: \"%s\", only \"All\" is allowed", dry_run);
+    if (!*ret_ok) {
+        _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
+        _cleanup_json_ struct json *value = json_array();
+        json_append(&value, json_string(dry_run));
+        field_errors_add(&errors, "FieldValueNotSupported", "dryRun", value, "supported values: \"All\"");
+        return api_invalid(req, manage_options_kind(req), "meta.k8s.io", "", &errors);
+    }
     req->dry_run = req->dry_run || (dry_run && *dry_run);
     return API_DONE;
 }

@@ -2,6 +2,7 @@
 #include "orchestrator/apiserver/status.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 #include "podium/base/alloc.h"
 #include "podium/base/limits.h"
@@ -89,8 +90,9 @@ enum api_progress api_conflict(struct api_request *req, const char *name, const 
     va_start(ap, fmt);
     _cleanup_free_ char *why = xvasprintf(fmt, ap);
     va_end(ap);
-    _cleanup_free_ char *text =
-        xasprintf("Operation cannot be fulfilled on %s \"%s\": %s", resource_display_name(req->resource), name, why);
+    bool binding = req->sub && strcmp(req->sub->name, "binding") == 0; /* the one subresource upstream names */
+    _cleanup_free_ char *text = xasprintf("Operation cannot be fulfilled on %s%s \"%s\": %s",
+                                          resource_display_name(req->resource), binding ? "/binding" : "", name, why);
     return reply(req, 409, "Conflict", text, status_details(req, name));
 }
 

@@ -200,6 +200,16 @@ static void default_namespace(struct json **ns) {
         json_set_path(ns, json_string(name), "metadata", "labels", "kubernetes.io/metadata.name");
 }
 
+/* podCIDR is the first of podCIDRs. */
+static void default_node_spec(struct json **spec) {
+    const struct json *first = json_at(json_get(*spec, "podCIDRs"), 0);
+    const char *one = json_get_str(*spec, "podCIDR");
+    if (*one && strcmp(one, json_str_or(first, "")) != 0)
+        json_set(spec, "podCIDRs", one_string(one));
+    else if (!*one && first)
+        json_set(spec, "podCIDR", json_ref(first));
+}
+
 static void default_node_status(struct json **status) {
     if (absent(status, "allocatable") && !empty(status, "capacity"))
         json_set(status, "allocatable", json_ref(json_get(*status, "capacity")));
@@ -400,6 +410,7 @@ const default_rule default_rules[TYPE_COUNT] = {
     [TYPE_core_v1_ImageVolumeSource] = default_image_volume,
     [TYPE_core_v1_LimitRangeItem] = default_limit_range_item,
     [TYPE_core_v1_Namespace] = default_namespace,
+    [TYPE_core_v1_NodeSpec] = default_node_spec,
     [TYPE_core_v1_NodeStatus] = default_node_status,
     [TYPE_core_v1_Pod] = default_pod,
     [TYPE_core_v1_PodSpec] = default_pod_spec,

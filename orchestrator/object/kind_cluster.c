@@ -2,54 +2,108 @@
 /* Small kinds about the cluster itself. */
 #include <string.h>
 
-#include "orchestrator/object/kind_rules.h"
+#include "orchestrator/object/kind_pod.h"
 #include "orchestrator/object/quantity.h"
 #include "podium/base/alloc.h"
 #include "podium/base/cleanup.h"
 
-static const struct place spec_place = {.name = "spec"}, metadata_place = {.name = "metadata"};
+static const struct place spec_place = {.name = "spec"}, metadata_place = {.name = "metadata"},
+                          status_place = {.name = "status"};
 
 void rules_namespace(struct field_errors *e, const struct json *object) {
     struct place at = place_in(&spec_place, "finalizers");
     const struct json *finalizers = json_path(object, "spec", "finalizers");
     for (size_t i = 0; i < json_len(finalizers); i++) {
         const char *name = json_str_or(json_at(finalizers, i), "");
-        if (check_name(e, &at, name, name_form_qualified) && !strchr(name, '/') && strcmp(name, "kubernetes") != 0)
+        check_name(e, &at, name, name_form_qualified);
+        if (!strchr(name, '/') && strcmp(name, "kubernetes") != 0 && strcmp(name, "orphan") != 0 &&
+            strcmp(name, "foregroundDeletion") != 0)
             complain_invalid_text(e, &at, name, "name is neither a standard finalizer name nor is it fully qualified");
     }
 }
 
-void rules_node(struct field_errors *e, const struct json *object) {
-    struct place taints = place_in(&spec_place, "taints"), cidrs = place_in(&spec_place, "podCIDRs");
-    const struct json *spec = json_get(object, "spec"), *list = json_get(spec, "podCIDRs");
-    rules_taints(e, &taints, json_get(spec, "taints"));
+void rules_namespace_status(struct field_errors *e, const struct json *object, const struct json *old) {
+    struct place at = place_in(&status_place, "Phase"); /* upstream's spelling */
+    const char *phase = json_get_str(json_get(object, "status"), "phase");
+    bool deleted = !json_is_null(json_path(old, "metadata", "deletionTimestamp"));
+    if (!deleted && strcmp(phase, "Active") != 0)
+        complain_invalid_text(e, &at, phase, "may only be 'Active' if `deletionTimestamp` is empty");
+    else if (deleted && strcmp(phase, "Terminating") != 0)
+        complain_invalid_text(e, &at, phase, "may only be 'Terminating' if `deletionTimestamp` is not empty");
+}
+
+/* --- nodes --- */
+
+static void check_pod_ranges(struct field_errors *e, const struct json *list) {
+    struct place cidrs = place_in(&spec_place, "podCIDRs");
+    size_t families[2] = {0};
+    _cleanup_(hashmap_freep) struct hashmap *seen = NULL;
     for (size_t i = 0; i < json_len(list); i++) {
         struct place one = place_at(&cidrs, i);
-        check_name(e, &one, json_str_or(json_at(list, i), ""), name_form_cidr);
+        const char *s = json_str_or(json_at(list, i), "");
+        check_name(e, &one, s, name_form_cidr);
+        families[strchr(s, ':') != NULL]++;
     }
-    if (json_len(list) > 2)
+    if (families[0] > 1 || families[1] > 1)
         complain_invalid(e, &cidrs, list, "may specify no more than one CIDR for each IP family");
+    for (size_t i = 0; json_len(list) > 1 && i < json_len(list); i++) {
+        struct place one = place_at(&cidrs, i);
+        if (seen_before(&seen, json_str_or(json_at(list, i), "")))
+            complain_duplicate(e, &one, json_str_or(json_at(list, i), ""));
+    }
+}
+
+static void check_node_amounts(struct field_errors *e, const struct json *object) {
+    static const char *const lists[] = {"capacity", "allocatable"};
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+        struct place list = place_in(&status_place, lists[l]);
+        const struct json *amounts = json_path(object, "status", lists[l]);
+        for (size_t i = 0; i < json_len(amounts); i++) {
+            struct place at = place_in(&list, json_key_at(amounts, i));
+            rules_resource_value(e, &at, at.name, json_value_at(amounts, i));
+        }
+    }
+}
+
+void rules_node(struct field_errors *e, const struct json *object) {
+    struct place taints = place_in(&metadata_place, "taints"); /* upstream's path */
+    const struct json *spec = json_get(object, "spec");
+    rules_taints(e, &taints, json_get(spec, "taints"));
+    check_node_amounts(e, object);
+    check_pod_ranges(e, json_get(spec, "podCIDRs"));
+}
+
+void rules_node_status(struct field_errors *e, const struct json *object, const struct json *old) {
+    struct place list = place_in(&status_place, "addresses");
+    const struct json *addresses = json_path(object, "status", "addresses");
+    _cleanup_(hashmap_freep) struct hashmap *seen = NULL;
+    (void) old;
+    check_node_amounts(e, object);
+    for (size_t i = 0; json_len(addresses) > 1 && i < json_len(addresses); i++) {
+        const struct json *address = json_at(addresses, i);
+        struct place one = place_at(&list, i);
+        _cleanup_free_ char *key = xasprintf("%s %s", json_get_str(address, "type"), json_get_str(address, "address"));
+        if (!seen_before(&seen, key))
+            continue;
+        _cleanup_free_ char *field = place_text(&one);
+        field_errors_add(e, "FieldValueDuplicate", field, address, NULL);
+    }
 }
 
 void rules_node_update(struct field_errors *e, const struct json *object, const struct json *old) {
-    static const char *const once[] = {"podCIDR", "podCIDRs", "providerID"};
-    static const char *const free_fields[] = {"podCIDR", "podCIDRs",      "providerID",
-                                              "taints",  "unschedulable", "configSource"};
+    struct place ranges = place_in(&spec_place, "podCIDRs"), provider = place_in(&spec_place, "providerID");
+    struct place external = place_in(&spec_place, "externalID");
     const struct json *spec = json_get(object, "spec"), *before = json_get(old, "spec");
-    for (size_t i = 0; i < ARRAY_LEN(once); i++) {
-        struct place at = place_in(&spec_place, once[i]);
-        if (!json_is_null(json_get(before, once[i])) && !json_equal(json_get(spec, once[i]), json_get(before, once[i])))
-            complain_forbidden(e, &at, "node updates may not change %s except from \"\" to valid", once[i]);
-    }
-    _cleanup_json_ struct json *a = json_ref(spec), *b = json_ref(before);
-    for (size_t i = 0; i < ARRAY_LEN(free_fields); i++) {
-        json_del(&a, free_fields[i]);
-        json_del(&b, free_fields[i]);
-    }
-    if (!json_equal(a, b))
-        complain_forbidden(e, &spec_place,
-                           "may not update fields other than labels, taints, or capacity with a node update");
+    if (json_len(json_get(before, "podCIDRs")) && !json_equal(json_get(spec, "podCIDRs"), json_get(before, "podCIDRs")))
+        complain_forbidden(e, &ranges, "node updates may not change podCIDR except from \"\" to valid");
+    if (json_str_len(json_get(before, "providerID")) &&
+        strcmp(json_get_str(before, "providerID"), json_get_str(spec, "providerID")) != 0)
+        complain_forbidden(e, &provider, "node updates may not change providerID except from \"\" to valid");
+    if (strcmp(json_get_str(before, "externalID"), json_get_str(spec, "externalID")) != 0)
+        complain_forbidden(e, &external, "may not be updated");
 }
+
+/* --- the rest --- */
 
 /* The event of a cluster-wide object lies in default (or kube-system); others beside their object. */
 void rules_event(struct field_errors *e, const struct json *object) {
@@ -74,8 +128,11 @@ void rules_lease(struct field_errors *e, const struct json *object) {
 
 void rules_binding(struct field_errors *e, const struct json *object) {
     static const struct place target = {.name = "target"};
-    static const char *const kinds[] = {"Node", NULL};
-    check_one_of(e, &target, json_get(object, "target"), "kind", false, kinds);
+    static const char *const kinds[] = {"Node", "<empty>", NULL};
+    struct place kind = place_in(&target, "kind");
+    const char *s = json_get_str(json_get(object, "target"), "kind");
+    if (*s && strcmp(s, "Node") != 0)
+        complain_not_supported(e, &kind, s, kinds);
     check_required_text(e, &target, json_get(object, "target"), "name");
 }
 

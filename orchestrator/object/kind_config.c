@@ -10,6 +10,13 @@
 
 static const struct place data_place = {.name = "data"};
 
+/* How many bytes a base64 text stands for. */
+static size_t bytes_of(const struct json *v) {
+    size_t n = json_str_len(v);
+    const char *s = json_str_or(v, "");
+    return n / 4 * 3 - (n >= 4 && s[n - 1] == '=') - (n >= 4 && s[n - 2] == '=');
+}
+
 void rules_config_map(struct field_errors *e, const struct json *object) {
     static const struct place binary_place = {.name = "binaryData"}, root = {.name = ""};
     const struct json *data = json_get(object, "data"), *binary = json_get(object, "binaryData");
@@ -26,7 +33,7 @@ void rules_config_map(struct field_errors *e, const struct json *object) {
         const char *key = json_key_at(binary, i);
         struct place at = place_key(&binary_place, key);
         check_name(e, &at, key, name_form_config_map_key);
-        total += json_str_len(json_value_at(binary, i)) / 4 * 3;
+        total += bytes_of(json_value_at(binary, i));
     }
     if (total > DATA_BYTES_MAX)
         complain_too_long(e, &root, DATA_BYTES_MAX);
@@ -84,7 +91,7 @@ void rules_secret(struct field_errors *e, const struct json *object) {
     for (size_t i = 0; i < json_len(data); i++) {
         struct place at = place_key(&data_place, json_key_at(data, i));
         check_name(e, &at, json_key_at(data, i), name_form_config_map_key);
-        total += json_str_len(json_value_at(data, i)) / 4 * 3;
+        total += bytes_of(json_value_at(data, i));
     }
     if (total > DATA_BYTES_MAX)
         complain_too_long(e, &data_place, DATA_BYTES_MAX);

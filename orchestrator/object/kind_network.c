@@ -17,9 +17,11 @@ static const struct place spec_place = {.name = "spec"};
 
 /* --- endpoints --- */
 
+#define UNSPECIFIED "may not be unspecified"
+
 static const char *special_v4(uint32_t a) {
     if (a == 0)
-        return "may not be unspecified (0.0.0.0 or ::)";
+        return UNSPECIFIED;
     if (a >> 24 == 127)
         return "may not be in the loopback range (127.0.0.0/8, ::1/128)";
     if (a >> 16 == 0xa9fe)
@@ -47,7 +49,9 @@ void rules_reachable_address(struct field_errors *e, const struct place *at, con
         problem = special_v4(ntohl(four.s_addr));
     else if (inet_pton(AF_INET6, ip, &six) == 1)
         problem = special_v6(&six);
-    if (problem)
+    if (problem && strncmp(problem, UNSPECIFIED, strlen(UNSPECIFIED)) == 0)
+        complain_invalid_text(e, at, ip, UNSPECIFIED " (%s)", ip);
+    else if (problem)
         complain_invalid_text(e, at, ip, "%s", problem);
 }
 

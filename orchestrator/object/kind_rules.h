@@ -39,9 +39,12 @@ void rules_tolerations(struct field_errors *e, const struct place *at, const str
 void rules_taints(struct field_errors *e, const struct place *at, const struct json *taints);
 
 /* kind_volume.c */
+/* One source of a volume (a pod's, or a PersistentVolume's) at the volume's place. */
+void rules_volume_source(struct field_errors *e, const struct place *at, const char *kind, const struct json *source);
 void rules_csi_driver(struct field_errors *e, const struct place *at, const char *name);
 
 /* kind_workload.c, kind_job.c */
+void rules_replication_controller_status(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_replication_controller(struct field_errors *e, const struct json *object);
 void rules_replica_set(struct field_errors *e, const struct json *object);
 void rules_deployment(struct field_errors *e, const struct json *object);
@@ -75,6 +78,8 @@ void rules_resource_quota_update(struct field_errors *e, const struct json *obje
 /* kind_cluster.c */
 void rules_namespace(struct field_errors *e, const struct json *object);
 void rules_node(struct field_errors *e, const struct json *object);
+void rules_node_status(struct field_errors *e, const struct json *object, const struct json *old);
+void rules_namespace_status(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_node_update(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_event(struct field_errors *e, const struct json *object);
 void rules_lease(struct field_errors *e, const struct json *object);
@@ -130,6 +135,7 @@ void rules_certificate_request_update(struct field_errors *e, const char *subres
                                       const struct json *old);
 
 /* kind_storage.c */
+void rules_persistent_volume_update(struct field_errors *e, const struct json *object, const struct json *old);
 void rules_claim_spec(struct field_errors *e, const struct place *at, const struct json *spec);
 void rules_persistent_volume(struct field_errors *e, const struct json *object);
 void rules_persistent_volume_claim(struct field_errors *e, const struct json *object);

@@ -228,16 +228,18 @@ void rules_scheduling(struct field_errors *e, const struct place *at, const stru
 }
 
 void rules_taints(struct field_errors *e, const struct place *at, const struct json *taints) {
+    static const char *const effects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute", NULL};
     _cleanup_(hashmap_freep) struct hashmap *seen = NULL;
     for (size_t i = 0; i < json_len(taints); i++) {
         const struct json *t = json_at(taints, i);
         struct place one = place_at(at, i), key = place_in(&one, "key"), value = place_in(&one, "value");
-        check_name(e, &key, json_str_or(json_get(t, "key"), ""), name_form_qualified);
-        check_name(e, &value, json_str_or(json_get(t, "value"), ""), name_form_label_value);
-        check_required_text(e, &one, t, "effect");
-        _cleanup_free_ char *id =
-            xasprintf("%s:%s", json_str_or(json_get(t, "key"), ""), json_str_or(json_get(t, "effect"), ""));
-        if (seen_before(&seen, id))
-            complain_duplicate(e, &one, id);
+        check_name(e, &key, json_get_str(t, "key"), name_form_qualified);
+        check_joined_name(e, &value, json_get_str(t, "value"), name_form_label_value);
+        check_one_of(e, &one, t, "effect", true, effects);
+        _cleanup_free_ char *id = xasprintf("%s:%s", json_get_str(t, "key"), json_get_str(t, "effect"));
+        if (!seen_before(&seen, id))
+            continue;
+        _cleanup_free_ char *field = place_text(&one);
+        field_errors_add(e, "FieldValueDuplicate", field, t, "taints must be unique by key and effect pair");
     }
 }

@@ -21,8 +21,7 @@ static void check_service_port(struct field_errors *e, const struct place *at, c
     check_member_name(e, at, port, "name", named, name_form_dns1123_label);
     check_port(e, &number, json_get(port, "port"));
     check_required_text(e, at, port, "protocol");
-    if (!is_headless(spec))
-        check_port_or_name(e, &target, json_get(port, "targetPort"));
+    check_port_or_name(e, &target, json_get(port, "targetPort"));
     check_member_name(e, at, port, "appProtocol", false, name_form_qualified);
     if (json_int_or(json_get(port, "nodePort"), 0) == 0)
         return;
@@ -57,8 +56,10 @@ static void check_service_ports(struct field_errors *e, const struct json *spec)
         }
         int64_t node_port = json_int_or(json_get(port, "nodePort"), 0);
         _cleanup_free_ char *host = xasprintf("%s/%lld", protocol, (long long) node_port);
-        if (node_port && seen_before(&node_ports, host))
-            complain_duplicate(e, &node, host);
+        if (node_port && seen_before(&node_ports, host)) {
+            _cleanup_free_ char *field = place_text(&node);
+            field_errors_add(e, "FieldValueDuplicate", field, json_get(port, "nodePort"), NULL);
+        }
     }
 }
 
@@ -102,8 +103,8 @@ static void check_balanced_ports(struct field_errors *e, const struct json *spec
 
 static void check_external(struct field_errors *e, const struct json *spec) {
     struct place name = place_in(&spec_place, "externalName"), ips = place_in(&spec_place, "externalIPs");
-    struct place ranges = place_in(&spec_place, "loadBalancerSourceRanges"),
-                 class = place_in(&spec_place, "loadBalancerClass");
+    struct place ranges = place_in(&spec_place, "LoadBalancerSourceRanges"), /* upstream's path */
+        class = place_in(&spec_place, "loadBalancerClass");
     struct place policy = place_in(&spec_place, "externalTrafficPolicy"),
                  ports = place_in(&spec_place, "allocateLoadBalancerNodePorts");
     struct place health = place_in(&spec_place, "healthCheckNodePort");
@@ -128,7 +129,9 @@ static void check_external(struct field_errors *e, const struct json *spec) {
         struct place at = place_at(&ranges, i);
         check_name(e, &at, json_str_or(json_at(json_get(spec, "loadBalancerSourceRanges"), i), ""), name_form_cidr);
     }
-    if (!json_is_null(json_get(spec, "loadBalancerClass")) && !balanced)
+    if (!json_is_null(json_get(spec, "loadBalancerClass")) && balanced)
+        check_name(e, &class, json_get_str(spec, "loadBalancerClass"), name_form_qualified);
+    else if (!json_is_null(json_get(spec, "loadBalancerClass")))
         complain_forbidden(e, &class, "may only be used when `type` is 'LoadBalancer'");
     if (!json_is_null(json_get(spec, "allocateLoadBalancerNodePorts")) && !balanced)
         complain_forbidden(e, &ports, "may only be used when `type` is 'LoadBalancer'");
@@ -142,19 +145,35 @@ static void check_external(struct field_errors *e, const struct json *spec) {
                          "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
 }
 
+static void check_ingress(struct field_errors *e, const struct place *at, const struct json *ingress) {
+    static const char *const modes[] = {"Proxy", "VIP", NULL};
+    struct place ip = place_in(at, "ip"), mode = place_in(at, "ipMode"), host = place_in(at, "hostname");
+    const char *address = json_get_str(ingress, "ip"), *name = json_get_str(ingress, "hostname"),
+               *problems[NAME_PROBLEMS_MAX];
+    if (*address)
+        check_name(e, &ip, address, name_form_ip);
+    if (!json_is_null(json_get(ingress, "ipMode")) && !*address)
+        complain_forbidden(e, &mode, "may not be specified when `ip` is not set");
+    else if (json_is_null(json_get(ingress, "ipMode")) && *address)
+        complain_required(e, &mode, "must be specified when `ip` is set");
+    else
+        check_one_of(e, at, ingress, "ipMode", false, modes);
+    check_member_name(e, at, ingress, "hostname", false, name_form_dns1123_subdomain);
+    if (*name && name_form_ip(name, problems) == 0)
+        complain_invalid_text(e, &host, name, "must be a DNS name, not an IP address");
+}
+
 void rules_service_status(struct field_errors *e, const struct json *object) {
     static const struct place status = {.name = "status"};
     struct place balancer = place_in(&status, "loadBalancer"), list = place_in(&balancer, "ingress");
     const struct json *ingress = json_path(object, "status", "loadBalancer", "ingress");
     if (json_len(ingress) && !is_type(json_get(object, "spec"), "LoadBalancer")) {
-        complain_forbidden(e, &list, "may only be used when `spec.type` is \"LoadBalancer\"");
+        complain_forbidden(e, &list, "may only be used when `spec.type` is 'LoadBalancer'");
         return;
     }
     for (size_t i = 0; i < json_len(ingress); i++) {
-        struct place at = place_at(&list, i), ip = place_in(&at, "ip");
-        if (json_str_len(json_get(json_at(ingress, i), "ip")))
-            check_name(e, &ip, json_str(json_get(json_at(ingress, i), "ip")), name_form_ip);
-        check_member_name(e, &at, json_at(ingress, i), "hostname", false, name_form_dns1123_subdomain);
+        struct place at = place_at(&list, i);
+        check_ingress(e, &at, json_at(ingress, i));
     }
 }
 
@@ -186,6 +205,12 @@ static bool is_balanced_locally(const struct json *spec) {
            strcmp(json_str_or(json_get(spec, "externalTrafficPolicy"), ""), "Local") == 0;
 }
 
+static void check_health_port(struct field_errors *e, const struct place *at, const struct json *now,
+                              const struct json *before) {
+    if (json_int_or(now, 0) != json_int_or(before, 0))
+        complain_forbidden(e, at, "field is immutable");
+}
+
 void rules_service_update(struct field_errors *e, const struct json *object, const struct json *old) {
     struct place list = place_in(&spec_place, "clusterIPs"), first = place_at(&list, 0);
     struct place health = place_in(&spec_place, "healthCheckNodePort"),
@@ -194,7 +219,7 @@ void rules_service_update(struct field_errors *e, const struct json *object, con
     const char *ip = json_str_or(json_get(spec, "clusterIP"), ""),
                *was = json_str_or(json_get(before, "clusterIP"), "");
     if (is_balanced_locally(spec) && is_balanced_locally(before))
-        check_immutable(e, &health, json_get(spec, "healthCheckNodePort"), json_get(before, "healthCheckNodePort"));
+        check_health_port(e, &health, json_get(spec, "healthCheckNodePort"), json_get(before, "healthCheckNodePort"));
     if (is_type(spec, "LoadBalancer") && is_type(before, "LoadBalancer") &&
         !json_equal(json_get(spec, "loadBalancerClass"), json_get(before, "loadBalancerClass")))
         complain_invalid(e, &class, json_get(spec, "loadBalancerClass"), "may not change once set");

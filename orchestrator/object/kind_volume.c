@@ -154,6 +154,12 @@ static void check_host_path(struct field_errors *e, const struct place *at, cons
     check_one_of(e, at, source, "type", false, types);
 }
 
+static void check_local(struct field_errors *e, const struct place *at, const struct json *source) {
+    struct place path = place_in(at, "path");
+    if (check_required_text(e, at, source, "path"))
+        check_no_back_steps(e, &path, json_str(json_get(source, "path")));
+}
+
 static void check_empty_dir(struct field_errors *e, const struct place *at, const struct json *source) {
     struct place limit = place_in(at, "sizeLimit");
     if (quantity_json(json_get(source, "sizeLimit"), 0) < 0)
@@ -236,7 +242,7 @@ static void check_image(struct field_errors *e, const struct place *at, const st
     check_required_text(e, at, source, "reference");
 }
 
-static void check_source(struct field_errors *e, const struct place *at, const char *kind, const struct json *source) {
+void rules_volume_source(struct field_errors *e, const struct place *at, const char *kind, const struct json *source) {
     static const struct {
         const char *kind;
         void (*check)(struct field_errors *e, const struct place *at, const struct json *source);
@@ -252,6 +258,7 @@ static void check_source(struct field_errors *e, const struct place *at, const c
         {"csi", check_csi},
         {"ephemeral", check_ephemeral},
         {"image", check_image},
+        {"local", check_local},
     };
     struct place place = place_in(at, kind);
     for (size_t i = 0; i < ARRAY_LEN(checks); i++)
@@ -269,7 +276,7 @@ static void check_volume(struct field_errors *e, const struct place *at, const s
         if (found)
             complain_forbidden(e, &place, "may not specify more than 1 volume type");
         else
-            check_source(e, at, kind, json_value_at(volume, i));
+            rules_volume_source(e, at, kind, json_value_at(volume, i));
         found = true;
     }
     if (!found)

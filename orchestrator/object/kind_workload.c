@@ -50,6 +50,24 @@ static void check_selector_and_template(struct field_errors *e, const struct jso
     check_non_negative(e, &spec_place, spec, counts);
 }
 
+void rules_replication_controller_status(struct field_errors *e, const struct json *object, const struct json *old) {
+    static const char *const all[] = {"replicas",          "fullyLabeledReplicas", "readyReplicas",
+                                      "availableReplicas", "observedGeneration",   NULL};
+    static const struct place status_place = {.name = "status"};
+    const struct json *status = json_get(object, "status");
+    struct place available = place_in(&status_place, "availableReplicas");
+    int64_t most = json_int_or(json_get(status, "replicas"), 0);
+    (void) old;
+    check_non_negative(e, &status_place, status, all);
+    for (size_t i = 1; i < 4; i++) {
+        struct place at = place_in(&status_place, all[i]);
+        if (json_int_or(json_get(status, all[i]), 0) > most)
+            complain_invalid(e, &at, json_get(status, all[i]), "cannot be greater than status.replicas");
+    }
+    if (json_int_or(json_get(status, "availableReplicas"), 0) > json_int_or(json_get(status, "readyReplicas"), 0))
+        complain_invalid(e, &available, json_get(status, "availableReplicas"), "cannot be greater than readyReplicas");
+}
+
 void rules_replication_controller(struct field_errors *e, const struct json *object) {
     const struct json *spec = json_get(object, "spec"), *map = json_get(spec, "selector");
     struct place at = place_in(&spec_place, "selector"), template = place_in(&spec_place, "template");

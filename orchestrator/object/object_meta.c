@@ -2,6 +2,7 @@
 #include "orchestrator/object/object_meta.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "podium/base/alloc.h"
@@ -143,26 +144,28 @@ void object_meta_create(struct field_errors *e, const struct json *metadata, boo
     check_shared(e, metadata);
 }
 
-static bool has_string(const struct json *array, const char *s) {
-    for (size_t i = 0; i < json_len(array); i++)
-        if (strcmp(json_str_or(json_at(array, i), ""), s) == 0)
-            return true;
-    return false;
+static int by_text(const void *a, const void *b) {
+    return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
 static void check_new_finalizers(struct field_errors *e, const struct json *metadata, const struct json *old) {
     struct place at = place_in(&metadata_place, "finalizers");
-    _cleanup_strbuf_ struct strbuf added = STRBUF_INIT;
-    const struct json *finalizers = json_get(metadata, "finalizers");
-    for (size_t i = 0; i < json_len(finalizers); i++) {
-        const char *name = json_str_or(json_at(finalizers, i), "");
-        if (!has_string(json_get(old, "finalizers"), name))
-            strbuf_addf(&added, "%s\"%s\"", added.len ? ", " : "", name);
-    }
-    if (added.len)
+    _cleanup_strbuf_ struct strbuf list = STRBUF_INIT;
+    _cleanup_(hashmap_freep) struct hashmap *had = NULL;
+    _cleanup_strv_ char **added = strv_new();
+    const struct json *finalizers = json_get(metadata, "finalizers"), *before = json_get(old, "finalizers");
+    for (size_t i = 0; i < json_len(before); i++)
+        (void) seen_before(&had, json_str_or(json_at(before, i), ""));
+    for (size_t i = 0; i < json_len(finalizers); i++)
+        if (!seen_before(&had, json_str_or(json_at(finalizers, i), "")))
+            strv_push_dup(&added, json_str_or(json_at(finalizers, i), ""));
+    qsort(added, strv_len(added), sizeof(*added), by_text);
+    for (size_t i = 0; added[i]; i++)
+        strbuf_addf(&list, "%s\"%s\"", i ? ", " : "", added[i]);
+    if (*added)
         complain_forbidden(
             e, &at, "no new finalizers can be added if the object is being deleted, found new finalizers []string{%s}",
-            strbuf_str(&added));
+            strbuf_str(&list));
 }
 
 void object_meta_update(struct field_errors *e, const struct json *metadata, const struct json *old) {

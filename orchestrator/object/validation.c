@@ -42,13 +42,14 @@ static const struct {
     [TYPE_core_v1_Endpoints] = {NULL, rules_endpoints, NULL},
     [TYPE_core_v1_Event] = {NULL, rules_event, NULL},
     [TYPE_core_v1_LimitRange] = {NULL, rules_limit_range, NULL},
-    [TYPE_core_v1_Namespace] = {name_form_dns1123_label, rules_namespace, NULL},
-    [TYPE_core_v1_Node] = {NULL, rules_node, rules_node_update},
-    [TYPE_core_v1_PersistentVolume] = {NULL, rules_persistent_volume, NULL},
+    [TYPE_core_v1_Namespace] = {name_form_dns1123_label, rules_namespace, NULL, rules_namespace_status},
+    [TYPE_core_v1_Node] = {NULL, rules_node, rules_node_update, rules_node_status},
+    [TYPE_core_v1_PersistentVolume] = {NULL, rules_persistent_volume, rules_persistent_volume_update},
     [TYPE_core_v1_PersistentVolumeClaim] = {NULL, rules_persistent_volume_claim, rules_persistent_volume_claim_update},
     [TYPE_core_v1_Pod] = {NULL, rules_pod, rules_pod_update, rules_pod_status_update, rules_pod_create},
     [TYPE_core_v1_PodTemplate] = {NULL, rules_pod_template_object, NULL},
-    [TYPE_core_v1_ReplicationController] = {NULL, rules_replication_controller, NULL},
+    [TYPE_core_v1_ReplicationController] = {NULL, rules_replication_controller, NULL,
+                                            rules_replication_controller_status},
     [TYPE_core_v1_ResourceQuota] = {NULL, rules_resource_quota, rules_resource_quota_update},
     [TYPE_core_v1_Secret] = {NULL, rules_secret, rules_secret_update},
     [TYPE_core_v1_Service] = {name_form_dns1035_label, rules_service, rules_service_update},
@@ -74,28 +75,47 @@ static int by_text(const void *a, const void *b) {
     return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
-static void complain_enum(struct field_errors *e, const struct place *at, const struct field_info *f,
-                          const char *value) {
+/* Upstream names these values in the order they are declared in, all others sorted. */
+static bool is_told_as_declared(const struct type_info *t, const struct field_info *f) {
+    const char *name = field_name(f);
+    switch (t->id) {
+    case TYPE_core_v1_PodSpec:
+        return strcmp(name, "restartPolicy") == 0 || strcmp(name, "dnsPolicy") == 0 ||
+               strcmp(name, "preemptionPolicy") == 0;
+    case TYPE_core_v1_Container:
+    case TYPE_core_v1_EphemeralContainer:
+        return strcmp(name, "terminationMessagePolicy") == 0;
+    case TYPE_core_v1_Toleration:
+        return strcmp(name, "effect") == 0;
+    case TYPE_scheduling_v1_PriorityClass:
+        return strcmp(name, "preemptionPolicy") == 0;
+    }
+    return false;
+}
+
+static void complain_enum(struct field_errors *e, const struct place *at, const struct type_info *owner,
+                          const struct field_info *f, const char *value) {
     const char *sorted[64];
     size_t n = 0;
     for (size_t i = 0; field_enum_values(f)[i] && n + 1 < ARRAY_LEN(sorted); i++)
         if (*field_enum_values(f)[i])
             sorted[n++] = field_enum_values(f)[i];
     /* cppcheck-suppress uninitvar ; the loop above fills n of them */
-    qsort(sorted, n, sizeof(*sorted), by_text);
+    if (!is_told_as_declared(owner, f))
+        qsort(sorted, n, sizeof(*sorted), by_text);
     sorted[n] = NULL;
     complain_not_supported(e, at, value, sorted);
 }
 
-static void check_enum(struct field_errors *e, const struct place *at, const struct field_info *f,
-                       const struct json *v) {
+static void check_enum(struct field_errors *e, const struct place *at, const struct type_info *owner,
+                       const struct field_info *f, const struct json *v) {
     const char *value = json_str_or(v, "");
     if (!*value)
         return; /* missing: the rule of the kind knows whether it may be */
     for (size_t i = 0; field_enum_values(f)[i]; i++)
         if (strcmp(field_enum_values(f)[i], value) == 0)
             return;
-    complain_enum(e, at, f, value);
+    complain_enum(e, at, owner, f, value);
 }
 
 /* Enumerations that upstream words or checks in its own way, and what users do not write. */
@@ -116,6 +136,7 @@ static bool has_own_rule(const struct type_info *t, const struct field_info *f) 
         [TYPE_core_v1_ContainerResizePolicy] = true,
         [TYPE_core_v1_HostPathVolumeSource] = true,
         [TYPE_core_v1_NodeSelectorRequirement] = true,
+        [TYPE_core_v1_Taint] = true,
         [TYPE_core_v1_PodOS] = true,
         [TYPE_core_v1_ResourceQuotaSpec] = true,
         [TYPE_core_v1_ScopedResourceSelectorRequirement] = true,
@@ -140,7 +161,7 @@ static void check_field_enums(struct field_errors *e, const struct place *at, co
         return;
     if (f->container == FIELD_PLAIN) {
         if (closed)
-            check_enum(e, at, f, v);
+            check_enum(e, at, owner, f, v);
         else
             check_enums(e, at, field_object(f), v);
         return;
@@ -150,7 +171,7 @@ static void check_field_enums(struct field_errors *e, const struct place *at, co
         struct place one = array ? place_at(at, i) : place_key(at, json_key_at(v, i));
         const struct json *element = array ? json_at(v, i) : json_value_at(v, i);
         if (closed)
-            check_enum(e, &one, f, element);
+            check_enum(e, &one, owner, f, element);
         else
             check_enums(e, &one, field_object(f), element);
     }

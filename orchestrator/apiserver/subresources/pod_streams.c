@@ -145,33 +145,54 @@ static enum api_progress log_ready(struct api_request *req) {
     return API_DONE;
 }
 
-static bool number_param(struct api_request *req, const char *key, int64_t *ret) {
+/* -1 when it is not given. What is no number cannot be read at all. */
+static bool number_param(struct api_request *req, const char *key, bool *ret_given, int64_t *ret) {
     const char *v = api_param(req, key);
-    char *end;
+    char *end = NULL;
     *ret = -1;
-    if (!v || !*v)
+    *ret_given = v && *v;
+    if (!*ret_given)
         return true;
     *ret = strtoll(v, &end, 10);
-    if (!*end && *ret >= 0)
+    if (!*end)
         return true;
-    (void) api_fail(req, 422, "Invalid",
-                    "PodLogOptions \"%s\" is invalid: %s: Invalid value: \"%s\": must be greater than "
-                    "or equal to 0",
-                    req->name, key, v);
+    (void) api_bad_request(req, "strconv.ParseInt: parsing \"%s\": invalid syntax", v);
     return false;
 }
 
-static bool read_since(struct api_request *req, uint64_t *ret) {
+static void check_at_least(struct field_errors *errors, const char *key, bool given, int64_t v, int64_t least) {
+    _cleanup_json_ struct json *value = json_int(v);
+    if (given && v < least)
+        field_errors_add(errors, "FieldValueInvalid", key, value, "must be greater than %s0",
+                         least ? "" : "or equal to ");
+}
+
+/* Upstream's ValidatePodLogOptions. */
+static bool read_log_options(struct api_request *req, struct node_logs_request *l) {
+    _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
     const char *since = api_param(req, "sinceTime");
+    bool tail, limit, ago;
     int64_t seconds;
-    if (!number_param(req, "sinceSeconds", &seconds))
+    if (!number_param(req, "tailLines", &tail, &l->tail_lines) ||
+        !number_param(req, "limitBytes", &limit, &l->limit_bytes) || !number_param(req, "sinceSeconds", &ago, &seconds))
         return false;
-    if (seconds >= 0)
-        *ret = now_realtime_usec() - (uint64_t) seconds * USEC_PER_SEC;
-    if (since && *since && timestamp_parse(since, ret) < 0) {
+    if (since && *since && timestamp_parse(since, &l->since_usec) < 0) {
         (void) api_bad_request(req, "sinceTime \"%s\" is not in RFC 3339 form", since);
         return false;
     }
+    check_at_least(&errors, "tailLines", tail, l->tail_lines, 0);
+    check_at_least(&errors, "limitBytes", limit, l->limit_bytes, 1);
+    if (ago && since && *since)
+        field_errors_add(&errors, "FieldValueForbidden", "", NULL,
+                         "at most one of `sinceTime` or `sinceSeconds` may be specified");
+    else
+        check_at_least(&errors, "sinceSeconds", ago, seconds, 1);
+    if (errors.n > 0) {
+        (void) api_invalid(req, "PodLogOptions", "", req->name, &errors);
+        return false;
+    }
+    if (ago)
+        l->since_usec = now_realtime_usec() - (uint64_t) seconds * USEC_PER_SEC;
     return true;
 }
 
@@ -182,8 +203,7 @@ enum api_progress logs_serve(struct api_request *req) {
     l.follow = api_param_bool(req, "follow");
     l.previous = api_param_bool(req, "previous");
     l.timestamps = api_param_bool(req, "timestamps");
-    if (!number_param(req, "tailLines", &l.tail_lines) || !number_param(req, "limitBytes", &l.limit_bytes) ||
-        !read_since(req, &l.since_usec))
+    if (!read_log_options(req, &l))
         return API_DONE;
     struct api_stream *s = api_stream_of_pod(req, API_STREAM_LOG, req->name);
     if (!s)

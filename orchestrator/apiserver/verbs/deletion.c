@@ -38,8 +38,8 @@ static bool propagation_from(struct api_request *req, const char *s, enum propag
     _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
     _cleanup_json_ struct json *value = json_string(s);
     field_errors_add(&errors, "FieldValueNotSupported", "propagationPolicy", value,
-                     "supported values: \"Background\", \"Foreground\", \"Orphan\"");
-    (void) api_invalid(req, "DeleteOptions", "", "", &errors);
+                     "supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"");
+    (void) api_invalid(req, "DeleteOptions", "meta.k8s.io", "", &errors);
     return false;
 }
 
@@ -49,7 +49,7 @@ static bool said_twice(struct api_request *req, const char *policy) {
     _cleanup_json_ struct json *value = json_string(policy);
     field_errors_add(&errors, "FieldValueInvalid", "propagationPolicy", value,
                      "orphanDependents and deletionPropagation cannot be both set");
-    (void) api_invalid(req, "DeleteOptions", "", "", &errors);
+    (void) api_invalid(req, "DeleteOptions", "meta.k8s.io", "", &errors);
     return false;
 }
 
@@ -59,7 +59,7 @@ static bool dry_run_from(struct api_request *req, const struct json *list) {
             continue;
         _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
         field_errors_add(&errors, "FieldValueNotSupported", "dryRun", list, "supported values: \"All\"");
-        (void) api_invalid(req, "DeleteOptions", "", "", &errors);
+        (void) api_invalid(req, "DeleteOptions", "meta.k8s.io", "", &errors);
         return false;
     }
     if (json_len(list) > 0)

@@ -14,10 +14,11 @@ static bool is_printable(unsigned char c) {
     return c >= 0x20 && c != 0x7f; /* beyond ASCII everything counts */
 }
 
-static const char *options_kind(const struct api_request *req) {
+const char *manage_options_kind(const struct api_request *req) {
     return strcmp(req->verb, "create") == 0   ? "CreateOptions"
            : strcmp(req->verb, "update") == 0 ? "UpdateOptions"
-                                              : "PatchOptions";
+           : strcmp(req->verb, "patch") == 0  ? "PatchOptions"
+                                              : "DeleteOptions";
 }
 
 static bool is_apply(const struct api_request *req) {
@@ -46,7 +47,7 @@ bool manage_check_options(struct api_request *req) {
         check_manager(manager, &errors);
     if (errors.n == 0)
         return true;
-    (void) api_invalid(req, options_kind(req), "meta.k8s.io", "", &errors);
+    (void) api_invalid(req, manage_options_kind(req), "meta.k8s.io", "", &errors);
     return false;
 }
 

@@ -10,6 +10,8 @@
 
 /* The options of a write that concern managers: fieldManager (needed for apply), force (for apply only). False:
  * answered 422. */
+/* The kind of what a write's parameters are: CreateOptions, … Static. */
+const char *manage_options_kind(const struct api_request *req);
 bool manage_check_options(struct api_request *req);
 /* Records the new state of old (NULL: a creation), before admission, as upstream does; nothing for an apply, which has
  * done so. */

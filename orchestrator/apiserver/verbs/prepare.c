@@ -131,18 +131,27 @@ bool prepare_create(struct api_request *req, struct json **doc) {
     return true;
 }
 
-/* Members of metadata only the server writes: taken from the stored object whatever the body says. */
+/* Members of metadata only the server writes: taken from the stored object whatever the body says, or when it does not
+ * say; what is left then differs, and validation refuses it. */
 static void keep_server_metadata(const struct json *old, struct json **doc) {
-    static const char *const kept[] = {
-        "uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion"};
+    static const struct {
+        const char *name;
+        enum { KEEP_ALWAYS, KEEP_WHEN_SET, KEEP_WHEN_UNSAID } when;
+    } kept[] = {{"uid", KEEP_ALWAYS},
+                {"creationTimestamp", KEEP_WHEN_UNSAID},
+                {"generation", KEEP_ALWAYS},
+                {"deletionTimestamp", KEEP_WHEN_SET},
+                {"deletionGracePeriodSeconds", KEEP_WHEN_SET},
+                {"resourceVersion", KEEP_ALWAYS}};
     struct json **m = metadata(doc);
     json_del(m, "selfLink");
     for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
-        struct json *v = json_path(old, "metadata", kept[i]);
-        if (v)
-            json_set(m, kept[i], json_ref(v));
-        else
-            json_del(m, kept[i]);
+        struct json *v = json_path(old, "metadata", kept[i].name);
+        bool unsaid = json_is_null(json_get(*m, kept[i].name));
+        if (v && (kept[i].when != KEEP_WHEN_UNSAID || unsaid))
+            json_set(m, kept[i].name, json_ref(v));
+        else if (!v && (kept[i].when == KEEP_ALWAYS || unsaid))
+            json_del(m, kept[i].name);
     }
 }
 

@@ -25,8 +25,9 @@ static enum mutate_action create_by_put(struct api_request *req, struct json **d
 
 static bool revision_required(struct api_request *req) {
     _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
-    _cleanup_json_ struct json *zero = json_int(0);
-    field_errors_add(&errors, "FieldValueInvalid", "metadata.resourceVersion", zero, "must be specified for an update");
+    /* the number as upstream prints it */
+    field_errors_add(&errors, "FieldValueInvalid", "metadata.resourceVersion", NULL,
+                     "0x0: must be specified for an update");
     (void) api_invalid(req, req->resource->kind, req->resource->group, req->name, &errors);
     return false;
 }

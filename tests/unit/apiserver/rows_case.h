@@ -202,6 +202,11 @@ static inline void rows_forget(struct rows_trial *t) {
             ask_as(&t->world->fixture, "PATCH", strbuf_str(&t->url), "application/merge-patch+json", NULL,
                    "{\"metadata\":{\"finalizers\":null}}");
     }
+    if (left.code == 200 && json_get_is(left.body, "kind", "Namespace")) { /* no controller is here to empty it */
+        rows_del(&left.body, "spec.finalizers");
+        rows_del(&left.body, "metadata.resourceVersion");
+        _cleanup_answer_ struct answer emptied = rows_send(t, "PUT", "/finalize", NULL, left.body);
+    }
     json_unref(t->stored);
 }
 

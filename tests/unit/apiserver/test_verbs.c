@@ -130,7 +130,7 @@ static void test_dry_run(void **state) {
     assert_code(still, 200);
     assert_null(json_path(still.body, "data", "x"));
     _cleanup_answer_ struct answer bad = ask(f, "DELETE", CM "/wet?dryRun=some", NULL);
-    assert_code(bad, 400);
+    assert_code(bad, 422);
 }
 
 static void test_update(void **state) {
@@ -243,7 +243,7 @@ static void test_pod_life(void **state) {
     assert_code(bound, 201);
     _cleanup_answer_ struct answer twice = ask(f, "POST", PODS "/p/binding", bind);
     assert_status(twice, 409, "Conflict",
-                  "Operation cannot be fulfilled on pods \"p\": pod p is already assigned to node \"n1\"");
+                  "Operation cannot be fulfilled on pods/binding \"p\": pod p is already assigned to node \"n1\"");
     _cleanup_answer_ struct answer status =
         ask(f, "PATCH", PODS "/p/status", "{\"status\":{\"phase\":\"Running\"},\"spec\":{\"nodeName\":\"other\"}}");
     assert_code(status, 200);

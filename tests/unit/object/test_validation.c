@@ -127,7 +127,7 @@ static void test_pod(void **state) {
                   "spec.containers[0].name: Invalid value: \"C\": " LABEL);
     expect_create(
         POD("\"restartPolicy\":\"Sometimes\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]"),
-        "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"Never\", \"OnFailure\"");
+        "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"");
     expect_create(CONTAINER(",\"imagePullPolicy\":\"Now\""),
                   "spec.containers[0].imagePullPolicy: Unsupported value: \"Now\": supported values: \"Always\", "
                   "\"IfNotPresent\", \"Never\"");
@@ -332,9 +332,10 @@ static void test_cluster_kinds(void **state) {
         "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"n\"},\"spec\":{\"taints\":[{\"key\":\"k\","
         "\"effect\":"
         "\"Stop\"},{\"key\":\"k\",\"effect\":\"NoSchedule\"},{\"key\":\"k\",\"effect\":\"NoSchedule\"}]}}",
-        "spec.taints[0].effect: Unsupported value: \"Stop\": supported values: \"NoExecute\", \"NoSchedule\", "
-        "\"PreferNoSchedule\"\n"
-        "spec.taints[2]: Duplicate value: \"k:NoSchedule\"");
+        "metadata.taints[0].effect: Unsupported value: \"Stop\": supported values: \"NoSchedule\", "
+        "\"PreferNoSchedule\", \"NoExecute\"\n"
+        "metadata.taints[2]: Duplicate value: {\"key\":\"k\",\"effect\":\"NoSchedule\"}: taints must be unique by key "
+        "and effect pair");
     expect_create("{\"apiVersion\":\"v1\",\"kind\":\"Event\",\"metadata\":{\"name\":\"e\",\"namespace\":\"n\"},"
                   "\"involvedObject\":{"
                   "\"namespace\":\"m\"}}",
