@@ -28,8 +28,8 @@ enum api_progress api_mutate(struct api_request *req, mutate_fn fn, written_fn d
  * upstream does. */
 int api_submit(struct api_request *req, const struct store_write *w) _must_check_;
 
-/* Refusals and "nothing to change" may rest on a state still on its way to the disk: who was told so and reads then must
- * not find the state before it. So the answer, which has been made, goes out when that is durable.
+/* Refusals and "nothing to change" may rest on a state still on its way to the disk: who was told so and reads then
+ * must not find the state before it. So the answer, which has been made, goes out when that is durable.
  * req->write.failures must have been taken before the state was looked at. */
 enum api_progress api_settle(struct api_request *req);
 

@@ -71,7 +71,9 @@ static const char usage[] =
 
 /* Options whose value is a number, and the smallest and largest it may be. */
 enum { NUMBER_PULLS = 256, NUMBER_GC_HIGH, NUMBER_GC_LOW, NUMBER_GC_MIN_AGE, NUMBER_PIDS };
-static const struct { unsigned min, max; } number_ranges[] = {{1, 64}, {1, 100}, {0, 99}, {0, 366 * 86400}, {0, 4194304}};
+static const struct {
+    unsigned min, max;
+} number_ranges[] = {{1, 64}, {1, 100}, {0, 99}, {0, 366 * 86400}, {0, 4194304}};
 
 static bool take_number(struct agent_settings *s, int option, const char *text) {
     size_t i = (size_t) (option - NUMBER_PULLS);
