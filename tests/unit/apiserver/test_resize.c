@@ -50,9 +50,42 @@ static void test_resize(void **state) {
     assert_string_equal(cpu_of(&put), "300m");
 }
 
+/* What a node reports of it is kept; a node that reports nothing cannot do it. */
+static void test_reported(void **state) {
+    struct fixture *f = *state;
+    _cleanup_answer_ struct answer made = ask(
+        f, "POST", PODS,
+        "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"nodeName\":\"n\",\"containers\":[{\"name\":\"c\",\"image\":\"i\","
+        "\"resources\":{\"requests\":{\"cpu\":\"100m\"}}}]}}");
+    assert_code(made, 201);
+    static const char size[] = "{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"resources\":{\"requests\":"
+                               "{\"cpu\":\"200m\"}}}]}}";
+    static const char running[] =
+        "{\"status\":{\"phase\":\"Running\",\"resize\":\"InProgress\",\"containerStatuses\":[{"
+        "\"name\":\"c\",\"image\":\"i\",\"imageID\":\"x\",\"ready\":true,\"restartCount\":0,%s"
+        "\"state\":{\"running\":{\"startedAt\":\"2026-01-01T00:00:00Z\"}}}]}}";
+    _cleanup_free_ char *silent = xasprintf(running, ""),
+                        *telling = xasprintf(running, "\"allocatedResources\":{\"cpu\":\"100m\"},\"resources\":{"
+                                                      "\"requests\":{\"cpu\":\"100m\"}},");
+    _cleanup_answer_ struct answer old_node = ask(f, "PATCH", PODS "/p/status", silent);
+    assert_code(old_node, 200);
+    _cleanup_answer_ struct answer refused = ask(f, "PATCH", PODS "/p/resize", size);
+    assert_status(refused, 422, "Invalid",
+                  "Pod \"p\" is invalid: spec: Forbidden: Pod running on node without support for resize");
+    _cleanup_answer_ struct answer node = ask(f, "PATCH", PODS "/p/status", telling);
+    assert_code(node, 200);
+    const struct json *c = json_at(json_path(node.body, "status", "containerStatuses"), 0);
+    assert_string_equal(json_str_or(json_path(node.body, "status", "resize"), ""), "InProgress");
+    assert_string_equal(json_str_or(json_path(c, "allocatedResources", "cpu"), ""), "100m");
+    assert_string_equal(json_str_or(json_path(c, "resources", "requests", "cpu"), ""), "100m");
+    _cleanup_answer_ struct answer taken = ask(f, "PATCH", PODS "/p/resize", size);
+    assert_code(taken, 200);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_resize, fixture_setup_local, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_reported, fixture_setup_local, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
