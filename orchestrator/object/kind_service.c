@@ -63,29 +63,73 @@ static void check_service_ports(struct field_errors *e, const struct json *spec)
     }
 }
 
+static void check_external_name_addresses(struct field_errors *e, const struct json *spec) {
+    static const char *const fields[] = {"clusterIPs", "ipFamilies", "ipFamilyPolicy"};
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        struct place at = place_in(&spec_place, fields[i]);
+        const struct json *v = json_get(spec, fields[i]);
+        if (json_len(v) || json_str_len(v))
+            complain_forbidden(e, &at, "may not be set for ExternalName services");
+    }
+}
+
+static void check_families(struct field_errors *e, const struct json *spec) {
+    struct place list = place_in(&spec_place, "ipFamilies");
+    const struct json *families = json_get(spec, "ipFamilies");
+    _cleanup_(hashmap_freep) struct hashmap *seen = NULL;
+    for (size_t i = 0; json_len(families) > 1 && i < json_len(families); i++) {
+        struct place one = place_at(&list, i);
+        if (seen_before(&seen, json_str_or(json_at(families, i), "")))
+            complain_duplicate(e, &one, json_str_or(json_at(families, i), ""));
+    }
+}
+
+/* Each address of the family at its place, one of a family. */
+static void check_address_families(struct field_errors *e, const struct json *ips, const struct json *families) {
+    struct place list = place_in(&spec_place, "clusterIPs");
+    bool six = false, four = false;
+    for (size_t i = 0; i < json_len(ips); i++) {
+        const char *ip = json_str_or(json_at(ips, i), ""), *family = json_str_or(json_at(families, i), "");
+        struct place at = place_at(&list, i);
+        bool is_six = name_is_ipv6(ip);
+        six = six || is_six;
+        four = four || !is_six;
+        if (*family && strcmp(ip, "None") != 0 && is_six != (strcmp(family, "IPv6") == 0))
+            complain_invalid_text(e, &at, ip, "expected an %s value as indicated by `ipFamilies[%zu]`", family, i);
+    }
+    if (json_len(ips) > 1 && !(six && four))
+        complain_invalid(e, &list, ips, "may specify no more than one IP for each IP family");
+}
+
 static void check_cluster_ips(struct field_errors *e, const struct json *spec) {
-    struct place ip = place_in(&spec_place, "clusterIP"), list = place_in(&spec_place, "clusterIPs");
-    struct place first = place_at(&list, 0);
+    struct place list = place_in(&spec_place, "clusterIPs"), first = place_at(&list, 0);
     const struct json *ips = json_get(spec, "clusterIPs");
-    const char *one = json_str_or(json_get(spec, "clusterIP"), "");
+    const char *one = json_get_str(spec, "clusterIP");
+    bool good = true, none = json_len(ips) && strcmp(json_str_or(json_at(ips, 0), ""), "None") == 0;
     if (is_type(spec, "ExternalName")) {
-        if (json_len(ips))
-            complain_forbidden(e, &list, "may not be set for ExternalName services");
+        check_external_name_addresses(e, spec);
         return;
     }
     if (!*one && json_len(ips))
-        complain_required(e, &ip, "");
+        complain_invalid(e, &list, ips, "must be empty when `clusterIP` is not specified");
     else if (json_len(ips) && strcmp(json_str_or(json_at(ips, 0), ""), one) != 0)
         complain_invalid(e, &list, ips, "first value must match `clusterIP`");
     if (strcmp(one, "None") == 0 && (is_type(spec, "NodePort") || is_type(spec, "LoadBalancer")))
         complain_invalid_text(e, &first, one, "may not be set to 'None' for %s services",
                               json_str(json_get(spec, "type")));
+    check_families(e, spec);
+    if (none && json_len(ips) > 1) {
+        complain_invalid(e, &list, ips, "'None' must be the first and only value");
+        good = false;
+    }
+    for (size_t i = none; i < json_len(ips); i++) {
+        struct place at = place_at(&list, i);
+        good = check_name(e, &at, json_str_or(json_at(ips, i), ""), name_form_ip) && good;
+    }
     if (json_len(ips) > 2)
         complain_invalid(e, &list, ips, "may only hold up to 2 values");
-    for (size_t i = 0; i < json_len(ips) && strcmp(one, "None") != 0; i++) {
-        struct place at = place_at(&list, i);
-        check_name(e, &at, json_str_or(json_at(ips, i), ""), name_form_ip);
-    }
+    if (good)
+        check_address_families(e, ips, json_get(spec, "ipFamilies"));
 }
 
 #define NODE_AGENT_PORT 10250 /* upstream's kubelet's */
@@ -205,6 +249,20 @@ static bool is_balanced_locally(const struct json *spec) {
            strcmp(json_str_or(json_get(spec, "externalTrafficPolicy"), ""), "Local") == 0;
 }
 
+/* The first stays; the second goes only with the policy. Services without an address may change. */
+static void check_families_update(struct field_errors *e, const struct json *spec, const struct json *before) {
+    struct place list = place_in(&spec_place, "ipFamilies"), first = place_at(&list, 0);
+    struct place policy = place_in(&spec_place, "ipFamilyPolicy");
+    const struct json *now = json_get(spec, "ipFamilies"), *was = json_get(before, "ipFamilies");
+    if (is_headless(spec) || is_headless(before) || !json_len(was) || !json_len(now))
+        return;
+    if (!json_equal(json_at(now, 0), json_at(was, 0)))
+        complain_invalid(e, &first, now, "may not change once set");
+    if (json_len(was) > 1 && json_len(now) == 1 && !json_get_is(spec, "ipFamilyPolicy", "SingleStack"))
+        complain_invalid(e, &policy, json_get(spec, "ipFamilyPolicy"),
+                         "must be set to 'SingleStack' when releasing the secondary ipFamily");
+}
+
 static void check_health_port(struct field_errors *e, const struct place *at, const struct json *now,
                               const struct json *before) {
     if (json_int_or(now, 0) != json_int_or(before, 0))
@@ -227,4 +285,5 @@ void rules_service_update(struct field_errors *e, const struct json *object, con
         return;
     if (*was && strcmp(ip, was) != 0)
         complain_invalid(e, &first, json_get(spec, "clusterIPs"), "may not change once set");
+    check_families_update(e, spec, before);
 }
