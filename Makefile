@@ -105,7 +105,7 @@ ifeq ($(SANITIZE),)
 ALL_CFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 else
 # instrumented code hides value ranges from gcc: it then sees truncation that cannot happen
-ALL_CFLAGS += $(if $(findstring clang,$(CC)),,-Wno-format-truncation)
+ALL_CFLAGS += $(if $(findstring clang,$(CC)),-Wno-missing-field-initializers,-Wno-format-truncation)
 ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 ALL_LDFLAGS += -fsanitize=$(SANITIZE)
 endif

@@ -28,7 +28,7 @@ static void creation(void *userdata, uint64_t i, struct strbuf *out) {
 }
 
 /* Says it once everywhere, and leaves it at that. */
-static void stare(const struct target *t, const struct crowd *c, int ready) {
+static void stare(struct target *t, const struct crowd *c, int ready) {
     struct connection *all = xcalloc(c->connections, sizeof(*all));
 
     for (unsigned i = 0; i < c->connections; i++)
@@ -39,7 +39,7 @@ static void stare(const struct target *t, const struct crowd *c, int ready) {
         (void) pause();
 }
 
-static void crowd_main(const struct target *t, const struct crowd *c, int ready) {
+static void crowd_main(struct target *t, const struct crowd *c, int ready) {
     struct load l = {.connections = c->connections,
                      .seconds = FOR_EVER,
                      .request = c->numbered ? creation : same_request,
@@ -53,7 +53,7 @@ static void crowd_main(const struct target *t, const struct crowd *c, int ready)
     _exit(1);
 }
 
-bool crowd_run(const struct target *t, const struct crowd *c, const struct load *good, struct load_result *ret) {
+bool crowd_run(struct target *t, const struct crowd *c, const struct load *good, struct load_result *ret) {
     int ready[2];
     char byte;
 

@@ -15,6 +15,6 @@ struct crowd {
 };
 
 /* Runs the crowd in a process of its own while `good` is measured. False with a message on stderr. */
-bool crowd_run(const struct target *t, const struct crowd *c, const struct load *good, struct load_result *ret);
+bool crowd_run(struct target *t, const struct crowd *c, const struct load *good, struct load_result *ret);
 
 #endif

@@ -20,6 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!req.as)
         return 0;
     _cleanup_free_ char *extra = json_to_text(req.as->extra);
+    if (!*extra)
+        abort();
     api_user_finish(req.as);
     free(req.as);
     return 0;
