@@ -45,6 +45,8 @@ static const char usage[] =
     "                            who is not asked\n"
     "  --pod-security-relax-user-namespaces\n"
     "                            pods with hostUsers: false may be root\n"
+    "  --max-requests-inflight N, --max-mutating-requests-inflight N, --max-connections-per-address N\n"
+    "                            more are told to come back (default 2000, 1000), or hung up on (4096)\n"
     "  --workers N               HTTP threads (default: one per processor, at most 4)\n"
     "  --local-cluster           short node times: heartbeat 1 s, grace 4 s, eviction 1 s\n"
     "  --no-sync                 do not wait for the disk (benchmarks only: a power loss loses writes)\n"
@@ -69,6 +71,9 @@ enum {
     OPT_CERTIFICATE,
     OPT_EVENT_TTL,
     OPT_WORKERS,
+    OPT_INFLIGHT,
+    OPT_MUTATING,
+    OPT_PER_ADDRESS,
     OPT_AUDIT_LOG,
     OPT_AUDIT_POLICY,
     OPT_AUDIT_SIZE,
@@ -106,6 +111,9 @@ static const struct option long_options[] = {
     {"eviction", required_argument, NULL, OPT_EVICTION},
     {"certificate-lifetime", required_argument, NULL, OPT_CERTIFICATE},
     {"event-ttl", required_argument, NULL, OPT_EVENT_TTL},
+    {"max-requests-inflight", required_argument, NULL, OPT_INFLIGHT},
+    {"max-mutating-requests-inflight", required_argument, NULL, OPT_MUTATING},
+    {"max-connections-per-address", required_argument, NULL, OPT_PER_ADDRESS},
     {"workers", required_argument, NULL, OPT_WORKERS},
     {"audit-log", required_argument, NULL, OPT_AUDIT_LOG},
     {"audit-policy", required_argument, NULL, OPT_AUDIT_POLICY},
@@ -184,6 +192,17 @@ static bool take_number(int c, struct server_options *o) {
         if (!number("--audit-log-max-age", 0, 36500, &n))
             return false;
         o->audit_days = (unsigned) n;
+        return true;
+    case OPT_INFLIGHT:
+    case OPT_MUTATING:
+        if (!number(c == OPT_INFLIGHT ? "--max-requests-inflight" : "--max-mutating-requests-inflight", 1, 1000000, &n))
+            return false;
+        *(c == OPT_INFLIGHT ? &o->reading_max : &o->mutating_max) = (unsigned) n;
+        return true;
+    case OPT_PER_ADDRESS:
+        if (!number("--max-connections-per-address", 1, 1000000, &n))
+            return false;
+        o->per_address_max = (unsigned) n;
         return true;
     default:
         if (!number("--workers", 1, 64, &n))

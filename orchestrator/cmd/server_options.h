@@ -23,8 +23,9 @@ struct server_options {
     uint64_t certificate_sec; /* lifetime of certificates but the authority's */
     uint64_t event_ttl_sec;
     unsigned workers;
-    bool no_sync;                         /* benchmarks only */
-    const char *audit_log, *audit_policy; /* NULL: none */
+    bool no_sync;                                        /* benchmarks only */
+    unsigned reading_max, mutating_max, per_address_max; /* 0: the server's own */
+    const char *audit_log, *audit_policy;                /* NULL: none */
     unsigned audit_mib, audit_days, audit_backups;
     bool audit_blocking;
     struct api_pod_security pod_security;

@@ -19,7 +19,7 @@ static char said[4096]; /* what went to standard error */
 static char **words;    /* what the options of the last parse() point into */
 
 static int parse(struct server_options *o, const char *const *args) {
-    char *argv[16] = {(char *) "server"};
+    char *argv[64] = {(char *) "server"};
     int argc = 1, out[2], err[2], saved_out = dup(STDOUT_FILENO), saved_err = dup(STDERR_FILENO);
     _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
 
@@ -66,8 +66,20 @@ static void values_are_taken(void **state) {
 
     assert_int_equal(PARSE(&o, "--port", "1", "--link-port", "65535", "--bind-address", "::1", "--advertise-address",
                            "192.0.2.1", "--cluster-cidr", "10.0.0.0/8", "--service-cidr", "192.168.0.0/24",
-                           "--manifests", "", "--local-cluster"),
+                           "--manifests", "", "--local-cluster", "--audit-log", "journal", "--audit-log-max-size", "7",
+                           "--audit-log-max-backups", "3", "--audit-log-max-age", "2", "--audit-log-mode", "blocking",
+                           "--audit-policy", "/etc/podium/audit.yaml", "--max-requests-inflight", "11",
+                           "--max-mutating-requests-inflight", "12", "--max-connections-per-address", "13"),
                      0);
+    assert_string_equal(o.audit_log, "journal");
+    assert_string_equal(o.audit_policy, "/etc/podium/audit.yaml");
+    assert_int_equal(o.audit_mib, 7);
+    assert_int_equal(o.audit_backups, 3);
+    assert_int_equal(o.audit_days, 2);
+    assert_true(o.audit_blocking);
+    assert_int_equal(o.reading_max, 11);
+    assert_int_equal(o.mutating_max, 12);
+    assert_int_equal(o.per_address_max, 13);
     assert_int_equal(o.port, 1);
     assert_int_equal(o.link_port, 65535);
     assert_null(o.manifests);
@@ -104,6 +116,11 @@ static void what_makes_no_sense_is_refused_with_its_option(void **state) {
         {"--node-heartbeat", "30", "at least twice"},
         {"--eviction", "-5", "--eviction"},
         {"--workers", "0", "--workers"},
+        {"--audit-log", "audit.log", "--audit-log wants a path from the root"},
+        {"--audit-policy", "/etc/policy", "--audit-log where: it is missing"},
+        {"--audit-log-mode", "never", "batch or blocking"},
+        {"--audit-log-max-size", "0", "--audit-log-max-size"},
+        {"--max-requests-inflight", "0", "--max-requests-inflight"},
         {"--socket", "api.sock", "--socket wants a path from the root"},
         {"--manifests", "here", "--manifests wants a path from the root"},
         {"--log-level", "loud", "unknown log level"},
