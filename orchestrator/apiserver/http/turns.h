@@ -34,7 +34,7 @@ struct turn {
     struct turn_lane *lane;
     struct turn_user *user;
     struct api_request *req;
-    uint64_t begun; /* monotonic; 0: not yet */
+    uint64_t begun; /* what the worker had worked then, microseconds; 0: not yet */
     bool granted;
 };
 
