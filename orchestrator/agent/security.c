@@ -186,6 +186,10 @@ int security_resolve(const struct pod_context *ctx, const struct json *container
     ret->privileged = json_bool_or(json_get(own, "privileged"), false);
     ret->read_only_root = json_bool_or(json_get(own, "readOnlyRootFilesystem"), false);
     ret->no_new_privileges = !json_bool_or(json_get(own, "allowPrivilegeEscalation"), true);
+    /* who asks for a user namespace of his own must not get less without a word */
+    if (!json_bool_or(json_path(ctx->pod, "spec", "hostUsers"), true))
+        return pod_problem_set(problem, "CreateContainerConfigError", name,
+                               "hostUsers is false, and this node does not make user namespaces for pods");
     int r = resolve_user(ctx->pod, own, image_user, layer_dirs, ret, name, problem);
     if (r == 0)
         r = resolve_capabilities(ctx, container, own, ret, problem);

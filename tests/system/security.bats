@@ -203,25 +203,31 @@ Y
     config_of rights plain .linux | jq -e '.maskedPaths | index("/proc/kcore")'
 }
 
-@test "procMount: Default masks, Unmasked does not" {
-    kube create -f - >/dev/null <<'Y'
+@test "procMount masks; Unmasked is for pods with users of their own, which are refused, not run without" {
+    proc_pod() { # NAME SPEC PROCMOUNT
+        cat <<Y
 apiVersion: v1
 kind: Pod
-metadata: {name: proc}
+metadata: {name: $1}
 spec:
   terminationGracePeriodSeconds: 1
   securityContext: {runAsUser: 1000, runAsGroup: 1000, supplementalGroups: [4000], supplementalGroupsPolicy: Strict}
+  $2
   containers:
-  - {name: masked, image: "nginx:demo", imagePullPolicy: IfNotPresent, command: [sleep, "10000"], securityContext: {procMount: Default}}
-  - {name: open, image: "nginx:demo", imagePullPolicy: IfNotPresent, command: [sleep, "10000"], securityContext: {procMount: Unmasked}}
+  - {name: c, image: "nginx:demo", imagePullPolicy: IfNotPresent, command: [sleep, "10000"], securityContext: {procMount: $3}}
 Y
-    pod_ready proc
-    in_pod proc masked grep -q ' /proc/timer_list ' /proc/self/mountinfo
-    not in_pod proc open grep -q ' /proc/timer_list ' /proc/self/mountinfo
-    in_pod proc masked grep -q ' /proc/sys ' /proc/self/mountinfo
-    not in_pod proc open grep -q ' /proc/sys ' /proc/self/mountinfo
-    groups=$(in_pod proc masked busybox id -G)
+    }
+    run kube create -f - <<<"$(proc_pod open '' Unmasked)"
+    [[ "$output" == *'spec.containers[0].securityContext.procMount: Invalid value: "Unmasked": `hostUsers` must be false to use `Unmasked`'* ]]
+    proc_pod masked '' Default | kube create -f - >/dev/null
+    proc_pod own-users 'hostUsers: false' Unmasked | kube create -f - >/dev/null
+    pod_ready masked
+    in_pod masked c grep -q ' /proc/timer_list ' /proc/self/mountinfo
+    in_pod masked c grep -q ' /proc/sys ' /proc/self/mountinfo
+    groups=$(in_pod masked c busybox id -G)
     [ "$groups" = "1000 4000" ]
+    pod_wait own-users '.status.containerStatuses[0].state.waiting.reason=CreateContainerConfigError'
+    [[ "$(pod_get own-users '.status.containerStatuses[0].state.waiting.message')" == *"hostUsers is false"* ]]
 }
 
 @test "seccomp: RuntimeDefault, Unconfined, Localhost; exec is filtered, too" {
