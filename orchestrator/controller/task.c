@@ -123,6 +123,11 @@ void task_done(struct task *t, int result) {
     workqueue_done(queue, key, result);
 }
 
+void task_removed(struct task *t, const struct client_result *result, void *arg) {
+    int r = client_errno(result);
+    task_done(t, r == -ENOENT || r == -EAGAIN ? 0 : r);
+}
+
 void task_again_after(struct task *t, uint64_t usec) {
     workqueue_add_after(t->tasks->queue, t->key, usec > 0 ? usec : 1);
 }

@@ -56,6 +56,8 @@ void task_write(struct task *t, const struct resource *resource, const struct js
 /* Deletes this very object: another one of its name (uid) stays. options_take: further DeleteOptions, or NULL. */
 void task_delete(struct task *t, const struct resource *resource, const struct json *object, struct json *options_take,
                  task_answer_fn answer, void *arg);
+/* A task_answer_fn for deletions that ends the task: it is gone, or another one by now. */
+void task_removed(struct task *t, const struct client_result *result, void *arg);
 /* result 0, or -errno: the key comes back after its back-off. Frees the task. */
 void task_done(struct task *t, int result);
 /* The key again after this time (microseconds), whatever else happens. */

@@ -254,6 +254,14 @@ EOF
     [ "$output" = "deployment.apps/web resumed" ]
 }
 
+@test "top: says that nobody measures, as Kubernetes without a metrics server does" {
+    run k top pods
+    [ "$status" -eq 1 ]
+    [ "$output" = "error: Metrics API not available" ]
+    run k top nodes
+    [ "$output" = "error: Metrics API not available" ]
+}
+
 @test "proxy: kubectl proxy passes requests on" {
     kubectl --cache-dir="$T/cache" proxy --port=0 >"$T/proxy" 2>&1 3>&- &
     local pid=$! port

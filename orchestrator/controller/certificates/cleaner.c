@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "orchestrator/controller/certificates/decide.h"
+#include "orchestrator/controller/date.h"
 #include "orchestrator/controller/ownership.h"
 #include "orchestrator/controller/task.h"
 #include "podium/base/alloc.h"
@@ -16,12 +17,10 @@
 #define SLACK_USEC       (10 * USEC_PER_SEC)
 
 struct controller {
-    sd_event *loop;
     const struct resource *resource;
     struct informer *requests;
     const struct certificate_authority *authority; /* may be NULL: certificates are not looked into */
-    uint64_t armed;                                /* when the timer rings, real time; 0: it does not */
-    sd_event_source *timer;
+    struct date next;
     struct task_queue tasks;
 };
 
@@ -35,30 +34,13 @@ static int64_t certificate_end(const struct controller *c, const struct json *cs
     return c->authority->expiry(c->authority->userdata, (char *) pem, &end, NULL) < 0 ? 0 : end;
 }
 
-static void on_removed(struct task *t, const struct client_result *result, void *arg) {
-    int r = client_errno(result);
-    task_done(t, r == -ENOENT || r == -EAGAIN ? 0 : r);
-}
-
 static void sync_begin(struct task *t) {
     const struct controller *c = t->tasks->userdata;
     const struct json *csr = informer_get_key(c->requests, t->key);
     if (!csr || csr_end(csr, certificate_end(c, csr)) > now_realtime_usec())
         task_done(t, 0);
     else
-        task_delete(t, c->resource, csr, NULL, on_removed, NULL);
-}
-
-static int on_timer(sd_event_source *s, uint64_t usec, void *userdata);
-
-static void arm(struct controller *c, uint64_t when) {
-    if (when == UINT64_MAX || (c->armed && c->armed <= when))
-        return;
-    c->armed = when;
-    c->timer = sd_event_source_disable_unref(c->timer);
-    /* real time: what the conditions carry */
-    if (sd_event_add_time(c->loop, &c->timer, CLOCK_REALTIME, when, SLACK_USEC, on_timer, c) < 0)
-        abort();
+        task_delete(t, c->resource, csr, NULL, task_removed, NULL);
 }
 
 static void look_at(struct controller *c, const struct json *csr) {
@@ -66,17 +48,15 @@ static void look_at(struct controller *c, const struct json *csr) {
     if (end <= now_realtime_usec())
         task_queue_add_object(&c->tasks, csr);
     else
-        arm(c, end);
+        date_expect(&c->next, end);
 }
 
-static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
+static void look_at_all(void *userdata) {
     struct controller *c = userdata;
     size_t n;
     _cleanup_free_ struct json **all = informer_list(c->requests, NULL, NULL, &n);
-    c->armed = 0;
     for (size_t i = 0; i < n; i++)
         look_at(c, all[i]);
-    return 0;
 }
 
 static void on_request(void *userdata, struct json *old, struct json *csr) {
@@ -87,15 +67,14 @@ static void on_request(void *userdata, struct json *old, struct json *csr) {
 static void controller_free(void *p) {
     struct controller *c = p;
     informer_remove_handlers(c->requests, c);
-    sd_event_source_disable_unref(c->timer);
+    date_finish(&c->next);
     task_queue_finish(&c->tasks);
-    sd_event_unref(c->loop);
     free(c);
 }
 
 static int controller_start(const struct controller_env *env, void **ret, struct error *err) {
     struct controller *c = xnew0(struct controller);
-    c->loop = sd_event_ref(env->loop);
+    date_init(&c->next, env->loop, SLACK_USEC, look_at_all, c);
     c->authority = env->options.authority;
     c->resource = resource_by_plural("certificates.k8s.io", "v1", "certificatesigningrequests");
     c->requests = informer_set_get(env->informers, c->resource);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/controller/eventttl/controller.h"
 
+#include "orchestrator/controller/date.h"
 #include "orchestrator/controller/eventttl/decide.h"
 #include "orchestrator/controller/ownership.h"
 #include "orchestrator/controller/task.h"
@@ -12,12 +13,10 @@
 #define SWEEPS_PER_LIFE  60 /* an event lives at most 1/60 longer than it should, and the loop wakes no more often */
 
 struct controller {
-    sd_event *loop;
     struct informer *events;
     const struct resource *resource;
     uint64_t ttl;
-    uint64_t armed; /* when the timer rings, real time; 0: it does not */
-    sd_event_source *timer;
+    struct date next;
     struct task_queue tasks;
 };
 
@@ -30,12 +29,6 @@ static bool is_over(const struct controller *c, const struct json *digest, uint6
 }
 
 /* --- deleting one --- */
-
-static void on_removed(struct task *t, const struct client_result *result, void *arg) {
-    int r = client_errno(result);
-    /* a conflict: it happened again meanwhile, which is told to us with its new time */
-    task_done(t, r == -ENOENT || r == -EAGAIN ? 0 : r);
-}
 
 static void sync_begin(struct task *t) {
     struct controller *c = controller_of(t);
@@ -55,31 +48,21 @@ static void sync_begin(struct task *t) {
         .name = meta_name(digest),
         .body = options,
     };
-    task_call(t, &r, on_removed, NULL);
+    /* a conflict: it happened again meanwhile, which is told to us with its new time */
+    task_call(t, &r, task_removed, NULL);
 }
 
 /* --- when --- */
 
-static int on_timer(sd_event_source *s, uint64_t usec, void *userdata);
-
-static void arm(struct controller *c, uint64_t when) {
+static void expect(struct controller *c, uint64_t when) {
     uint64_t soonest = now_realtime_usec() + c->ttl / SWEEPS_PER_LIFE;
-    if (when < soonest)
-        when = soonest;
-    if (c->armed && c->armed <= when)
-        return;
-    c->armed = when;
-    c->timer = sd_event_source_disable_unref(c->timer);
-    /* real time: what events carry; a clock that is set forward ends them as it should */
-    if (sd_event_add_time(c->loop, &c->timer, CLOCK_REALTIME, when, c->ttl / SWEEPS_PER_LIFE, on_timer, c) < 0)
-        abort();
+    date_expect(&c->next, when < soonest ? soonest : when);
 }
 
-static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
+static void look_at_all(void *userdata) {
     struct controller *c = userdata;
     uint64_t now = now_realtime_usec(), next = UINT64_MAX;
     size_t n;
-    c->armed = 0;
     _cleanup_free_ struct json **all = informer_list(c->events, NULL, NULL, &n);
     for (size_t i = 0; i < n; i++) {
         uint64_t end = event_digest_last(all[i]) + c->ttl;
@@ -89,14 +72,13 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
             next = end;
     }
     if (next != UINT64_MAX)
-        arm(c, next);
-    return 0;
+        expect(c, next);
 }
 
 static void on_event(void *userdata, struct json *old, struct json *digest) {
     struct controller *c = userdata;
     if (digest)
-        arm(c, event_digest_last(digest) + c->ttl);
+        expect(c, event_digest_last(digest) + c->ttl);
 }
 
 /* --- life --- */
@@ -108,17 +90,16 @@ static struct json *keep(const struct json *event) {
 static void controller_free(void *p) {
     struct controller *c = p;
     informer_free(c->events);
-    sd_event_source_disable_unref(c->timer);
+    date_finish(&c->next);
     task_queue_finish(&c->tasks);
-    sd_event_unref(c->loop);
     free(c);
 }
 
 static int controller_start(const struct controller_env *env, void **ret, struct error *err) {
     struct controller *c = xnew0(struct controller);
-    c->loop = sd_event_ref(env->loop);
     c->resource = resource_by_plural("", "v1", "events");
     c->ttl = env->options.event_ttl;
+    date_init(&c->next, env->loop, c->ttl / SWEEPS_PER_LIFE, look_at_all, c);
     task_queue_init(&c->tasks, env->loop, env->client, CONCURRENT_SYNCS, sizeof(struct task), sync_begin, NULL, c);
     c->events = informer_new(env->loop, env->client, &(struct informer_options){.resource = c->resource, .keep = keep});
     informer_add_handlers(c->events, &(struct informer_handlers){.changed = on_event, .userdata = c});

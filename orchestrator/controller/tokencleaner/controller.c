@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "orchestrator/controller/date.h"
 #include "orchestrator/controller/ownership.h"
 #include "orchestrator/controller/task.h"
 #include "orchestrator/object/bootstrap_token.h"
@@ -14,11 +15,9 @@
 #define SLACK_USEC USEC_PER_SEC
 
 struct controller {
-    sd_event *loop;
     const struct resource *resource;
     struct informer *secrets;
-    uint64_t armed; /* when the timer rings, real time; 0: it does not */
-    sd_event_source *timer;
+    struct date next;
     struct task_queue tasks;
 };
 
@@ -30,11 +29,6 @@ static uint64_t expires(const struct json *secret) {
                : 0;
 }
 
-static void on_removed(struct task *t, const struct client_result *result, void *arg) {
-    int r = client_errno(result);
-    task_done(t, r == -ENOENT || r == -EAGAIN ? 0 : r);
-}
-
 static void sync_begin(struct task *t) {
     const struct controller *c = t->tasks->userdata;
     const struct json *secret = informer_get_key(c->secrets, t->key);
@@ -42,36 +36,23 @@ static void sync_begin(struct task *t) {
     if (end == 0 || end > now_realtime_usec())
         task_done(t, 0);
     else
-        task_delete(t, c->resource, secret, NULL, on_removed, NULL);
+        task_delete(t, c->resource, secret, NULL, task_removed, NULL);
 }
-
-static int on_timer(sd_event_source *s, uint64_t usec, void *userdata);
 
 static void look_at(struct controller *c, const struct json *secret) {
     uint64_t end = expires(secret);
-    if (end == 0)
-        return;
-    if (end <= now_realtime_usec()) {
+    if (end > now_realtime_usec())
+        date_expect(&c->next, end);
+    else if (end != 0)
         task_queue_add_object(&c->tasks, secret);
-        return;
-    }
-    if (c->armed && c->armed <= end)
-        return;
-    c->armed = end;
-    c->timer = sd_event_source_disable_unref(c->timer);
-    /* real time: a date is what was agreed on */
-    if (sd_event_add_time(c->loop, &c->timer, CLOCK_REALTIME, end, SLACK_USEC, on_timer, c) < 0)
-        abort();
 }
 
-static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
+static void look_at_all(void *userdata) {
     struct controller *c = userdata;
     size_t n;
     _cleanup_free_ struct json **all = informer_list(c->secrets, INDEX, "", &n);
-    c->armed = 0;
     for (size_t i = 0; i < n; i++)
         look_at(c, all[i]);
-    return 0;
 }
 
 static void on_secret(void *userdata, struct json *old, struct json *secret) {
@@ -87,15 +68,14 @@ static void index_tokens(const struct json *secret, char ***keys) {
 static void controller_free(void *p) {
     struct controller *c = p;
     informer_remove_handlers(c->secrets, c);
-    sd_event_source_disable_unref(c->timer);
+    date_finish(&c->next);
     task_queue_finish(&c->tasks);
-    sd_event_unref(c->loop);
     free(c);
 }
 
 static int controller_start(const struct controller_env *env, void **ret, struct error *err) {
     struct controller *c = xnew0(struct controller);
-    c->loop = sd_event_ref(env->loop);
+    date_init(&c->next, env->loop, SLACK_USEC, look_at_all, c);
     c->resource = resource_by_plural("", "v1", "secrets");
     c->secrets = informer_set_get(env->informers, c->resource);
     informer_add_index(c->secrets, INDEX, index_tokens);

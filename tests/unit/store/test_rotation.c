@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The keys of what is sealed at rest: changed while in use, after a crash in the middle, and what is no longer readable
  * when rows or keys are touched. */
-#include "tests/unit/store/store_fixture.h"
+#include "tests/unit/store/sealed_fixture.h"
 
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
@@ -22,33 +22,6 @@
 #define ROTATIONS   15
 #define CREATED_MAX 2000u
 #define CRASHES     12
-
-struct keyed {
-    struct fixture base;
-    char *key;
-};
-
-static int setup(void **state) {
-    struct keyed *f = xnew0(struct keyed);
-
-    fixture_init(&f->base);
-    f->key = xasprintf("%s.key", f->base.path);
-    f->base.options.key_file = f->key;
-    f->base.options.no_sync = true;
-    fixture_open(&f->base);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    struct keyed *f = *state;
-
-    fixture_finish(&f->base);
-    (void) unlink(f->key);
-    free(f->key);
-    free(f);
-    return 0;
-}
 
 static int put_secret(struct store *s, enum store_op op, const char *name, int64_t value) {
     _cleanup_json_ struct json *doc = document("a", name, value);
@@ -84,26 +57,26 @@ static void assert_all_there(struct store *s) {
     assert_there(s, 0);
 }
 
-static char *key_file(const struct keyed *f) {
+static char *key_file(const struct sealed_fixture *f) {
     struct strbuf text = STRBUF_INIT;
 
     assert_int_equal(file_read(f->key, 4096, &text, NULL), 0);
     return strbuf_steal(&text);
 }
 
-static void write_key_file(const struct keyed *f, const char *first, const char *second) {
+static void write_key_file(const struct sealed_fixture *f, const char *first, const char *second) {
     _cleanup_free_ char *text = xasprintf("%s%s", first, second);
 
     assert_int_equal(file_write_atomic(f->key, text, strlen(text), 0600, false, NULL), 0);
 }
 
-static void reopen(struct keyed *f) {
+static void reopen(struct sealed_fixture *f) {
     store_close(steal(&f->base.store));
     fixture_open(&f->base);
 }
 
 static void test_rotation(void **state) {
-    struct keyed *f = *state;
+    struct sealed_fixture *f = *state;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     _cleanup_free_ char *before = key_file(f);
     size_t n;
@@ -129,7 +102,7 @@ static void test_rotation(void **state) {
 }
 
 static void test_without_a_key_file(void **state) {
-    struct keyed *f = *state;
+    struct sealed_fixture *f = *state;
     struct fixture plain = {.options = {.no_sync = true}};
     size_t n;
 
@@ -144,7 +117,7 @@ static void test_without_a_key_file(void **state) {
 /* A key somebody put in front by hand, or a rotation that ended there: the next start does the rest. */
 static void test_two_keys_become_one_at_the_next_start(void **state) {
     static const char new[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n";
-    struct keyed *f = *state;
+    struct sealed_fixture *f = *state;
     _cleanup_free_ char *old = key_file(f);
 
     fill(f->base.store);
@@ -187,7 +160,7 @@ static void *write_on(void *p) {
 }
 
 static void test_rotation_among_writers(void **state) {
-    struct keyed *f = *state;
+    struct sealed_fixture *f = *state;
     struct writers w = {.store = f->base.store};
     pthread_t threads[4];
     size_t n;
@@ -208,7 +181,7 @@ static void test_rotation_among_writers(void **state) {
     assert_there(f->base.store, atomic_load(&w.made));
 }
 
-static void rotate_for_ever(struct keyed *f) {
+static void rotate_for_ever(struct sealed_fixture *f) {
     size_t n;
 
     fixture_open(&f->base);
@@ -218,7 +191,7 @@ static void rotate_for_ever(struct keyed *f) {
 }
 
 static void test_killed_in_the_middle(void **state) {
-    struct keyed *f = *state;
+    struct sealed_fixture *f = *state;
 
     fill(f->base.store);
     store_close(steal(&f->base.store));
@@ -243,7 +216,7 @@ static void test_killed_in_the_middle(void **state) {
 }
 
 static void test_restored_secrets_are_sealed(void **state) {
-    struct keyed *f = *state;
+    struct sealed_fixture *f = *state;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     _cleanup_strbuf_ struct strbuf bytes = STRBUF_INIT;
     _cleanup_free_ char *mdb = path_join(f->base.path, "data.mdb");
@@ -417,7 +390,7 @@ static char *first_format(const char *text, uint64_t revision, const char *key_h
 static void test_the_first_format_is_read_and_written_anew(void **state) {
     static const char text[] = "{\"metadata\":{\"name\":\"s\",\"namespace\":\"a\",\"resourceVersion\":\"7\"},"
                                "\"data\":{\"word\":\"of old\"}}";
-    struct keyed *f = *state;
+    struct sealed_fixture *f = *state;
     struct store_options o = {.path = f->base.path, .no_sync = true};
     _cleanup_free_ char *key = key_file(f);
     struct store_backend *b;
@@ -438,7 +411,7 @@ static void test_the_first_format_is_read_and_written_anew(void **state) {
     reopen(f);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, sealed_setup, sealed_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Secrets on disk: not to be read there, back after a restart, refused with another key or when touched. */
-#include "tests/unit/store/store_fixture.h"
+#include "tests/unit/store/sealed_fixture.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,33 +10,6 @@
 #include "podium/base/fd.h"
 
 #define WORDS "open-sesame-and-many-more-words"
-
-struct sealed_fixture {
-    struct fixture base;
-    char *key;
-};
-
-static int setup(void **state) {
-    struct sealed_fixture *f = xnew0(struct sealed_fixture);
-
-    fixture_init(&f->base);
-    f->key = xasprintf("%s.key", f->base.path);
-    f->base.options.key_file = f->key;
-    f->base.options.no_sync = true;
-    fixture_open(&f->base);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    struct sealed_fixture *f = *state;
-
-    fixture_finish(&f->base);
-    (void) unlink(f->key);
-    free(f->key);
-    free(f);
-    return 0;
-}
 
 static int write_words(struct store *s, const char *resource, const char *name) {
     _cleanup_json_ struct json *doc = document("a", name, 1);
@@ -138,9 +111,9 @@ static void test_what_was_plain_is_sealed_at_the_next_start(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_the_disk_does_not_tell, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_another_key_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_what_was_plain_is_sealed_at_the_next_start, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_disk_does_not_tell, sealed_setup, sealed_teardown),
+        cmocka_unit_test_setup_teardown(test_another_key_is_refused, sealed_setup, sealed_teardown),
+        cmocka_unit_test_setup_teardown(test_what_was_plain_is_sealed_at_the_next_start, sealed_setup, sealed_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
