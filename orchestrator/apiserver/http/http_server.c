@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "orchestrator/apiserver/http/http_server.h"
+#include "orchestrator/apiserver/http/quiesce.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -257,7 +258,7 @@ static void drain(struct http_server *h) {
 void http_server_stop(struct http_server *h) {
     if (!h)
         return;
-    int fds[2] = {h->tcp ? MHD_quiesce_daemon(h->tcp) : -1, h->local ? MHD_quiesce_daemon(h->local) : -1};
+    int fds[2] = {h->tcp ? quiesce(h->tcp) : -1, h->local ? quiesce(h->local) : -1};
     if (h->keeper)
         drain(h);
     if (h->tcp)
