@@ -216,6 +216,20 @@ static inline struct answer ask_as(struct fixture *f, const char *method, const 
     return request_on(f->curl, url, method, type, accept, body);
 }
 
+/* JSON text in which ' stands for ", to keep cases readable. */
+static inline char *plain(const char *quoted) {
+    char *copy = xstrdup(quoted);
+    for (char *p = copy; *p; p++)
+        if (*p == '\'')
+            *p = '"';
+    return copy;
+}
+/* ask() with such a body, or with none (NULL). */
+static inline struct answer say(struct fixture *f, const char *method, const char *path, const char *quoted) {
+    _cleanup_free_ char *body = quoted ? plain(quoted) : NULL;
+    return ask(f, method, path, body);
+}
+
 static inline const char *message_of(const struct answer *a) {
     return json_str_or(json_get(a->body, "message"), "");
 }

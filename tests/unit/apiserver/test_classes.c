@@ -7,14 +7,6 @@
 #define CLAIMS  "/api/v1/namespaces/default/persistentvolumeclaims"
 #define CLASSES "/apis/node.k8s.io/v1/runtimeclasses"
 
-static struct answer say(struct fixture *f, const char *method, const char *path, const char *quoted) {
-    _cleanup_free_ char *body = quoted ? xstrdup(quoted) : NULL;
-    for (char *p = body; p && *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    return ask(f, method, path, body);
-}
-
 static void expect(struct fixture *f, const char *method, const char *path, const char *quoted, long code) {
     _cleanup_answer_ struct answer a = say(f, method, path, quoted);
     assert_code(a, code);

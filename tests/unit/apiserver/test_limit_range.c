@@ -6,14 +6,6 @@
 #define RANGES "/api/v1/namespaces/default/limitranges"
 #define CLAIMS "/api/v1/namespaces/default/persistentvolumeclaims"
 
-static struct answer say(struct fixture *f, const char *method, const char *path, const char *quoted) {
-    _cleanup_free_ char *body = quoted ? xstrdup(quoted) : NULL;
-    for (char *p = body; p && *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    return ask(f, method, path, body);
-}
-
 static void range(struct fixture *f, const char *name, const char *limits) {
     _cleanup_free_ char *body = xasprintf(
         "{'apiVersion':'v1','kind':'LimitRange','metadata':{'name':'%s'},'spec':{'limits':[%s]}}", name, limits);

@@ -11,19 +11,6 @@
 #define CLAIMS   "/api/v1/namespaces/default/persistentvolumeclaims"
 #define SERVICES "/api/v1/namespaces/default/services"
 
-static char *plain(const char *quoted) {
-    char *copy = xstrdup(quoted);
-    for (char *p = copy; *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    return copy;
-}
-
-static struct answer say(struct fixture *f, const char *method, const char *path, const char *quoted) {
-    _cleanup_free_ char *body = quoted ? plain(quoted) : NULL;
-    return ask(f, method, path, body);
-}
-
 static void expect(struct fixture *f, const char *method, const char *path, const char *quoted, long code) {
     _cleanup_answer_ struct answer a = say(f, method, path, quoted);
     assert_code(a, code);
