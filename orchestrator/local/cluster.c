@@ -29,6 +29,7 @@ struct local_cluster *local_cluster_new(const char *name, const char *dir) {
     c->dir = dir ? xstrdup(dir) : path_join(LOCAL_CLUSTERS_DIR, name);
     c->cgroup = xasprintf(CGROUP_PREFIX "%s", name);
     c->lock_fd = -EBADF;
+    c->subnet_fd = -EBADF;
     return c;
 }
 
@@ -36,6 +37,7 @@ void local_cluster_free(struct local_cluster *c) {
     if (!c)
         return;
     closep(&c->lock_fd);
+    closep(&c->subnet_fd);
     free(c->name);
     free(c->dir);
     free(c->manifests);
@@ -292,13 +294,28 @@ static int subnets_in_use(bool used[256], struct error *err) {
     return 0;
 }
 
+/* The lock is on a folder of the kernel's, which all clusters of this host see and nobody has to remove. */
+static int wait_for_other_plans(struct local_cluster *c, struct error *err) {
+    closep(&c->subnet_fd);
+    c->subnet_fd = open("/sys/class/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (c->subnet_fd < 0 || flock(c->subnet_fd, LOCK_EX) < 0)
+        return error_set_errno(err, -errno, "cannot lock /sys/class/net");
+    return 0;
+}
+
+void local_cluster_settle(struct local_cluster *c) {
+    closep(&c->subnet_fd);
+}
+
 int local_cluster_plan(struct local_cluster *c, unsigned n_nodes, const char *manifests, struct error *err) {
     bool used[256] = {false};
     unsigned subnet = 0;
 
     if (n_nodes < 1 || n_nodes > LOCAL_NODES_MAX)
         return error_set(err, -EINVAL, "--nodes must be between 1 and %u", LOCAL_NODES_MAX);
-    int r = subnets_in_use(used, err);
+    int r = wait_for_other_plans(c, err);
+    if (r == 0)
+        r = subnets_in_use(used, err);
     if (r < 0)
         return r;
     while (subnet < 256 && used[subnet])

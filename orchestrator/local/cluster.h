@@ -52,6 +52,7 @@ struct local_cluster {
     struct local_node *nodes;
     size_t n_nodes;
     int lock_fd;
+    int subnet_fd; /* held from the choice of a subnet until local_cluster_settle() */
 };
 
 /* dir NULL: LOCAL_CLUSTERS_DIR/name. Nothing is read or made yet. */
@@ -69,9 +70,13 @@ int local_cluster_save(const struct local_cluster *c, struct error *err) _must_c
 /* For a cluster without a usable cluster.json: what its folder tells of names, enough to remove it. -ENOENT when the
  * folder is no cluster's. */
 int local_cluster_recover(struct local_cluster *c, struct error *err) _must_check_;
-/* Chooses bridge, subnet (one the host does not use), token, and nodes podium-1 … podium-n, the first a server. */
+/* Chooses bridge, subnet (one the host does not use), token, and nodes podium-1 … podium-n, the first a server. Whoever
+ * else plans on this host waits until local_cluster_settle() (or the end of the process): a subnet is seen to be in use
+ * only once the bridge has its address. */
 int local_cluster_plan(struct local_cluster *c, unsigned n_nodes, const char *manifests,
                        struct error *err) _must_check_;
+/* The bridge is there: others may choose their subnets. Harmless when nothing was planned. */
+void local_cluster_settle(struct local_cluster *c);
 struct local_node *local_cluster_node(const struct local_cluster *c, const char *name);
 const struct local_node *local_cluster_server(const struct local_cluster *c);
 

@@ -149,11 +149,11 @@ static bool is_interrupted(void) {
                                          sigismember(&pending, SIGHUP) == 1);
 }
 
-static int start_nodes(const struct local_cluster *c, const struct local_tools *t, struct attempt *a,
-                       struct error *err) {
+static int start_nodes(struct local_cluster *c, const struct local_tools *t, struct attempt *a, struct error *err) {
     _cleanup_free_ char *gateway = xasprintf("%s.1/24", c->subnet);
 
     int r = netns_bridge_ensure(c->bridge, gateway, 0, err);
+    local_cluster_settle(c);
     for (size_t i = 0; i < c->n_nodes && r == 0; i++) {
         if (c->nodes[i].stopped)
             continue;

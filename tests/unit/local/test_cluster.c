@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is recorded of a cluster, and what happens when the record is damaged. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -68,6 +70,16 @@ static void the_number_of_nodes_is_bounded(void **state) {
 
     assert_int_equal(local_cluster_plan(c, 0, "/m", NULL), -EINVAL);
     assert_int_equal(local_cluster_plan(c, LOCAL_NODES_MAX + 1, "/m", NULL), -EINVAL);
+}
+
+/* Two that plan at the same time would choose the same subnet, since no bridge has an address in it yet. */
+static void plans_are_made_one_after_another(void **state) {
+    _cleanup_close_ int other = open("/sys/class/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_(local_cluster_freep) struct local_cluster *c = planned(*state, 1);
+
+    assert_true(flock(other, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK);
+    local_cluster_settle(c);
+    assert_int_equal(flock(other, LOCK_EX), 0);
 }
 
 static void what_is_saved_is_loaded(void **state) {
@@ -185,6 +197,7 @@ int main(void) {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_plan_names_everything_once),
+        T(plans_are_made_one_after_another),
         T(the_number_of_nodes_is_bounded),
         T(what_is_saved_is_loaded),
         T(another_clusters_folder_is_not_taken_for_this_one),
