@@ -183,6 +183,7 @@ int http_server_start(struct apiserver *api, struct http_server **ret, struct er
     h->turns = turns_new();
     h->inflight = inflight_new(api->limits.reading_max, api->limits.mutating_max);
     set_limits(h);
+    *ret = h; /* requests come, and look for it, before the second listener is there */
     int r = keeper_new(&h->keeper, err);
     if (r >= 0 && api->listen.port != -2)
         r = start_tcp(h, err);
@@ -190,9 +191,9 @@ int http_server_start(struct apiserver *api, struct http_server **ret, struct er
         r = start_unix(h, err);
     if (r < 0) {
         http_server_stop(h);
+        *ret = NULL;
         return r;
     }
-    *ret = h;
     return 0;
 }
 
