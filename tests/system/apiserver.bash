@@ -11,7 +11,8 @@ apiserver_start() {
     command -v kubectl >/dev/null || skip "no kubectl"
     if [ -z "${APISERVER:-}" ]; then
         export APISERVER="${BUILD:-build}/system/apiserver_main"
-        make -s -f tests/system/programs.mk BUILD="${BUILD:-build}" "$APISERVER" >&2
+        mkdir -p "${BUILD:-build}"
+        flock "${BUILD:-build}/programs.lock" make -s -f tests/system/programs.mk BUILD="${BUILD:-build}" "$APISERVER" >&2
     fi
     export T="$BATS_FILE_TMPDIR" HOME="$BATS_FILE_TMPDIR" KUBECONFIG="$BATS_FILE_TMPDIR/api/kubeconfig"
     "$APISERVER" "$T/api" >"$T/port" 2>"$T/log" 3>&- &

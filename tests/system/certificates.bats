@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Runs alone: certificates that live for twelve seconds.
 # Certificates that live for seconds: renewed in the running processes, while everything else goes on.
 
 load harness

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Runs alone: counts what stays on the host, with clusters of two names.
 # A local cluster comes from nothing and goes without a trace.
 
 load harness

@@ -10,7 +10,7 @@ setup_file() {
     export ROOT BIN T="$BATS_FILE_TMPDIR" BUILD=${BUILD:-build} LIVES=${CRASH_LIVES:-8}
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
     case $BUILD in /*) BIN=$BUILD ;; *) BIN=$ROOT/$BUILD ;; esac
-    make -s -C "$ROOT" -f tests/system/programs.mk BUILD="$BUILD" "$BUILD/crash/crash" "$BUILD/crash/check_history" >&2
+    flock "$BIN/programs.lock" make -s -C "$ROOT" -f tests/system/programs.mk BUILD="$BUILD" "$BUILD/crash/crash" "$BUILD/crash/check_history" >&2
 }
 
 setup() {

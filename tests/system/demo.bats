@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# Runs alone: its cluster is called default, and the host must be as before.
 # The demo a newcomer runs first: it ends well, and demo-down leaves nothing.
 
 load harness

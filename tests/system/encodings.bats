@@ -16,7 +16,8 @@ setup_file() {
     done
     if [ -z "${APISERVER:-}" ]; then
         export APISERVER="$BIN/system/apiserver_main"
-        make -s -C "$ROOT" -f tests/system/programs.mk BUILD="$BUILD" "${APISERVER#"$ROOT"/}" >&2
+        mkdir -p "$BIN"
+        flock "$BIN/programs.lock" make -s -C "$ROOT" -f tests/system/programs.mk BUILD="$BUILD" "${APISERVER#"$ROOT"/}" >&2
     fi
     export HOME="$T" KUBECONFIG="$T/api/kubeconfig"
     "$APISERVER" "$T/api" >"$T/port" 2>"$T/log" 3>&- &

@@ -172,16 +172,19 @@ api() {
 # cgroups and processes carry their names) is not listed, since they come and go as they like.
 host_state() {
     command_line() { { tr '\0' ' ' <"$1/cmdline"; } 2>/dev/null; }
+    another_file() { # PROC: started by a test file that runs at the same time
+        { tr '\0' '\n' <"$1/environ" | grep '^BATS_FILE_TMPDIR=' | grep -qvxF "BATS_FILE_TMPDIR=$T"; } 2>/dev/null
+    }
     local p cg m
     for p in /proc/[0-9]*; do
         cg=$(cat "$p/cgroup" 2>/dev/null) || continue
         case $cg in
-        *podium-local-"$CLUSTER"* | *baton-t*) ;;
+        *podium-local-"$CLUSTER"* | *baton-"$CLUSTER"*) ;;
         *podium-local-*) continue ;;
         esac
         case "$cg $(readlink "$p/exe" 2>/dev/null) $(command_line "$p")" in
         *podium-local-*) echo "process ${p#/proc/} in a cluster's cgroup" ;;
-        *" $BIN/podium"* | *" $BIN/baton"*) echo "process ${p#/proc/} $(command_line "$p")" ;;
+        *" $BIN/podium"* | *" $BIN/baton"*) another_file "$p" || echo "process ${p#/proc/} $(command_line "$p")" ;;
         esac
     done
     # what others mount below /tmp is theirs
@@ -195,7 +198,7 @@ host_state() {
         esac
     done
     find /sys/fs/cgroup -type d \( -name '*podium*' -o -name '*baton*' -o -name "*$CLUSTER*" \) -prune -print 2>/dev/null |
-        grep -E "/(podium-local-$CLUSTER|podium-pod.*|baton-t.*)\$" | sed 's/^/cgroup /'
+        grep -E "/(podium-local-$CLUSTER|podium-pod.*|baton-$CLUSTER.*)\$" | sed 's/^/cgroup /'
     if command -v nft >/dev/null; then nft list tables 2>/dev/null | sed 's/^/nftables /'; fi
     ip netns list 2>/dev/null | sed 's/^/netns /'
     ip route show table all 2>/dev/null | grep -vE ' dev (pdm-|pod)' | grep -v ' expires ' | sed 's/^/route /'

@@ -14,3 +14,7 @@ $(BUILD)/crash/crash: $(foreach f,crash clients judge history,$(BUILD)/o/tests/c
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	$(Q)$(call do_link,$@,$(filter %.o,$^),base) -lcurl
+
+# all of them, before files that want them run at the same time
+.PHONY: system-programs
+system-programs: $(BUILD)/system/apiserver_main $(BUILD)/crash/check_history $(BUILD)/crash/crash
