@@ -139,6 +139,8 @@ columns() { kube get csr "$1" --no-headers | tr -s ' ' | cut -d' ' -f3-; }
     token=$(token)
     spent=$(token)
     [[ "$token" =~ ^[a-z0-9]{6}\.[a-z0-9]{16}$ ]]
+    # other hosts may not know the server's by its name
+    on_node 1 "$podium" token create --ttl 1m | grep -qE '^podium agent --server [0-9.]+:6444 '
     on_node 1 "$podium" token list | grep -qE "^${token%.*} +[0-9]+m +.* authentication,signing +test$"
     on_node 1 "$podium" token delete "${spent%.*}"
     joins_with() {

@@ -33,8 +33,20 @@ static const struct resource *secrets(void) {
     return resource_by_plural("", "v1", "secrets");
 }
 
-/* The address agents dial: the API's host with the link's port. The caller frees. */
-static char *link_address(const struct cli *c) {
+/* What the server says its address is (--advertise-address): that of the service "kubernetes". NULL: it does not say.
+ * The caller frees. */
+static char *advertised_host(struct cli *c) {
+    _cleanup_json_ struct json *endpoints = NULL;
+    if (cli_get_json(c, "/api/v1/namespaces/default/endpoints/kubernetes", "application/json", true, &endpoints) < 0)
+        return NULL;
+    const struct json *subset = json_at(json_get(endpoints, "subsets"), 0);
+    const char *ip = json_get_str(json_at(json_get(subset, "addresses"), 0), "ip");
+    return *ip ? xasprintf(strchr(ip, ':') ? "[%s]" : "%s", ip) : NULL;
+}
+
+/* The address agents dial: the API's host with the link's port. On the server's own socket that is what it advertises:
+ * the host's name may mean nothing to other hosts. The caller frees. */
+static char *link_address(struct cli *c) {
     const char *asked = args_str(&c->args, "link"), *server = c->connection.kube.server;
     char host[256] = "HOST";
     if (asked)
@@ -44,6 +56,9 @@ static char *link_address(const struct cli *c) {
         size_t n = p[3] == '[' ? strcspn(p + 3, "]") + 1 : strcspn(p + 3, ":/");
         snprintf(host, sizeof(host), "%.*s", (int) n, p + 3);
     } else {
+        _cleanup_free_ char *advertised = advertised_host(c);
+        if (advertised)
+            return xasprintf("%s:" LINK_PORT, advertised);
         (void) gethostname(host, sizeof(host) - 1);
     }
     return xasprintf("%s:" LINK_PORT, host);
