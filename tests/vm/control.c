@@ -7,6 +7,7 @@
  *       SECONDS (default 120). 125: the machine does not answer.
  *   control keep PID LOG PROGRAM [ARGUMENT]…      runs a program for as long as a process lives: when either ends (or
  *       this one is killed) the other program is killed. Its outputs go to the file.
+ *   control monitor SOCKET COMMAND [NAME=VALUE]…  gives QEMU's monitor (QMP) a command; values are JSON
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -123,19 +124,24 @@ static char *read_input(size_t *ret_n) {
     return p;
 }
 
-static int run(const char *path, int seconds, const char *script, const char *input, size_t input_n) {
-    static struct channel c;
+static void channel_open(struct channel *c, const char *path, int seconds) {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    char id[32], line[200], wanted[64], kind;
-    size_t n;
 
     if (strlen(path) >= sizeof(a.sun_path))
         no_answer("the path of its socket is too long");
     strcpy(a.sun_path, path);
-    c.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (c.fd < 0 || connect(c.fd, (struct sockaddr *) &a, sizeof(a)) < 0)
+    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (c->fd < 0 || connect(c->fd, (struct sockaddr *) &a, sizeof(a)) < 0)
         no_answer(strerror(errno));
-    c.deadline = now_msec() + (seconds + GRACE_SECONDS) * 1000LL;
+    c->deadline = now_msec() + seconds * 1000LL;
+}
+
+static int run(const char *path, int seconds, const char *script, const char *input, size_t input_n) {
+    static struct channel c;
+    char id[32], line[200], wanted[64], kind;
+    size_t n;
+
+    channel_open(&c, path, seconds + GRACE_SECONDS);
     snprintf(id, sizeof(id), "%d-%lld", getpid(), now_msec());
 
     dprintf(c.fd, "sync %s\n", id);
@@ -156,6 +162,30 @@ static int run(const char *path, int seconds, const char *script, const char *in
             return (int) n;
         pass_on(&c, kind == 'e' ? 2 : 1, n);
     }
+}
+
+static int monitor(char **argv) {
+    static struct channel c;
+    char line[4096];
+    int answers = 0;
+
+    channel_open(&c, argv[0], SECONDS_DEFAULT);
+    dprintf(c.fd, "{\"execute\": \"qmp_capabilities\"}\n{\"execute\": \"%s\", \"arguments\": {", argv[1]);
+    for (char **a = argv + 2; *a != NULL; a++) {
+        char *value = strchr(*a, '=');
+        if (value != NULL)
+            dprintf(c.fd, "%s\"%.*s\": %s", a > argv + 2 ? ", " : "", (int) (value - *a), *a, value + 1);
+    }
+    dprintf(c.fd, "}}\n");
+    while (answers < 2) { /* a greeting and events may come in between */
+        read_line(&c, line, sizeof(line));
+        if (strncmp(line, "{\"error\"", 8) == 0) {
+            fprintf(stderr, "%s\n", line);
+            return 1;
+        }
+        answers += strncmp(line, "{\"return\"", 9) == 0;
+    }
+    return 0;
 }
 
 static int keep(pid_t watched, const char *log, char **argv) {
@@ -193,6 +223,8 @@ int main(int argc, char **argv) {
 
     if (argc >= 5 && strcmp(argv[1], "keep") == 0)
         return keep(atoi(argv[2]), argv[3], argv + 4);
+    if (argc >= 4 && strcmp(argv[1], "monitor") == 0)
+        return monitor(argv + 2);
     if (argc >= 2 && strcmp(argv[1], "run") == 0) {
         while ((o = getopt(argc - 1, argv + 1, "it:")) != -1) {
             if (o == 'i')
@@ -208,7 +240,7 @@ int main(int argc, char **argv) {
             return run(argv[optind + 1], seconds, argv[optind + 2], input, n);
         }
     }
-    fprintf(stderr,
-            "usage: control run [-i] [-t SECONDS] SOCKET SCRIPT | control keep PID LOG PROGRAM [ARGUMENT]...\n");
+    fprintf(stderr, "usage: control run [-i] [-t SECONDS] SOCKET SCRIPT | control keep PID LOG PROGRAM [ARGUMENT]... | "
+                    "control monitor SOCKET COMMAND [NAME=VALUE]...\n");
     return 2;
 }

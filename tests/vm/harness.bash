@@ -7,6 +7,9 @@
 #     @test "…" { vm 'uname -r'; }             # bash in the machine: its outputs, its exit code
 # Each machine has a disk of its own (a layer over the base image), which outlives vm_stop and vm_start. Nothing a
 # machine does reaches the host or a network. A machine ends with the process that started the file, whatever happens.
+# Several on one network, each with an address by the number at the end of its name (vm: 10.9.0.1, vm2: 10.9.0.2):
+#     vm_setup; vm_network; vm_boot vm; vm_boot vm2; vm_booted vm; vm_booted vm2; vm_cluster; vm_join vm2
+#     vm_link vm2 off; vm_on vm2 'ip link'; vm_link vm2 on; vm_stop vm2; vm_start vm2
 # VM_TIMEOUT_BOOT (seconds): how long a boot may take on a busy host.
 
 bats_require_minimum_version 1.5.0
@@ -24,13 +27,33 @@ vm_setup() {
     (cd "$ROOT" && flock 9 && make -s BUILD="$BUILD" vm-image 9>&-) 9>"$VM_IMAGE.lock" >&2
 }
 
+# The network that machines started afterwards are plugged into; without it each has one that nobody else is in.
+vm_network() {
+    mkdir -p "$T/network"
+    "$VM_CONTROL" keep "$VM_KEEPER" "$T/network/log" "$BUILD/vm-tools/switch" "$T/network/switch" 3>&- </dev/null >/dev/null 2>&1 &
+    echo $! >"$T/network/keeper"
+    until [ -S "$T/network/switch" ]; do
+        kill -0 "$(cat "$T/network/keeper")" && sleep 0.05 || return 1
+    done
+}
+
+# vm_link NAME off|on: the machine's cable is pulled, and put back
+vm_link() { "$VM_CONTROL" monitor "$T/$1/monitor" set_link 'name="n"' "up=$([ "$2" = on ] && echo true || echo false)" 3>&-; }
+
 # vm_start [NAME]: makes the machine's disk at the first time, boots it, waits until systemd has started what it wants.
 # VM_MEMORY (MiB), VM_CPUS, VM_ADDRESS (of its card), VM_NET (a QEMU netdev with the id n), VM_APPEND (kernel command line),
 # VM_ICOUNT (QEMU's -icount: with "shift=0,sleep=off" and one processor the machine's nanoseconds are its instructions)
 vm_start() {
-    local name=${1:-vm} dir accel cpu
+    vm_boot "$@"
+    vm_booted "$@"
+}
+
+vm_boot() { # [NAME]: does not wait
+    local name=${1:-vm} dir accel cpu number net=hubport,id=n,hubid=1
     dir=$T/$name
+    number=${name##*[!0-9]}
     mkdir -p "$dir"
+    [ ! -S "$T/network/switch" ] || net=stream,id=n,server=off,addr.type=unix,addr.path=$T/network/switch
     accel=$(cat "$VM_IMAGE/accel")
     case $accel${VM_ICOUNT:+-counted} in
     kvm) cpu=host ;;
@@ -38,24 +61,26 @@ vm_start() {
     *) accel=tcg,thread=multi cpu=max,la57=off ;;
     esac
     [ -e "$dir/disk" ] || qemu-img create -q -f qcow2 -F raw -b "$VM_IMAGE/base/root.img" "$dir/disk"
-    rm -f "$dir/run"
+    rm -f "$dir/run" "$dir/monitor"
     "$VM_CONTROL" keep "$VM_KEEPER" "$dir/log" qemu-system-x86_64 -name "$name" -M pc,vmport=off -accel "$accel" -cpu "$cpu" \
         ${VM_ICOUNT:+-icount "$VM_ICOUNT"} -smp "${VM_CPUS:-2}" -m "${VM_MEMORY:-1024}" -nodefaults -no-user-config -display none \
         -kernel "$VM_IMAGE/base/vmlinuz" -initrd "$VM_IMAGE/initrd" \
         -append "console=ttyS0 loglevel=4 panic=-1 mitigations=off nokaslr psi=1 systemd.show_status=0 systemd.hostname=$name \
-systemd.machine_id=$(printf '%s' "$name" | md5sum | cut -c1-32) vm.address=${VM_ADDRESS:-10.9.0.1/24} ${VM_APPEND:-}" \
+systemd.machine_id=$(printf '%s' "$name" | md5sum | cut -c1-32) vm.address=${VM_ADDRESS:-10.9.0.${number:-1}/24} ${VM_APPEND:-}" \
         -drive "if=virtio,file=$dir/disk,format=qcow2,cache=unsafe,discard=unmap" \
-        -netdev "${VM_NET:-hubport,id=n,hubid=1}" -device "virtio-net-pci,netdev=n,romfile=,mac=${VM_MAC:-52:54:00:09:00:01}" \
+        -netdev "${VM_NET:-$net}" -device "virtio-net-pci,netdev=n,romfile=,mac=${VM_MAC:-52:54:00:09:00:$(printf %02x "${number:-1}")}" \
         -device virtio-serial-pci -chardev "socket,id=run,path=$dir/run,server=on,wait=off" -device virtserialport,chardev=run,name=run \
-        -serial "file:$dir/console" -monitor none 3>&- </dev/null >/dev/null 2>&1 &
+        -serial "file:$dir/console" -qmp "unix:$dir/monitor,server=on,wait=off" 3>&- </dev/null >/dev/null 2>&1 &
     echo $! >"$dir/keeper"
-    vm_booted "$name" || {
-        vm_console "$name"
+}
+
+vm_booted() { # [NAME]: waits until systemd has started what it wants
+    vm_wait_booted "$@" || {
+        vm_console "$@"
         return 1
     }
 }
-
-vm_booted() { # [NAME]
+vm_wait_booted() {
     local dir=$T/${1:-vm} limit=${VM_TIMEOUT_BOOT:-240} end waiting
     end=$((SECONDS + limit))
     until [ -S "$dir/run" ]; do
@@ -87,10 +112,7 @@ vm_reboot() { # [NAME]
         fi
         sleep 0.5
     done
-    vm_booted "${1:-vm}" || {
-        vm_console "${1:-vm}"
-        return 1
-    }
+    vm_booted "${1:-vm}"
 }
 
 # The plug is pulled: what the machine had not written to its disk is lost.
@@ -124,6 +146,14 @@ vm_on() {
     fi
 }
 vm_cluster() { vm -t 240 cluster >&2; } # control plane and agent in the machine "vm", with the image busybox:vm
+# vm_join NAME…: they become nodes of it, in the way a user does it: the server says how
+vm_join() {
+    local name
+    for name in "$@"; do
+        vm 'podium token create' | vm_on "$name" -i join
+    done
+    vm -t 240 "joined $*" >&2
+}
 vm_put() { vm -i "cat >'$2'" <"$1"; } # FILE PATH-IN-THE-MACHINE
 
 vm_console() { # [NAME]: the end of what it said, for a failure

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Tests in virtual machines: tests/vm/*.bats. `make check-vm` runs all, `make check-vm VM_TESTS=tests/vm/limits.bats` some.
 
-VM_TOOLS := $(BUILD)/vm-tools/control $(BUILD)/vm-tools/runner
+VM_TOOLS := $(addprefix $(BUILD)/vm-tools/,control runner switch)
 .PHONY: check-vm vm-image vm-tools
 check-vm: deps
 	@BUILD=$(BUILD) VM_TESTS="$(VM_TESTS)" CHECK_STEPS=vm tests/check
@@ -13,7 +13,7 @@ $(BUILD)/vm-tools/runner: tests/vm/runner.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARN) -static -o $@ $<
-$(BUILD)/vm-tools/control: tests/vm/control.c
+$(BUILD)/vm-tools/control $(BUILD)/vm-tools/switch: $(BUILD)/vm-tools/%: tests/vm/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARN) -o $@ $<

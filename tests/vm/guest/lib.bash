@@ -35,6 +35,23 @@ cluster() {
     podium wait node --all --for=condition=Ready --timeout=120s
     until_true 120 podium get serviceaccount default >/dev/null 2>&1
 }
+# join: the agent of this machine alone, told where to go as `podium token create` says (standard input)
+join() {
+    local said
+    said=$(cat)
+    eval "$(sed -n '/^(umask/p' <<<"$said")"
+    sed -nE 's/^podium agent --server (\S+) --token-file (\S+) --ca-hash (\S+)$/[Agent]\nServer=\1\nTokenFile=\2\nCaHash=\3/p' \
+        <<<"$said" >/etc/podium/podium.conf
+    mkdir -p /var/lib/podium/images.d
+    cp /usr/share/vm/busybox.tar /var/lib/podium/images.d/
+    systemctl enable -q podium-agent
+    systemctl restart podium-agent
+}
+joined() { # NODE…: they are there, and Ready
+    local node
+    for node in "$@"; do until_true 120 podium get node "$node" >/dev/null; done
+    podium wait node "$@" --for=condition=Ready --timeout=120s
+}
 # pod NAME: the spec comes from standard input, without indentation
 pod() {
     {
