@@ -3,7 +3,7 @@
 # One non-recursive Makefile. Each folder is a module and becomes a static library; tests/lint/layers.txt says which
 # module may use which, and both #include checking and linking follow it.
 #
-#   make deps all check check-oci check-vm lint fuzz bench bench-api bench-oci demo demo-down install uninstall clean
+#   make deps all check check-oci check-vm lint fuzz soak bench bench-api bench-oci demo demo-down install uninstall clean
 #   make BUILD=build/asan SANITIZE=address,undefined check-unit
 
 BUILD    ?= build
@@ -58,7 +58,7 @@ PKGS_netns := libnl-3.0 libnl-route-3.0 libnl-nf-3.0 libnftables libresolv libsy
 PKGS_manifest := yaml-0.1 libsystemd
 PKGS_store := lmdb zlib gnutls
 PKGS_watch :=
-PKGS_curl := libcurl
+PKGS_curl := libcurl libsystemd
 PKGS_client := libsystemd gnutls
 PKGS_apiserver := libmicrohttpd gnutls libwslay libsystemd zlib
 PKGS_controller := libsystemd gnutls

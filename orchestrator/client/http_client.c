@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include "orchestrator/curl/libcurl.h"
+#include "orchestrator/curl/sockets.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/list.h"
@@ -216,7 +217,7 @@ static void wake(struct http_client *h) {
 
 /* --- libcurl on the loop --- */
 
-static int on_socket_ready(sd_event_source *s, int fd, uint32_t events, void *userdata) {
+static void on_socket_ready(void *userdata, int fd, uint32_t events) {
     struct http_client *h = userdata;
     int running, what = 0;
     what |= events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0;
@@ -224,7 +225,6 @@ static int on_socket_ready(sd_event_source *s, int fd, uint32_t events, void *us
     what |= events & EPOLLERR ? CURL_CSELECT_ERR : 0;
     (void) curl_multi_socket_action(h->multi, fd, what, &running);
     wake(h);
-    return 0;
 }
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
@@ -248,19 +248,7 @@ static int on_timeout_changed(CURLM *multi, long ms, void *userdata) {
 
 static int on_socket_changed(CURL *easy, curl_socket_t fd, int what, void *userdata, void *socket_data) {
     struct http_client *h = userdata;
-    sd_event_source *s = socket_data;
-    if (what == CURL_POLL_REMOVE) {
-        (void) curl_multi_assign(h->multi, fd, NULL);
-        sd_event_source_disable_unref(s);
-        return 0;
-    }
-    uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
-    if (s)
-        return sd_event_source_set_io_events(s, events) < 0 ? -1 : 0;
-    if (sd_event_add_io(h->loop, &s, fd, events, on_socket_ready, h) < 0)
-        return -1;
-    (void) curl_multi_assign(h->multi, fd, s);
-    return 0;
+    return curl_sockets_want(h->multi, h->loop, fd, what, socket_data, on_socket_ready, h);
 }
 
 /* --- requests --- */

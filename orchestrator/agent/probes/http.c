@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "orchestrator/curl/libcurl.h"
+#include "orchestrator/curl/sockets.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/list.h"
@@ -225,14 +226,13 @@ static size_t on_header(char *p, size_t size, size_t n, void *userdata) {
 
 /* --- libcurl on the loop --- */
 
-static int on_socket_ready(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+static void on_socket_ready(void *userdata, int fd, uint32_t revents) {
     struct http_pool *pool = userdata;
     int running, what = ((revents & EPOLLIN) ? CURL_CSELECT_IN : 0) | ((revents & EPOLLOUT) ? CURL_CSELECT_OUT : 0) |
                         ((revents & (EPOLLERR | EPOLLHUP)) ? CURL_CSELECT_ERR : 0);
 
     (void) curl_multi_socket_action(pool->multi, fd, what, &running);
     check_finished(pool);
-    return 0;
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -246,21 +246,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
 
 static int want_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *at_socket) {
     struct http_pool *pool = userdata;
-    sd_event_source *s = at_socket;
-    uint32_t events = (what == CURL_POLL_IN || what == CURL_POLL_INOUT ? EPOLLIN : 0) |
-                      (what == CURL_POLL_OUT || what == CURL_POLL_INOUT ? EPOLLOUT : 0);
 
-    if (what == CURL_POLL_REMOVE) {
-        sd_event_source_disable_unref(s);
-        (void) curl_multi_assign(pool->multi, fd, NULL);
-        return 0;
-    }
-    if (s)
-        return sd_event_source_set_io_events(s, events) < 0 ? -1 : 0;
-    if (sd_event_add_io(pool->loop, &s, fd, events, on_socket_ready, pool) < 0)
-        return -1;
-    (void) curl_multi_assign(pool->multi, fd, s);
-    return 0;
+    return curl_sockets_want(pool->multi, pool->loop, fd, what, at_socket, on_socket_ready, pool);
 }
 
 static int want_timer(CURLM *multi, long msec, void *userdata) {

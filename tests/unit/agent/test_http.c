@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -239,10 +241,68 @@ static void cancelled(void **state) {
     assert_false(s->answer.done);
 }
 
+/* Waits until something happens to the one socket it inherited that is connecting, apart from those it knows. */
+_Noreturn static void hold_socket(int listening, const int *fillers, size_t n) {
+    struct tcp_info info;
+
+    (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void) close(listening);
+    for (size_t i = 0; i < n; i++)
+        (void) close(fillers[i]);
+    for (int fd = 3; fd < 256; fd++) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &(socklen_t){sizeof(info)}) == 0 &&
+            info.tcpi_state == TCP_SYN_SENT)
+            _exit(poll(&p, 1, 20000) == 1 ? 0 : 1);
+    }
+    _exit(2); /* there is none */
+}
+
+/* A connection that was given up and is still held by another process (each child of the agent has it for a moment,
+ * from its fork until it closes what it inherited) must be off the loop: what the kernel tells of it later would lead
+ * the loop to what is freed. libcurl closes such a socket before it says so. */
+static void given_up_while_a_child_holds_it(void **state) {
+    struct stage *s = *state;
+    int fd = listener(), fillers[4], status;
+    const struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port_of(fd))};
+    _cleanup_free_ char *url = xasprintf("http://127.0.0.1:%u/ok", port_of(fd));
+    const struct http_options o = {.mode = HTTP_TCP, .url = url, .timeout_usec = 800 * USEC_PER_MSEC};
+    struct http_request *q = NULL;
+
+    assert_int_equal(listen(fd, 0), 0); /* full with one: connecting takes as long as we like */
+    for (size_t i = 0; i < ARRAY_LEN(fillers); i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        (void) connect(fillers[i], (const struct sockaddr *) &to, sizeof(to));
+    }
+    s->answer.done = false;
+    assert_int_equal(http_request_start(s->pool, &o, on_done, &s->answer, &q, NULL), 0);
+    for (int i = 0; i < 5; i++) /* it begins to connect */
+        assert_true(sd_event_run(s->loop, 10 * USEC_PER_MSEC) >= 0);
+    pid_t child = fork();
+    if (child == 0)
+        hold_socket(fd, fillers, ARRAY_LEN(fillers));
+    while (!s->answer.done)
+        assert_true(sd_event_run(s->loop, USEC_PER_SEC) >= 0);
+    assert_int_equal(s->answer.error, -ETIMEDOUT);
+    for (size_t i = 0; i < ARRAY_LEN(fillers); i++)
+        (void) close(fillers[i]);
+    (void) close(fd); /* from now on the kernel refuses what the child holds */
+    while (waitpid(child, &status, WNOHANG) == 0)
+        assert_true(sd_event_run(s->loop, 50 * USEC_PER_MSEC) >= 0);
+    assert_int_equal(status, 0);
+    (void) sd_event_run(s->loop, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers),  cmocka_unit_test(redirects),   cmocka_unit_test(headers),
-        cmocka_unit_test(failures), cmocka_unit_test(connections), cmocka_unit_test(cancelled),
+        cmocka_unit_test(answers),
+        cmocka_unit_test(redirects),
+        cmocka_unit_test(headers),
+        cmocka_unit_test(failures),
+        cmocka_unit_test(connections),
+        cmocka_unit_test(cancelled),
+        cmocka_unit_test(given_up_while_a_child_holds_it),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
