@@ -155,3 +155,7 @@ FAULT_ROUNDS ?= 2
 .PHONY: check-faults
 check-faults: $(BUILD)/baton
 	$(Q)BUILD=$(BUILD) tests/faults/run --rounds $(FAULT_ROUNDS)
+# --- hours of churn, then: is everything flat?  make soak SOAK_MINUTES=120 SOAK_DIR=folder ------------------------------------
+.PHONY: soak
+soak: all
+	@BUILD=$(BUILD) tests/soak/run
