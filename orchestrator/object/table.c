@@ -129,8 +129,8 @@ static table_cell_fn find_cell(const char *kind, const char *column) {
     return NULL;
 }
 
-static struct json *make_cell(const struct printcolumn_row *column, const struct json *object, uint64_t now_usec) {
-    table_cell_fn make = find_cell(column->kind, column->column);
+static struct json *make_cell(const struct printcolumn_row *column, table_cell_fn make, const struct json *object,
+                              uint64_t now_usec) {
     if (make)
         return make(object, now_usec);
     if (strncmp(column->value, "human-duration since", strlen("human-duration since")) == 0)
@@ -173,10 +173,10 @@ struct json *table_columns(const struct resource *r) {
 }
 
 /* Finished pods are marked, so that clients can leave them out. */
-static struct json *row_conditions(const struct resource *r, const struct json *object) {
-    const char *phase = table_str(object, "status.phase");
+static struct json *row_conditions(const struct json *pod) {
+    const char *phase = json_get_str(json_get(pod, "status"), "phase");
     bool succeeded = strcmp(phase, "Succeeded") == 0;
-    if (strcmp(r->kind, "Pod") != 0 || (!succeeded && strcmp(phase, "Failed") != 0))
+    if (!succeeded && strcmp(phase, "Failed") != 0)
         return NULL;
     struct json *conditions = json_array();
     struct json **condition = json_append(&conditions, json_object());
@@ -187,13 +187,21 @@ static struct json *row_conditions(const struct resource *r, const struct json *
     return conditions;
 }
 
-struct json *table_row(const struct resource *r, const struct json *object, enum table_include include,
+struct table_view table_view(const struct resource *r) {
+    struct table_view view = {.pods = strcmp(r->kind, "Pod") == 0};
+    view.columns = columns_of(r->kind, &view.n);
+    if (view.n > TABLE_COLUMNS_MAX) /* no kind has so many; a test sees to it */
+        view.n = TABLE_COLUMNS_MAX;
+    for (size_t i = 0; i < view.n; i++)
+        view.make[i] = find_cell(view.columns[i].kind, view.columns[i].column);
+    return view;
+}
+
+struct json *table_row(const struct table_view *view, const struct json *object, enum table_include include,
                        uint64_t now_usec) {
-    size_t n;
-    const struct printcolumn_row *columns = columns_of(r->kind, &n);
-    struct json *row = json_object(), *cells = json_array(), *conditions = row_conditions(r, object);
-    for (size_t i = 0; i < n; i++)
-        json_append(&cells, make_cell(&columns[i], object, now_usec));
+    struct json *row = json_object(), *cells = json_array(), *conditions = view->pods ? row_conditions(object) : NULL;
+    for (size_t i = 0; i < view->n; i++)
+        json_append(&cells, make_cell(&view->columns[i], view->make[i], object, now_usec));
     json_set(&row, "cells", cells);
     if (conditions)
         json_set(&row, "conditions", conditions);

@@ -52,11 +52,11 @@ const char *store_item_name(const struct store_item *i) {
 
 static struct json *parse_text(struct store_item *i) {
     struct item_text *t = atomic_load_explicit(&i->text, memory_order_acquire);
-    struct json_parse_options o = {.seal = "fieldsV1"}; /* who owns which field is carried, not looked into */
     struct json *doc = NULL;
 
-    /* Cannot fail: the text is our own encoding, its checksum was verified when it was loaded. */
-    return json_parse(t->data, t->len, &o, &doc, NULL) < 0 ? NULL : doc;
+    /* Cannot fail: the text is our own encoding, its checksum was verified when it was loaded. Who owns which field is
+     * carried, not looked into. */
+    return json_parse_packed(t->data, t->len, "fieldsV1", &doc, NULL) < 0 ? NULL : doc;
 }
 
 /* Two threads may both derive it; the first to publish wins and everybody sees that one. */
@@ -89,7 +89,7 @@ struct json *store_item_member(struct store_item *i, const char *object, const c
     struct json_span all = {t->data, t->len}, part;
     if (!json_span_member(all, object, &part) || !json_span_member(part, member, &part))
         return NULL;
-    return json_parse(part.text, part.len, NULL, &found, NULL) < 0 ? NULL : found;
+    return json_parse_packed(part.text, part.len, NULL, &found, NULL) < 0 ? NULL : found;
 }
 
 /* The text in the slot afterwards: this one, or that of whoever was faster. */

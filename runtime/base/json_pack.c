@@ -17,7 +17,6 @@ enum {
     SIGHTS_SLOTS = 4096, /* a power of two */
     SIGHTS_WORD = 16,    /* a value that comes this often is likely to come on, and not the name of a busy object */
     SIGHTS_SEALED = 4,
-    DISTANCE_MAX = 1 << 28,
 };
 
 struct json_words {
@@ -31,11 +30,9 @@ struct json_words {
 };
 
 struct packer {
-    uint32_t *out;
-    size_t n, cap;
+    struct json_draft draft;
     struct json_words *words;          /* locked; may be NULL */
     uint32_t seen[SEEN_SLOTS], n_seen; /* strings of this document */
-    bool too_large;
 };
 
 /* --- blocks --- */
@@ -60,7 +57,6 @@ struct json_words *json_words_new(void) {
     (void) pthread_mutex_init(&w->lock, NULL);
     w->arena = xcalloc(WORDS_ARENA, sizeof(uint32_t));
     atomic_init(&w->arena->refs, 1);
-    w->arena->size = WORDS_ARENA;
     w->used = BLOCK_WORDS;
     return w;
 }
@@ -75,18 +71,6 @@ void json_words_free(struct json_words *w) {
 
 static bool same(const struct json *v, enum json_type type, const char *s, size_t n) {
     return type_of(v) == type && string_len(v) == n && memcmp(string_text(v), s, n) == 0;
-}
-
-static uint32_t string_words(size_t n) {
-    return 2 + (uint32_t) (n / sizeof(uint32_t)) + 1; /* with the NUL */
-}
-
-static void write_string(uint32_t *at, uint32_t distance, enum json_type type, const char *s, size_t n) {
-    at[0] = (uint32_t) type | PACKED | distance << 4;
-    at[1] = (uint32_t) n;
-    at[string_words(n) - 1] = 0;
-    if (n)
-        memcpy(at + 2, s, n);
 }
 
 static bool seen_often(struct json_words *w, uint32_t hash, unsigned often) {
@@ -123,15 +107,45 @@ static uint32_t word(struct json_words *w, enum json_type type, const char *s, s
 
 /* --- packing --- */
 
-static uint32_t take(struct packer *p, size_t n) {
-    while (p->cap - p->n < n) {
-        p->cap *= 2;
-        p->out = xreallocarray(p->out, p->cap, sizeof(uint32_t));
-    }
-    uint32_t at = (uint32_t) p->n;
-    p->n += n;
-    p->too_large |= p->n >= DISTANCE_MAX;
+uint32_t draft_string(struct json_draft *d, enum json_type type, const char *s, size_t n) {
+    uint32_t at = draft_take(d, string_words(n));
+
+    write_string(d->words + at, at, type, s, n);
     return at;
+}
+
+uint32_t draft_number(struct json_draft *d, enum json_type type, const void *bytes) {
+    uint32_t at = draft_take(d, 3);
+
+    draft_head(d, at, type);
+    memcpy(d->words + at + 1, bytes, 8);
+    return at;
+}
+
+uint32_t draft_bool(struct json_draft *d, bool b) {
+    uint32_t at = draft_take(d, 2);
+
+    draft_head(d, at, JSON_BOOL);
+    d->words[at + 1] = b;
+    return at;
+}
+
+void draft_index(uint32_t *table, uint32_t size, const struct json *v, uint32_t n) {
+    memset(table, 0, size * sizeof(*table));
+    for (uint32_t i = 0; i < n; i++) {
+        const struct json *key = member_key(v, i);
+        uint32_t h = (uint32_t) fnv1a(string_text(key), string_len(key));
+        while (table[h & (size - 1)])
+            h++;
+        table[h & (size - 1)] = i + 1;
+    }
+}
+
+struct json_block *draft_block(struct json_draft *d, uint32_t root, struct json_block *words) {
+    struct json_block *b = xrealloc(steal(&d->words), d->n * sizeof(uint32_t));
+
+    *b = (struct json_block){.refs = 1, .root = root, .words = words};
+    return b;
 }
 
 static uint32_t pack_string(struct packer *p, enum json_type type, const char *s, size_t n) {
@@ -141,12 +155,11 @@ static uint32_t pack_string(struct packer *p, enum json_type type, const char *s
         uint32_t distance = p->seen[i % SEEN_SLOTS];
         if (!distance)
             break;
-        const uint32_t *at = p->out + distance;
+        const uint32_t *at = p->draft.words + distance;
         if ((at[0] & TYPE_MASK) == type && at[1] == n && memcmp(at + 2, s, n) == 0)
             return distance;
     }
-    uint32_t at = take(p, string_words(n));
-    write_string(p->out + at, at, type, s, n);
+    uint32_t at = draft_string(&p->draft, type, s, n);
     if (p->n_seen < SEEN_MAX) {
         p->n_seen++;
         p->seen[i % SEEN_SLOTS] = at;
@@ -176,46 +189,28 @@ static uint32_t pack_text(struct packer *p, const struct json *v) {
 static uint32_t pack_value(struct packer *p, const struct json *v);
 
 static uint32_t pack_array(struct packer *p, const struct json *v) {
-    uint32_t n = count_of(v), at = take(p, 2 + (size_t) n);
+    uint32_t n = count_of(v), at = draft_take(&p->draft, 2 + (size_t) n);
 
-    p->out[at + 1] = n;
-    for (uint32_t i = 0; i < n && !p->too_large; i++) {
+    p->draft.words[at + 1] = n;
+    for (uint32_t i = 0; i < n && !p->draft.too_large; i++) {
         uint32_t item = pack_value(p, array_item(v, i));
-        p->out[at + 2 + i] = item;
+        p->draft.words[at + 2 + i] = item;
     }
     return at;
-}
-
-static void index_members(uint32_t *table, uint32_t size, const struct json *v, uint32_t n) {
-    memset(table, 0, size * sizeof(*table));
-    for (uint32_t i = 0; i < n; i++) {
-        const struct json *key = member_key(v, i);
-        uint32_t h = (uint32_t) fnv1a(string_text(key), string_len(key));
-        while (table[h & (size - 1)])
-            h++;
-        table[h & (size - 1)] = i + 1;
-    }
 }
 
 static uint32_t pack_object(struct packer *p, const struct json *v) {
     uint32_t n = count_of(v), table = n > INDEX_FROM ? packed_index_size(n) : 0;
-    uint32_t at = take(p, 2 + 2 * (size_t) n + table);
+    uint32_t at = draft_take(&p->draft, 2 + 2 * (size_t) n + table);
 
-    p->out[at + 1] = n;
-    for (uint32_t i = 0; i < n && !p->too_large; i++) {
+    p->draft.words[at + 1] = n;
+    for (uint32_t i = 0; i < n && !p->draft.too_large; i++) {
         uint32_t key = pack_key(p, member_key(v, i)), value = pack_value(p, member_value(v, i));
-        p->out[at + 2 + 2 * i] = key;
-        p->out[at + 3 + 2 * i] = value;
+        p->draft.words[at + 2 + 2 * i] = key;
+        p->draft.words[at + 3 + 2 * i] = value;
     }
     if (table)
-        index_members(p->out + at + 2 + 2 * (size_t) n, table, v, n);
-    return at;
-}
-
-static uint32_t pack_number(struct packer *p, const void *bytes) {
-    uint32_t at = take(p, 3);
-
-    memcpy(p->out + at + 1, bytes, 8);
+        draft_index(p->draft.words + at + 2 + 2 * (size_t) n, table, v, n);
     return at;
 }
 
@@ -229,51 +224,45 @@ static uint32_t pack_value(struct packer *p, const struct json *v) {
     case JSON_STRING:
     case JSON_SEALED:
         return pack_text(p, v);
+    case JSON_INT:
+        i = int_value(v);
+        return draft_number(&p->draft, type, &i);
+    case JSON_DOUBLE:
+        d = double_value(v);
+        return draft_number(&p->draft, type, &d);
+    case JSON_BOOL:
+        return draft_bool(&p->draft, bool_value(v));
     case JSON_ARRAY:
         at = pack_array(p, v);
         break;
     case JSON_OBJECT:
         at = pack_object(p, v);
         break;
-    case JSON_INT:
-        i = int_value(v);
-        at = pack_number(p, &i);
-        break;
-    case JSON_DOUBLE:
-        d = double_value(v);
-        at = pack_number(p, &d);
-        break;
-    case JSON_BOOL:
-        at = take(p, 2);
-        p->out[at + 1] = bool_value(v);
-        break;
     case JSON_NULL:
-        at = take(p, 1);
+        at = draft_take(&p->draft, 1);
         break;
     }
-    p->out[at] = (uint32_t) type | PACKED | at << 4;
+    draft_head(&p->draft, at, type);
     return at;
 }
 
 struct json *json_packed(const struct json *v, struct json_words *words) {
-    if (!v || (is_packed(v) && *words_of(v) >> 4 == BLOCK_WORDS))
+    if (!v || (is_packed(v) && *words_of(v) >> 4 == block_of(v)->root))
         return json_ref(v);
-    struct packer p = {.words = words, .n = BLOCK_WORDS, .cap = 1024};
     if (type_of(v) != JSON_OBJECT && type_of(v) != JSON_ARRAY) /* nothing to be gained */
         return json_ref(v);
-    p.out = xreallocarray(NULL, p.cap, sizeof(uint32_t));
+    struct packer p = {.words = words};
+    draft_init(&p.draft, 1024);
     if (words)
         (void) pthread_mutex_lock(&words->lock);
-    (void) pack_value(&p, v);
+    uint32_t root = pack_value(&p, v);
     if (words)
         (void) pthread_mutex_unlock(&words->lock);
-    if (p.too_large) {
-        free(p.out);
+    if (p.draft.too_large) {
+        free(p.draft.words);
         return json_ref(v);
     }
-    struct json_block *b = xrealloc(p.out, p.n * sizeof(uint32_t));
-    *b = (struct json_block){.refs = 1, .size = (uint32_t) p.n, .words = words ? words->arena : NULL};
     if (words)
         json_block_ref(words->arena);
-    return in_block(b, BLOCK_WORDS);
+    return in_block(draft_block(&p.draft, root, words ? words->arena : NULL), root);
 }

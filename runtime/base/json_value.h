@@ -23,6 +23,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "podium/base/alloc.h"
 #include "podium/base/json.h"
 
 #define TYPE_MASK 7u
@@ -63,7 +64,7 @@ struct json {
 
 struct json_block {
     _Atomic uint32_t refs;
-    uint32_t size;            /* words, with these four */
+    uint32_t root;            /* distance of the whole document */
     struct json_block *words; /* the vocabulary's, referenced; may be NULL */
 };
 #define BLOCK_WORDS ((uint32_t) (sizeof(struct json_block) / sizeof(uint32_t)))
@@ -150,5 +151,60 @@ static inline uint32_t packed_index_size(uint32_t n) {
 
 void json_block_ref(struct json_block *b);
 void json_block_unref(struct json_block *b);
+
+/* --- blocks in the making --- */
+
+#define DISTANCE_MAX (1u << 28)
+
+struct json_draft {
+    uint32_t *words;
+    size_t n, cap;
+    bool too_large; /* more than distances can say: to be given up */
+};
+
+static inline void draft_init(struct json_draft *d, size_t cap) {
+    *d = (struct json_draft){.n = BLOCK_WORDS, .cap = cap};
+    d->words = xreallocarray(NULL, cap, sizeof(uint32_t));
+}
+
+/* The distance of n new words. */
+static inline uint32_t draft_take(struct json_draft *d, size_t n) {
+    while (d->cap - d->n < n) {
+        d->cap *= 2;
+        d->words = xreallocarray(d->words, d->cap, sizeof(uint32_t));
+    }
+    uint32_t at = (uint32_t) d->n;
+    d->n += n;
+    d->too_large |= d->n >= DISTANCE_MAX;
+    return at;
+}
+
+static inline void draft_head(struct json_draft *d, uint32_t at, enum json_type type) {
+    d->words[at] = (uint32_t) type | PACKED | at << 4;
+}
+
+/* Words of a string of n bytes, with the NUL. */
+static inline uint32_t string_words(size_t n) {
+    return 2 + (uint32_t) (n / sizeof(uint32_t)) + 1;
+}
+
+/* at: where in memory, distance: what will be said of it. */
+static inline void write_string(uint32_t *at, uint32_t distance, enum json_type type, const char *s, size_t n) {
+    at[0] = (uint32_t) type | PACKED | distance << 4;
+    at[1] = (uint32_t) n;
+    at[string_words(n) - 1] = 0;
+    if (n)
+        memcpy(at + 2, s, n);
+}
+
+/* A string, an int or double (8 bytes), a bool; their distances. */
+uint32_t draft_string(struct json_draft *d, enum json_type type, const char *s, size_t n);
+uint32_t draft_number(struct json_draft *d, enum json_type type, const void *bytes);
+uint32_t draft_bool(struct json_draft *d, bool b);
+/* Makes the table of an object that needs one: v has the n members of the object. */
+void draft_index(uint32_t *table, uint32_t size, const struct json *v, uint32_t n);
+/* The block of a finished draft, which is used up: its first reference. words: the vocabulary's, which passes, or NULL.
+ */
+struct json_block *draft_block(struct json_draft *d, uint32_t root, struct json_block *words);
 
 #endif

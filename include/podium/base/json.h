@@ -105,6 +105,10 @@ struct json_words *json_words_new(void);
 void json_words_free(struct json_words *w); /* NULL is fine */
 /* A new reference: to v if it is packed already or no container, else to a packed copy. words may be NULL. */
 struct json *json_packed(const struct json *v, struct json_words *words);
+/* A packed document straight from its text, in a third of the time of a tree: for texts of our own (see below) that are
+ * read often. Objects that are members called seal (may be NULL) become sealed. Members that come twice are the
+ * caller's to rule out. Errors as of json_parse(), with less to say about them. */
+int json_parse_packed(const char *p, size_t n, const char *seal, struct json **ret, struct error *err) _must_check_;
 
 /* Loops are written plainly: for (size_t i = 0; i < json_len(a); i++) { struct json *item = json_at(a, i); … } */
 

@@ -215,6 +215,7 @@ struct json *table_document(const struct api_request *req, const struct accepted
     const struct api_response *out = &req->out;
     enum table_include include = table_include(req);
     uint64_t now = now_realtime_usec();
+    struct table_view view = table_view(req->resource);
     struct json *t = list_frame(req, "Table", accepted_meta_version(a));
     json_set(&t, "columnDefinitions", table_columns(req->resource));
     json_set(&t, "rows", json_array());
@@ -222,12 +223,12 @@ struct json *table_document(const struct api_request *req, const struct accepted
     if (out->kind == API_OUT_LIST) {
         for (size_t i = 0; i < out->n_items; i++) {
             _cleanup_json_ struct json *item = version_shown(req->resource, out->items[i]);
-            json_append(rows, table_row(req->resource, item, include, now));
+            json_append(rows, table_row(&view, item, include, now));
         }
         return t;
     }
     _cleanup_json_ struct json *doc = out->item ? store_item_read(out->item) : json_ref(out->object);
-    json_append(rows, table_row(req->resource, doc, include, now));
+    json_append(rows, table_row(&view, doc, include, now));
     struct json *m = json_object();
     json_set(&m, "resourceVersion", json_ref(json_path(doc, "metadata", "resourceVersion")));
     json_set(&t, "metadata", m);

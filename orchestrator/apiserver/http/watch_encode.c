@@ -30,10 +30,10 @@ static struct json *event_table(struct watch_encoder *s, const char *type, const
     json_set(&t, "columnDefinitions", s->columns_sent ? json_null() : table_columns(r));
     s->columns_sent = true;
     json_set(&t, "rows", json_array());
-    if (!bookmark)
-        json_append(json_edit(&t, "rows"), table_row(r, doc, s->include, now_realtime_usec()));
-    else /* upstream puts the bookmark into the row: clients read the revision there */
-        json_append(json_edit(&t, "rows"), table_row(r, doc, TABLE_INCLUDE_METADATA, now_realtime_usec()));
+    /* upstream puts the bookmark into the row: clients read the revision there */
+    enum table_include include = bookmark ? TABLE_INCLUDE_METADATA : s->include;
+    struct table_view view = table_view(r);
+    json_append(json_edit(&t, "rows"), table_row(&view, doc, include, now_realtime_usec()));
     return t;
 }
 

@@ -12,6 +12,7 @@
 
 #include "podium/base/alloc.h"
 #include "podium/base/json.h"
+#include "podium/base/limits.h"
 
 static struct json *parse(const char *text) {
     struct json_parse_options o = {.seal = "fieldsV1"};
@@ -59,6 +60,52 @@ static void a_packed_document_reads_like_its_tree(void **state) {
     assert_false(json_within(packed, 5, 10));
     _cleanup_json_ struct json *again = json_packed(packed, NULL);
     assert_ptr_equal(again, packed); /* once is enough */
+}
+
+static struct json *parse_packed(const char *text) {
+    struct json *v = NULL;
+
+    assert_int_equal(json_parse_packed(text, strlen(text), "fieldsV1", &v, NULL), 0);
+    return v;
+}
+
+static void a_text_is_read_into_a_packed_document(void **state) {
+    _cleanup_json_ struct json *tree = parse(sample), *packed = parse_packed(sample);
+
+    assert_text(packed, sample);
+    assert_true(json_equal(tree, packed));
+    const struct json *sealed = json_get(json_at(json_path(packed, "metadata", "managedFields"), 0), "fieldsV1");
+    assert_int_equal(json_type(sealed), JSON_SEALED);
+    assert_string_equal(json_sealed_text(sealed, NULL), "{\"f:x\":{}}");
+    assert_string_equal(json_get_str(json_at(json_path(packed, "metadata", "managedFields"), 0), "manager"), "m");
+    _cleanup_json_ struct json *again = json_packed(packed, NULL);
+    assert_ptr_equal(again, packed);
+    _cleanup_json_ struct json *scalar = parse_packed(" 7 "), *text = parse_packed("\"fieldsV1\"");
+    assert_int_equal(json_int_or(scalar, 0), 7);
+    assert_string_equal(json_str(text), "fieldsV1");
+}
+
+static void what_cannot_be_packed_is_told(void **state) {
+    static const struct {
+        const char *text;
+        int code;
+    } rows[] = {
+        {"", -EINVAL}, {"{\"a\":", -EINVAL}, {"{}x", -EINVAL}, {"[1e999]", -EINVAL}, {"{\"a\":\"\xff\"}", -EINVAL}};
+    char deep[2 * JSON_DEPTH_MAX + 3];
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct json *v = NULL;
+        _cleanup_(error_clear) struct error err = ERROR_INIT;
+        assert_int_equal(json_parse_packed(rows[i].text, strlen(rows[i].text), NULL, &v, &err), rows[i].code);
+        assert_null(v);
+    }
+    for (unsigned extra = 0; extra < 2; extra++) { /* the last level allowed, and one more */
+        size_t n = JSON_DEPTH_MAX + extra;
+        _cleanup_json_ struct json *v = NULL;
+        memset(deep, '[', n);
+        memset(deep + n, ']', n);
+        assert_int_equal(json_parse_packed(deep, 2 * n, NULL, &v, NULL), extra ? -ELOOP : 0);
+    }
 }
 
 static void writing_copies_and_leaves_the_packed_alone(void **state) {
@@ -221,6 +268,9 @@ static void random_documents(void **state) {
         _cleanup_free_ char *want = json_to_text(tree);
         assert_text(packed, want);
         assert_true(json_equal(tree, packed));
+        _cleanup_json_ struct json *read = parse_packed(want);
+        assert_text(read, want);
+        assert_true(json_equal(tree, read));
         if (s % 20 == 0 && strlen(want) < 20000)
             assert_spans(tree, want);
         struct json **slot = json_edit(&packed, "m3"); /* writes go into a copy */
@@ -274,6 +324,8 @@ static void threads_share_packed_documents(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_packed_document_reads_like_its_tree),
+        cmocka_unit_test(a_text_is_read_into_a_packed_document),
+        cmocka_unit_test(what_cannot_be_packed_is_told),
         cmocka_unit_test(writing_copies_and_leaves_the_packed_alone),
         cmocka_unit_test(a_part_holds_the_whole),
         cmocka_unit_test(keys_in_common_outlive_the_vocabulary),

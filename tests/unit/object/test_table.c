@@ -12,6 +12,13 @@
 #include "podium/base/alloc.h"
 #include "tests/unit/object/quoted_json.h"
 
+static struct json *row_of(const struct resource *r, const struct json *object, enum table_include include,
+                           uint64_t now) {
+    const struct table_view view = table_view(r);
+
+    return table_row(&view, object, include, now);
+}
+
 /* All objects of these tests are looked at on 2026-01-02 at noon. */
 static uint64_t noon(void) {
     uint64_t now;
@@ -25,7 +32,7 @@ static void check_cells(const char *api_version, const char *kind, const char *o
     const struct resource *r = resource_by_api_version(api_version, kind);
     assert_non_null(r);
     _cleanup_json_ struct json *o = quoted_json(object), *expected = quoted_json(cells), *columns = table_columns(r);
-    _cleanup_json_ struct json *row = table_row(r, o, TABLE_INCLUDE_NONE, noon());
+    _cleanup_json_ struct json *row = row_of(r, o, TABLE_INCLUDE_NONE, noon());
     _cleanup_free_ char *got = json_to_text(json_get(row, "cells")), *want = json_to_text(expected);
     assert_string_equal(got, want);
     assert_int_equal(json_len(columns), json_len(json_get(row, "cells")));
@@ -132,7 +139,7 @@ static void pods_that_end(void **state) {
         _cleanup_free_ char *text = xasprintf("{'metadata':{'name':'x','deletionTimestamp':'2026-01-02T12:00:00Z'},"
                                               "'spec':{'containers':[{}]},'status':{%s}}",
                                               cases[i].status);
-        _cleanup_json_ struct json *o = quoted_json(text), *row = table_row(r, o, TABLE_INCLUDE_NONE, noon());
+        _cleanup_json_ struct json *o = quoted_json(text), *row = row_of(r, o, TABLE_INCLUDE_NONE, noon());
         assert_string_equal(json_str(json_at(json_get(row, "cells"), 2)), cases[i].word);
     }
 }
@@ -246,7 +253,7 @@ static void every_kind_has_a_row_even_when_nothing_is_set(void **state) {
     _cleanup_json_ struct json *empty = quoted_json("{'metadata':{'name':'x'}}");
     for (size_t i = 0; i < n; i++) {
         _cleanup_json_ struct json *columns = table_columns(&all[i]);
-        _cleanup_json_ struct json *row = table_row(&all[i], empty, TABLE_INCLUDE_METADATA, noon());
+        _cleanup_json_ struct json *row = row_of(&all[i], empty, TABLE_INCLUDE_METADATA, noon());
         assert_true(json_len(columns) > 0);
         assert_int_equal(json_len(columns), json_len(json_get(row, "cells")));
         assert_string_equal(json_str(json_path(row, "object", "kind")), "PartialObjectMetadata");
@@ -262,8 +269,8 @@ static void every_kind_has_a_row_even_when_nothing_is_set(void **state) {
 static void rows_carry_what_was_asked_for(void **state) {
     const struct resource *r = resource_by_api_version("v1", "Pod");
     _cleanup_json_ struct json *o = quoted_json("{'kind':'Pod'," META "},'status':{'phase':'Succeeded'}}");
-    _cleanup_json_ struct json *full = table_row(r, o, TABLE_INCLUDE_OBJECT, noon());
-    _cleanup_json_ struct json *none = table_row(r, o, TABLE_INCLUDE_NONE, noon());
+    _cleanup_json_ struct json *full = row_of(r, o, TABLE_INCLUDE_OBJECT, noon());
+    _cleanup_json_ struct json *none = row_of(r, o, TABLE_INCLUDE_NONE, noon());
     assert_true(json_equal(json_get(full, "object"), o));
     assert_null(json_get(none, "object"));
     const struct json *condition = json_at(json_get(full, "conditions"), 0);
