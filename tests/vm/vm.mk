@@ -17,3 +17,9 @@ $(BUILD)/vm-tools/control $(BUILD)/vm-tools/switch: $(BUILD)/vm-tools/%: tests/v
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARN) -o $@ $<
+
+# Breaks the product on purpose, one small change for each test, and wants the tests to see it; an hour with translated
+# machines. `make check-vm-faults VM_TESTS=tests/vm/limits.bats` chooses.
+.PHONY: check-vm-faults
+check-vm-faults: deps all
+	@BUILD=$(BUILD) tests/vm/faulty $(VM_TESTS)
