@@ -29,6 +29,10 @@
  *   hostname                     string; domainname optional. Not set with hostNetwork (the UTS name stays the host's)
  *   hostNetwork, hostIPC, hostPID, shareProcessNamespace   booleans. With shareProcessNamespace a small init process
  *                                holds the PID namespace all containers join; it counts for nothing with hostPID
+ *   userNamespace                optional {hostID, size}: the pod's users and groups 0 to size-1 are the host's from
+ *                                hostID on. Its network, IPC and UTS namespaces, and all of its containers, belong to
+ *                                that user namespace; every container's config lists one of type user with the same
+ *                                mappings. Layers and mounts with option "idmap" keep the ids they have on disk
  *   sysctls                      object name → value ("net.ipv4.ip_unprivileged_port_start": "0"), set in the sandbox
  *   restartPolicy                "Always" | "OnFailure" | "Never"
  *   terminationGracePeriodSeconds   integer, default 30

@@ -30,6 +30,7 @@ struct pod_context {
     int64_t node_cpu_milli, node_memory;  /* allocatable: what absent limits mean for resourceFieldRef */
     int64_t qos_memory;                   /* container_resources(); 0: no MemoryQoS */
     uint64_t capability_bounds;           /* what can be given at all */
+    uint32_t id_base;                     /* the host's id for the pod's 0 (id_range.h); 0: no user namespace */
 };
 
 /* Why a pod cannot be started now. */

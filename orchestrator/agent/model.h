@@ -36,7 +36,8 @@ struct agent_pod {
     struct json *desired;    /* NULL: taken up from disk, not named by the control plane yet */
     bool wanted, named;      /* named: in the sync going on */
     bool deleting, host_network;
-    int64_t grace; /* of the deletion, or of the spec */
+    uint32_t id_base; /* of its user namespace (id_range.h); 0: none, or not chosen yet */
+    int64_t grace;    /* of the deletion, or of the spec */
 
     enum unit_state unit_state;
     bool unit_exists, start_pending, stop_pending;

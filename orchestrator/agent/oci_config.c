@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 
 #include "orchestrator/agent/env.h"
+#include "orchestrator/agent/id_range.h"
 #include "orchestrator/agent/resources.h"
 #include "orchestrator/agent/security.h"
 #include "orchestrator/agent/volumes.h"
@@ -258,13 +259,28 @@ static void add_host_devices(const char *dir, int depth, struct json **list) {
 
 /* --- linux --- */
 
-static struct json *make_namespaces(const struct json *spec) {
+static struct json *id_mapping(uint32_t base) {
+    struct json *list = json_array(), *o = json_object();
+
+    json_set(&o, "containerID", json_int(0));
+    json_set(&o, "hostID", json_int(base));
+    json_set(&o, "size", json_int(ID_RANGE_SIZE));
+    json_append(&list, o);
+    return list;
+}
+
+static struct json *make_namespaces(const struct json *spec, bool userns) {
     static const char *const kinds[] = {"pid", "mount", "cgroup"};
     struct json *list = json_array();
 
     for (size_t i = json_bool_or(json_get(spec, "hostPID"), false) ? 1 : 0; i < ARRAY_LEN(kinds); i++) {
         struct json *ns = json_object();
         json_set(&ns, "type", json_string(kinds[i]));
+        json_append(&list, ns);
+    }
+    if (userns) {
+        struct json *ns = json_object();
+        json_set(&ns, "type", json_string("user"));
         json_append(&list, ns);
     }
     return list;
@@ -276,7 +292,11 @@ static struct json *make_linux(const struct oci_config_input *in, const struct s
                 *resources = container_resources(in->ctx->pod, in->container, in->ctx->qos_memory);
 
     json_set(&resources, "devices", device_rules(s->privileged));
-    json_set(&linux_, "namespaces", make_namespaces(json_get(in->ctx->pod, "spec")));
+    json_set(&linux_, "namespaces", make_namespaces(json_get(in->ctx->pod, "spec"), in->ctx->id_base > 0));
+    if (in->ctx->id_base) {
+        json_set(&linux_, "uidMappings", id_mapping(in->ctx->id_base));
+        json_set(&linux_, "gidMappings", id_mapping(in->ctx->id_base));
+    }
     json_set(&linux_, "resources", resources);
     if (s->seccomp)
         json_set(&linux_, "seccomp", json_ref(s->seccomp));

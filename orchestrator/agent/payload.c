@@ -63,14 +63,19 @@ static mode_t file_mode(const struct payload_file *f, int64_t gid) {
     return gid >= 0 ? f->mode | 0440 : f->mode;
 }
 
+/* What chown() takes; -1: left as it is, which is root. */
+static uid_t owner(const struct payload *p, int64_t id) {
+    return p->id_base ? p->id_base + (uint32_t) (id < 0 ? 0 : id) : (uid_t) id;
+}
+
 /* Whether DIR/..data holds this file with these bytes, mode and owners. */
-static bool file_is_same(int data_fd, const struct payload_file *f, int64_t gid) {
+static bool file_is_same(const struct payload *p, int data_fd, const struct payload_file *f, int64_t gid) {
     _cleanup_strbuf_ struct strbuf now = STRBUF_INIT;
     struct stat st;
     _cleanup_close_ int fd = openat(data_fd, f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
     return fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 07777) == file_mode(f, gid) &&
-           st.st_uid == (f->uid < 0 ? 0 : (uid_t) f->uid) && (gid < 0 || st.st_gid == (gid_t) gid) &&
+           st.st_uid == owner(p, f->uid < 0 ? 0 : f->uid) && (gid < 0 || st.st_gid == owner(p, gid)) &&
            (size_t) st.st_size == f->n && fd_read_all(fd, f->n, &now, NULL) == 0 && now.len == f->n &&
            memcmp(strbuf_str(&now), f->data, f->n) == 0;
 }
@@ -98,32 +103,33 @@ static bool is_current(const struct payload *p, int dir_fd, int64_t gid) {
     if (data < 0 || count_files(data) != p->n)
         return false;
     for (size_t i = 0; i < p->n; i++)
-        if (!file_is_same(data, &p->files[i], gid))
+        if (!file_is_same(p, data, &p->files[i], gid))
             return false;
     return true;
 }
 
 /* Group and mode of a folder: for the group, too, and what is made in it stays the group's. */
-static int own_folder(int fd, int64_t gid) {
-    if (gid >= 0 && fchown(fd, (uid_t) -1, (gid_t) gid) < 0)
+static int own_folder(const struct payload *p, int fd, int64_t gid) {
+    if ((gid >= 0 || p->id_base) && fchown(fd, owner(p, -1), owner(p, gid)) < 0)
         return -errno;
     return fchmod(fd, gid >= 0 ? 02755 : 0755) < 0 ? -errno : 0;
 }
 
-static int make_folder(int dir_fd, const char *path, int64_t gid) {
+static int make_folder(const struct payload *p, int dir_fd, const char *path, int64_t gid) {
     if (mkdirat(dir_fd, path, 0755) < 0)
         return errno == EEXIST ? 0 : -errno;
     _cleanup_close_ int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    return fd < 0 ? -errno : own_folder(fd, gid);
+    return fd < 0 ? -errno : own_folder(p, fd, gid);
 }
 
-static int write_file(int dir_fd, const struct payload_file *f, int64_t gid, struct error *err) {
+static int write_file(const struct payload *p, int dir_fd, const struct payload_file *f, int64_t gid,
+                      struct error *err) {
     _cleanup_free_ char *parent = xstrdup(f->path);
     int r = 0;
 
     for (char *slash = strchr(parent, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
-        r = make_folder(dir_fd, parent, gid);
+        r = make_folder(p, dir_fd, parent, gid);
         if (r < 0)
             return error_set_errno(err, r, "cannot make the folder %s", parent);
         *slash = '/';
@@ -132,8 +138,7 @@ static int write_file(int dir_fd, const struct payload_file *f, int64_t gid, str
     if (fd < 0)
         return error_set_errno(err, -errno, "cannot make %s", f->path);
     r = fd_write_all(fd, f->data, f->n);
-    if (r == 0 && (gid >= 0 || f->uid >= 0) &&
-        fchown(fd, f->uid < 0 ? (uid_t) -1 : (uid_t) f->uid, gid < 0 ? (gid_t) -1 : (gid_t) gid) < 0)
+    if (r == 0 && (gid >= 0 || f->uid >= 0 || p->id_base) && fchown(fd, owner(p, f->uid), owner(p, gid)) < 0)
         r = -errno;
     if (r == 0 && fchmod(fd, file_mode(f, gid)) < 0)
         r = -errno;
@@ -211,13 +216,13 @@ int payload_write(const struct payload *p, const char *dir, int64_t gid, struct 
     if (mkdirat(fd, stamp, 0755) < 0)
         return error_set_errno(err, -errno, "cannot make %s/%s", dir, stamp);
     _cleanup_close_ int data = openat(fd, stamp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    r = own_folder(data, gid);
+    r = own_folder(p, data, gid);
     if (r == 0)
-        r = own_folder(fd, gid);
+        r = own_folder(p, fd, gid);
     if (r < 0)
         (void) error_set_errno(err, r, "cannot change the owner of %s", dir);
     for (size_t i = 0; r == 0 && i < p->n; i++)
-        r = write_file(data, &p->files[i], gid, err);
+        r = write_file(p, data, &p->files[i], gid, err);
     if (r == 0)
         r = replace_link(fd, "..data", stamp, err);
     if (r == 0)

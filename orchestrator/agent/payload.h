@@ -23,6 +23,7 @@ struct payload_file {
 struct payload {
     struct payload_file *files;
     size_t n, cap;
+    uint32_t id_base; /* all owners are counted from here: the pod has a user namespace; 0: it has none */
 };
 void payload_finish(struct payload *p);
 /* Takes data. A later file of the same path replaces an earlier one. -EINVAL for a path that is absolute, empty, or has

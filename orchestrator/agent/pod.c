@@ -103,6 +103,7 @@ void agent_pod_context(const struct agent_pod *pod, struct pod_context *ret) {
         .node_memory = agent->memory,
         .qos_memory = agent_keeps_memory(agent) ? node_memory_for_pods(agent) : 0,
         .capability_bounds = agent->capability_bounds,
+        .id_base = pod->id_base,
     };
 }
 

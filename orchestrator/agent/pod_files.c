@@ -2,6 +2,7 @@
 #include "orchestrator/agent/pod_files.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "podium/base/alloc.h"
 #include "podium/base/fd.h"
@@ -97,9 +98,14 @@ static void read_host_resolver(struct strbuf *out) {
     strbuf_finish(&behind);
 }
 
-static int write_text(const char *dir, const char *name, const struct strbuf *text, struct error *err) {
+static int write_text(const struct pod_context *ctx, const char *dir, const char *name, const struct strbuf *text,
+                      struct error *err) {
     _cleanup_free_ char *path = path_join(dir, name);
-    return file_write_atomic(path, strbuf_str(text), text->len, 0644, false, err);
+    int r = file_write_atomic(path, strbuf_str(text), text->len, 0644, false, err);
+
+    if (r == 0 && ctx->id_base && chown(path, ctx->id_base, ctx->id_base) < 0) /* the pod's root may change it */
+        r = error_set_errno(err, -errno, "cannot change the owner of %s", path);
+    return r;
 }
 
 int pod_files_write(const struct pod_context *ctx, const struct json *dns, const char *cluster_domain,
@@ -115,10 +121,10 @@ int pod_files_write(const struct pod_context *ctx, const struct json *dns, const
     pod_resolver_text(&in, &resolv, event, userdata);
     int r = mkdir_parents(dir, 0755, err);
     if (r == 0)
-        r = write_text(dir, "hosts", &hosts, err);
+        r = write_text(ctx, dir, "hosts", &hosts, err);
     if (r == 0)
-        r = write_text(dir, "hostname", &name, err);
+        r = write_text(ctx, dir, "hostname", &name, err);
     if (r == 0)
-        r = write_text(dir, "resolv.conf", &resolv, err);
+        r = write_text(ctx, dir, "resolv.conf", &resolv, err);
     return r;
 }

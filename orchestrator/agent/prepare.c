@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "orchestrator/agent/containers.h"
+#include "orchestrator/agent/id_range.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/pod_files.h"
 #include "orchestrator/agent/probes/probes.h"
@@ -78,6 +79,10 @@ static struct json *pod_head(const struct agent_pod *pod, const char *hostname) 
     for (size_t i = 0; i < ARRAY_LEN(copied); i++)
         if (json_get(spec, copied[i]))
             json_set(&doc, copied[i], json_ref(json_get(spec, copied[i])));
+    if (pod->id_base) {
+        json_set_path(&doc, json_int(pod->id_base), "userNamespace", "hostID");
+        json_set_path(&doc, json_int(ID_RANGE_SIZE), "userNamespace", "size");
+    }
     json_set(&doc, "sysctls", sysctl_map(spec));
     /* what the agent itself wants to know after a restart */
     if (pod->is_static)
@@ -216,6 +221,8 @@ int prepare_pod(struct agent_pod *pod) {
     struct pod_context ctx;
 
     int r = agent_network_address(pod, &err);
+    if (r == 0)
+        r = id_range_choose(pod, &err);
     if (r == 0)
         r = make_folders(pod, &err);
     agent_pod_context(pod, &ctx);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "orchestrator/agent/id_range.h"
 #include "podium/base/alloc.h"
 #include "podium/base/capability.h"
 #include "podium/base/fd.h"
@@ -157,6 +158,21 @@ static int resolve_user(const struct json *pod, const struct json *own, const ch
     return 0;
 }
 
+/* The pod's user namespace has so many users and groups, and no others. */
+static int check_range(const struct security *s, const char *name, struct pod_problem *problem) {
+    int64_t most = s->uid > s->gid ? s->uid : s->gid;
+
+    for (size_t i = 0; i < json_len(s->groups); i++)
+        if (json_int_or(json_at(s->groups, i), 0) > most)
+            most = json_int_or(json_at(s->groups, i), 0);
+    return most < ID_RANGE_SIZE
+               ? 0
+               : pod_problem_set(problem, "CreateContainerConfigError", name,
+                                 "user or group %" PRId64 " is not in the pod's user namespace, which has 0 to %d "
+                                 "(hostUsers is false)",
+                                 most, ID_RANGE_SIZE - 1);
+}
+
 static int resolve_seccomp(const struct pod_context *ctx, const struct json *profile, struct security *ret,
                            const char *name, struct pod_problem *problem) {
     const char *type = json_str_or(json_get(profile, "type"), "RuntimeDefault");
@@ -186,11 +202,9 @@ int security_resolve(const struct pod_context *ctx, const struct json *container
     ret->privileged = json_bool_or(json_get(own, "privileged"), false);
     ret->read_only_root = json_bool_or(json_get(own, "readOnlyRootFilesystem"), false);
     ret->no_new_privileges = !json_bool_or(json_get(own, "allowPrivilegeEscalation"), true);
-    /* who asks for a user namespace of his own must not get less without a word */
-    if (!json_bool_or(json_path(ctx->pod, "spec", "hostUsers"), true))
-        return pod_problem_set(problem, "CreateContainerConfigError", name,
-                               "hostUsers is false, and this node does not make user namespaces for pods");
     int r = resolve_user(ctx->pod, own, image_user, layer_dirs, ret, name, problem);
+    if (r == 0 && ctx->id_base)
+        r = check_range(ret, name, problem);
     if (r == 0)
         r = resolve_capabilities(ctx, container, own, ret, problem);
     if (r == 0)

@@ -31,6 +31,7 @@ static void take_up(struct agent *agent, const char *pods_dir, const char *uid) 
     struct agent_pod *pod = agent_pod_new(agent, uid, namespace, name);
     pod->is_static = pod->wanted = json_bool_or(json_get(doc, "static"), false);
     pod->host_network = json_bool_or(json_get(doc, "hostNetwork"), false);
+    pod->id_base = (uint32_t) json_int_or(json_path(doc, "userNamespace", "hostID"), 0);
     (void) snprintf(pod->ip, sizeof(pod->ip), "%s", json_str_or(json_get(doc, "podIP"), ""));
     pod->allocation = json_ref(json_get(doc, "allocated"));
     pod->image_ids = json_ref(json_get(doc, "imageIDs"));

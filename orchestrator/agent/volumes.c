@@ -142,6 +142,7 @@ static int prepare(const struct pod_context *ctx, const struct json *volume, str
     if (is_content) {
         v->path = content_path(ctx, v->name);
         v->read_only = true;
+        files.id_base = ctx->id_base;
         r = payload_write(&files, v->path, fs_group(ctx), &err);
     } else if (json_get(volume, "hostPath")) {
         r = make_host_path(json_get(volume, "hostPath"), v, &err);
@@ -199,6 +200,7 @@ int volumes_refresh(const struct pod_context *ctx, struct error *err) {
         if (volume_content(ctx, json_at(list, i), true, &files, &is_content, &problem) < 0 || !is_content)
             continue;
         _cleanup_free_ char *path = content_path(ctx, json_str_or(json_get(json_at(list, i), "name"), ""));
+        files.id_base = ctx->id_base;
         r = payload_write(&files, path, fs_group(ctx), err);
     }
     return r;
@@ -253,6 +255,9 @@ int volume_mount(const struct pod_context *ctx, const struct json *container, co
     struct json *options = json_array(), *m = json_object();
     json_append(&options, json_string("rbind"));
     json_append(&options, json_string(read_only ? "ro" : "rw"));
+    /* content and tmpfs are of the pod's ids already; what lasts keeps the ids it would have without the namespace */
+    if (ctx->id_base && !v->read_only && !v->tmpfs)
+        json_append(&options, json_string("idmap"));
     /* the kernel of every node can (5.12): IfPossible is Enabled */
     if (json_bool_or(json_get(mount, "readOnly"), false) && strcmp(recursive, "Disabled") != 0)
         json_append(&options, json_string("rro"));

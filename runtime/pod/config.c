@@ -161,6 +161,20 @@ static int parse_sysctls(const struct json *map, struct pod_config *c, struct er
     return 0;
 }
 
+static int parse_userns(const struct json *o, struct pod_config *c, struct error *err) {
+    int64_t base = json_int_or(json_get(o, "hostID"), 0), size = json_int_or(json_get(o, "size"), 0);
+
+    if (json_is_null(o))
+        return 0;
+    if (base <= 0 || size <= 0 || base + size > UINT32_MAX)
+        return error_set(err, -EINVAL, "userNamespace: hostID or size is missing or not usable");
+    if (c->host_network || c->host_ipc || c->host_pid)
+        return error_set(err, -EINVAL, "userNamespace: not with a namespace of the host");
+    c->userns_base = (uint32_t) base;
+    c->userns_size = (uint32_t) size;
+    return 0;
+}
+
 int pod_config_parse(const struct json *doc, struct pod_config **ret, struct error *err) {
     _cleanup_(pod_config_freep) struct pod_config *c = xnew0(struct pod_config);
 
@@ -177,6 +191,8 @@ int pod_config_parse(const struct json *doc, struct pod_config **ret, struct err
     c->share_process_namespace = json_bool_or(json_get(doc, "shareProcessNamespace"), false) && !c->host_pid;
     c->grace_seconds = json_int_or(json_get(doc, "terminationGracePeriodSeconds"), POD_GRACE_DEFAULT);
     int r = parse_restart(json_get(doc, "restartPolicy"), &c->restart, err);
+    if (r == 0)
+        r = parse_userns(json_get(doc, "userNamespace"), c, err);
     if (r == 0)
         r = parse_tmpfs(json_get(doc, "tmpfs"), c, err);
     if (r == 0)

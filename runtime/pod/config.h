@@ -64,6 +64,7 @@ struct pod_config {
     char *uid, *namespace, *name;
     char *hostname, *domainname; /* NULL: not set */
     bool host_network, host_ipc, host_pid, share_process_namespace;
+    uint32_t userns_base, userns_size; /* the pod's id 0 is the host's userns_base; size 0: no user namespace */
     enum pod_restart restart;
     int64_t grace_seconds;
     struct pod_tmpfs *tmpfs;

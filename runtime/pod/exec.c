@@ -6,6 +6,7 @@
 
 #include "podium/base/alloc.h"
 #include "runtime/pod/supervisor.h"
+#include "runtime/pod/userns.h"
 
 static void exec_free(struct pod_exec *e) {
     pod_loop_remove(&e->pod->loop, &e->watch);
@@ -79,6 +80,8 @@ static int run_in(struct pod_run *run, const struct pod_exec_request *request, s
     params.new_session = true;
     for (size_t k = 0; k < 3; k++)
         params.stdio[k] = request->stdio[k] >= 0 ? request->stdio[k] : pod->null_fd;
+    for (size_t k = 0; k < 3; k++)
+        pod_userns_give(pod->config, request->stdio[k], process.user.uid);
     r = pod_run_seccomp(run, &l, &params.seccomp, err);
     return r < 0 ? r : container_exec(&params, ret, err);
 }

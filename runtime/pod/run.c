@@ -216,6 +216,8 @@ static int launch(struct pod_run *run, const struct pod_launch *l, struct error 
     memcpy(params.stdio, stdio.fds, sizeof(params.stdio));
     params.overlay = l->overlay;
     params.namespace_fds[SPEC_NS_PID] = pod->sandbox.pidns_fd >= 0 ? pod->sandbox.pidns_fd : target_fd;
+    params.namespace_fds[SPEC_NS_USER] = pod->sandbox.userns_fd;
+    params.outside = pod->sandbox.userns_fd >= 0;
     params.new_session = true;
     run->own_pid_namespace = l->spec->namespaces[SPEC_NS_PID].present && params.namespace_fds[SPEC_NS_PID] < 0;
     r = pod_run_seccomp(run, l, &params.seccomp, err);

@@ -16,6 +16,7 @@
 #include "podium/base/path.h"
 #include "podium/base/sys.h"
 #include "podium/runtime.h"
+#include "runtime/pod/userns.h"
 
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
@@ -48,8 +49,19 @@ static int loopback_up(struct error *err) {
     return 0;
 }
 
-static int set_sysctls(const struct pod_config *config, struct error *err) {
+static bool has_value(const char *path, const char *value) {
+    _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
+    size_t n = strlen(value);
+
+    return file_read(path, 4096, &text, NULL) >= 0 && text.len >= n && memcmp(text.data, value, n) == 0 &&
+           (text.len == n || text.data[n] == '\n');
+}
+
+int pod_sandbox_sysctls(const struct pod_config *config, bool network, struct error *err) {
     for (size_t i = 0; i < config->n_sysctls; i++) {
+        const char *name = config->sysctls[i].name;
+        if ((strncmp(name, "net", 3) == 0 && (name[3] == '.' || name[3] == '/')) != network)
+            continue;
         _cleanup_free_ char *path = path_join("/proc/sys", config->sysctls[i].name);
 
         /* "net.ipv4.conf.eth0.mtu" or, with dots inside names, "net/ipv4/conf/eth0.1/mtu" */
@@ -58,16 +70,21 @@ static int set_sysctls(const struct pod_config *config, struct error *err) {
                 if (*p == '.')
                     *p = '/';
         int r = proc_write(path + strlen("/proc/"), config->sysctls[i].value, err);
+        /* where the IPC namespace is a user namespace's, newer kernels let only its root write, who did */
+        if ((r == -EACCES || r == -EPERM) && config->userns_size > 0 && has_value(path, config->sysctls[i].value)) {
+            error_clear(err);
+            continue;
+        }
         if (r < 0)
             return error_prefix(err, r, "sysctl %s", config->sysctls[i].name);
     }
     return 0;
 }
 
-static int mount_tmpfs(const struct pod_tmpfs *t, struct error *err) {
+static int mount_tmpfs(const struct pod_config *config, const struct pod_tmpfs *t, struct error *err) {
     _cleanup_free_ char *size = t->size ? xasprintf(",size=%llu", (unsigned long long) t->size) : xstrdup("");
-    _cleanup_free_ char *gid = t->gid >= 0 ? xasprintf(",gid=%lld", (long long) t->gid) : xstrdup("");
-    _cleanup_free_ char *options = xasprintf("mode=%o%s%s", t->mode, size, gid);
+    long long user = config->userns_base, group = user + (t->gid >= 0 ? t->gid : 0);
+    _cleanup_free_ char *options = xasprintf("mode=%o%s,uid=%lld,gid=%lld", t->mode, size, user, group);
     int r = mkdir_parents(t->path, 0755, err);
 
     if (r < 0)
@@ -78,7 +95,7 @@ static int mount_tmpfs(const struct pod_tmpfs *t, struct error *err) {
 }
 
 /* The init process of a shared PID namespace: reaps what is left to it and waits to be killed. */
-_Noreturn static void hold_pid_namespace(void) {
+_Noreturn void pod_sandbox_hold_pids(void) {
     sigset_t all;
 
     sigfillset(&all);
@@ -100,7 +117,7 @@ static int share_pid_namespace(struct pod_sandbox *s, struct error *err) {
         return error_set_errno(err, pid, "cannot make the pod's PID namespace");
     if (pid == 0) {
         (void) parent;
-        hold_pid_namespace();
+        pod_sandbox_hold_pids();
     }
     s->pidns_pid = pid;
     _cleanup_free_ char *path = xasprintf("/proc/%d/ns/pid", (int) pid);
@@ -141,13 +158,21 @@ static int detach_mounts(const struct pod_config *config, struct error *err) {
     return r;
 }
 
-int pod_sandbox_namespaces(struct pod_sandbox *s, const struct pod_config *config, struct error *err) {
-    int flags =
-        CLONE_NEWNS | CLONE_NEWUTS | (config->host_network ? 0 : CLONE_NEWNET) | (config->host_ipc ? 0 : CLONE_NEWIPC);
+/* With a user namespace: first it, then those that belong to it. */
+static int enter_userns(struct pod_sandbox *s, const struct pod_config *config, const char *dir, struct error *err) {
+    int r = pod_userns_enter(s, config, err);
+    return r < 0 ? r : pod_userns_show_kernel(dir, err);
+}
 
-    if (unshare(flags) < 0)
+int pod_sandbox_namespaces(struct pod_sandbox *s, const struct pod_config *config, const char *dir, struct error *err) {
+    const bool userns = config->userns_size > 0;
+    int flags = CLONE_NEWUTS | (config->host_network ? 0 : CLONE_NEWNET) | (config->host_ipc ? 0 : CLONE_NEWIPC);
+
+    if (unshare(CLONE_NEWNS | (userns ? 0 : flags)) < 0)
         return error_set_errno(err, -errno, "cannot make the pod's namespaces");
     int r = detach_mounts(config, err);
+    if (r == 0 && userns)
+        r = enter_userns(s, config, dir, err);
     if (r < 0)
         return r;
     s->netns_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -157,10 +182,12 @@ int pod_sandbox_namespaces(struct pod_sandbox *s, const struct pod_config *confi
     if (r == 0 && !config->host_network)
         r = loopback_up(err);
     if (r == 0)
-        r = set_sysctls(config, err);
+        r = pod_sandbox_sysctls(config, false, err);
+    if (r == 0 && !userns)
+        r = pod_sandbox_sysctls(config, true, err);
     for (size_t i = 0; r == 0 && i < config->n_tmpfs; i++)
-        r = mount_tmpfs(&config->tmpfs[i], err);
-    if (r == 0 && config->share_process_namespace)
+        r = mount_tmpfs(config, &config->tmpfs[i], err);
+    if (r == 0 && config->share_process_namespace && !userns)
         r = share_pid_namespace(s, err);
     return r;
 }
@@ -173,7 +200,8 @@ void pod_sandbox_finish(struct pod_sandbox *s) {
     }
     closep(&s->netns_fd);
     closep(&s->pidns_fd);
-    s->netns_fd = s->pidns_fd = -1;
+    closep(&s->userns_fd);
+    s->netns_fd = s->pidns_fd = s->userns_fd = -1;
     cgroup_finish(&s->cgroup);
     cgroup_hierarchy_finish(&s->hierarchy);
 }

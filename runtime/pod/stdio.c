@@ -28,7 +28,9 @@ static struct pod_output_id output_id(const struct pod_run *run, enum pod_stream
 
 /* The pipes belong to the container's user, so that programs not run by root may open /dev/stdin and /dev/stdout. */
 static void give(const struct pod_run *run, int fd, const struct spec *spec) {
-    if (fchown(fd, spec->process->user.uid, spec->process->user.gid) < 0)
+    const uint32_t base = run->pod->config->userns_base;
+
+    if (fchown(fd, base + spec->process->user.uid, base + spec->process->user.gid) < 0)
         log_debug("container %s: its standard streams stay root's", run->container->config->name);
 }
 

@@ -128,7 +128,7 @@ static int set_up(struct pod *pod, struct error *err) {
     if (r == 0)
         r = pod_sandbox_cgroup(&pod->sandbox, err);
     if (r == 0)
-        r = pod_sandbox_namespaces(&pod->sandbox, pod->config, err);
+        r = pod_sandbox_namespaces(&pod->sandbox, pod->config, pod->dir, err);
     if (r == 0)
         r = pod_control_open(pod, err);
     return r;

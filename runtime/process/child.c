@@ -17,6 +17,7 @@
 #include "runtime/process/channel.h"
 #include "runtime/process/credentials.h"
 #include "runtime/process/launch.h"
+#include "runtime/process/mapped.h"
 #include "runtime/process/stages.h"
 #include "runtime/rootfs/rootfs.h"
 
@@ -89,7 +90,7 @@ static int make_state(const struct container_params *params, struct json **ret, 
     return 0;
 }
 
-static int build_root(const struct container_params *params, const int *mapped, const struct json *state,
+static int build_root(const struct container_params *params, const struct mapped *mapped, const struct json *state,
                       struct error *err) {
     struct rootfs rootfs;
     const struct rootfs_params rp = {
@@ -98,7 +99,8 @@ static int build_root(const struct container_params *params, const int *mapped, 
         .overlay = params->overlay ? params->overlay : params->spec->overlay,
         .cgroup_fd = params->cgroup_fd,
         .no_pivot = params->no_pivot,
-        .mapped = mapped,
+        .mapped = mapped->mounts,
+        .root_fd = mapped->root_fd,
     };
     int r = rootfs_build(&rp, &rootfs, err);
 
@@ -109,8 +111,8 @@ static int build_root(const struct container_params *params, const int *mapped, 
     return rootfs_enter(&rootfs, err);
 }
 
-static int run_stages(const struct container_params *params, const struct namespace_set *set, const int *mapped,
-                      struct launch *l, struct error *err) {
+static int run_stages(const struct container_params *params, const struct namespace_set *set,
+                      const struct mapped *mapped, struct launch *l, struct error *err) {
     const struct spec *spec = params->spec;
     struct json *state = NULL;
     int r;
@@ -131,7 +133,7 @@ static int run_stages(const struct container_params *params, const struct namesp
 }
 
 _Noreturn void stage_container(const struct container_params *params, const struct seccomp_filter *seccomp,
-                               const struct namespace_set *set, const int *mapped, int sync_fd) {
+                               const struct namespace_set *set, const struct mapped *mapped, int sync_fd) {
     struct error err = ERROR_INIT;
     struct launch l = {
         .process = params->spec->process,

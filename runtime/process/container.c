@@ -167,22 +167,22 @@ static int clone_container(const struct container_params *params, const struct s
                            struct container_process *ret, struct error *err) {
     _cleanup_(namespaces_close) struct namespace_set set = NAMESPACE_SET_INIT;
     int child_sync = -EBADF, back, r;
-    int *mapped = NULL;
+    struct mapped mapped = MAPPED_INIT;
 
     if ((r = namespaces_open(params->spec, params->namespace_fds, &set, err)) < 0 ||
-        (r = mapped_mounts_take(params->spec, params->bundle, set.join[SPEC_NS_USER], &mapped, err)) < 0)
+        (r = mapped_take(params, set.join[SPEC_NS_USER], &mapped, err)) < 0)
         return r;
     back = -EBADF;
     if (!process_needs_joiner(&set) && (r = namespaces_enter_pid(&set, &back, err)) < 0) {
-        mapped_mounts_close(params->spec, &mapped);
+        mapped_close(params->spec, &mapped);
         return r;
     }
     struct process_clone c = {.flags = set.clone_flags, .cgroup_fd = params->cgroup_fd, .set = &set};
     r = process_clone(&c, ret, &child_sync, err);
     if (r == 1)
-        stage_container(params, seccomp, &set, mapped, child_sync);
+        stage_container(params, seccomp, &set, &mapped, child_sync);
     namespaces_return(back);
-    mapped_mounts_close(params->spec, &mapped);
+    mapped_close(params->spec, &mapped);
     return r;
 }
 

@@ -59,7 +59,10 @@ struct container_params {
     int namespace_fds[SPEC_NS_MAX];
     bool new_session;  /* setsid(); implied by process.terminal */
     bool keep_keyring; /* stay in the caller's session keyring; else a new, empty one */
-    bool no_pivot;     /* MS_MOVE and chroot instead of pivot_root, for a root on an initramfs */
+    /* The container is in a user namespace whose root cannot reach what the caller can: the caller takes the sources of
+     * bind mounts and, from overlay, the root; its layers have the namespace's ids, and keep theirs on disk. */
+    bool outside;
+    bool no_pivot; /* MS_MOVE and chroot instead of pivot_root, for a root on an initramfs */
     /* A listening unix socket: whoever connects to it may start the container (container_start_connect()); for
      * `create` and `start` in two processes. -1: container_start() with the process returned. */
     int start_listen_fd;

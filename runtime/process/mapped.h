@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The id-mapped mounts of a container, made before it is cloned and inherited by its child. */
+/* The mounts of a container that are made before it is cloned and inherited by its child: with mapped ids, or of
+ * sources that the root of its user namespace cannot reach. */
 #ifndef PODIUM_RUNTIME_PROCESS_MAPPED_H
 #define PODIUM_RUNTIME_PROCESS_MAPPED_H
 
-#include "podium/base/error.h"
-#include "runtime/spec/spec.h"
+#include "runtime/process/container.h"
 
-/* For each mount a detached one whose ids are mapped, or -EBADF; *ret NULL when there is none at all (no system call is
- * made then). userns_fd: the user namespace that the container joins, -1: none. The sources are looked up as the caller
- * sees them. */
-int mapped_mounts_take(const struct spec *spec, const char *bundle, int userns_fd, int **ret,
-                       struct error *err) _must_check_;
-void mapped_mounts_close(const struct spec *spec, int **mounts);
+struct mapped {
+    int *mounts; /* for each of the spec's: a detached one, or -EBADF; NULL: none at all */
+    int root_fd; /* the root, detached; -1: the child makes it */
+};
+#define MAPPED_INIT                                                                                                    \
+    { NULL, -EBADF }
+
+/* Id-mapped mounts; with params->outside all bind mounts, and the overlay root with mapped ids. No system call is made
+ * when there is nothing of it. userns_fd: the user namespace that the container joins, -1: none. The sources are looked
+ * up as the caller sees them. */
+int mapped_take(const struct container_params *params, int userns_fd, struct mapped *ret,
+                struct error *err) _must_check_;
+void mapped_close(const struct spec *spec, struct mapped *m);
 
 #endif

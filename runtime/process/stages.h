@@ -31,8 +31,9 @@ _Noreturn void process_fail(int sync_fd, int r, struct error *err);
 int stage_join_tasks(const int *fds, size_t n, struct error *err) _must_check_;
 /* Whether the child has to stop for the parent once its namespaces exist. */
 bool stage_needs_parent(const struct container_params *params);
-/* The child of container_create(). mapped: mapped_mounts_take(). */
+struct mapped;
+/* The child of container_create(). mapped: mapped_take(). */
 _Noreturn void stage_container(const struct container_params *params, const struct seccomp_filter *seccomp,
-                               const struct namespace_set *set, const int *mapped, int sync_fd);
+                               const struct namespace_set *set, const struct mapped *mapped, int sync_fd);
 
 #endif

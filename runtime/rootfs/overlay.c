@@ -78,3 +78,19 @@ int overlay_mount(const struct overlay_root *o, const char *path, struct error *
         return old_style(o, path, err);
     return error_set_errno(err, fd, "cannot mount overlay (topmost layer %s)", o->lower[0]);
 }
+
+int overlay_take(const struct overlay_root *o, const char *scratch, struct error *err) {
+    _cleanup_close_ int fd = fits(o) ? new_style(o) : -ENAMETOOLONG;
+
+    if (fd >= 0)
+        return steal_fd(&fd);
+    if (fd != -EINVAL && fd != -ENAMETOOLONG)
+        return error_set_errno(err, fd, "cannot mount overlay (topmost layer %s)", o->lower[0]);
+    int r = old_style(o, scratch, err);
+    if (r < 0)
+        return r;
+    fd = open_tree(AT_FDCWD, scratch, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    r = fd < 0 ? error_set_errno(err, -errno, "cannot take the overlay from %s", scratch) : 0;
+    (void) umount2(scratch, MNT_DETACH);
+    return r < 0 ? r : steal_fd(&fd);
+}

@@ -54,6 +54,11 @@ static int attach_root(struct rootfs *rootfs, struct error *err) {
 
     if (!p->spec->root_path)
         return error_set(err, -EINVAL, "config: root is missing");
+    if (p->root_fd >= 0) { /* on top of everything: its own place may be out of reach here, and pivoting needs none */
+        if (move_mount(p->root_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+            return error_set_errno(err, -errno, "cannot mount the root");
+        return rootfs->fd = p->root_fd;
+    }
     rootfs->path =
         p->spec->root_path[0] == '/' ? xstrdup(p->spec->root_path) : path_join(p->bundle, p->spec->root_path);
     if (!p->overlay)

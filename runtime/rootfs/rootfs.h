@@ -27,7 +27,8 @@ struct rootfs_params {
     const struct overlay_root *overlay; /* NULL: the folder spec->root_path */
     int cgroup_fd;                      /* shown by mounts of type cgroup when there is no cgroup namespace; -1 */
     bool no_pivot;
-    const int *mapped; /* for each mount: rootfs_mount_take_mapped(), or -EBADF; closed with it. NULL: none at all */
+    const int *mapped; /* for each mount: rootfs_mount_take…(), or -EBADF; closed with it. NULL: none at all */
+    int root_fd;       /* rootfs_take_overlay(): goes before overlay and root_path; closed with it. -1: none */
 };
 
 struct rootfs {
@@ -44,6 +45,15 @@ bool rootfs_mount_is_mapped(const struct spec_mount *m);
  * descriptor. */
 int rootfs_mount_take_mapped(const struct rootfs_params *params, const struct spec_mount *m, int userns_fd,
                              struct error *err) _must_check_;
+/* In the parent, for a user namespace whose root cannot reach the source: a detached copy of a bind mount's source.
+ * -ENOTSUP without a message: it is no bind mount. */
+int rootfs_mount_take(const struct rootfs_params *params, const struct spec_mount *m, struct error *err) _must_check_;
+/* The same for the root: an overlay whose layers have the ids of the user namespace, as a detached mount. The layers
+ * keep the ids they have on disk. spec: what its root is mapped to. upper and work are in one folder. scratch: an empty
+ * folder of the caller's mount namespace, where layers are mounted for a moment. -EOPNOTSUPP when a layer's file system
+ * cannot map ids. */
+int rootfs_take_overlay(const struct spec *spec, const struct overlay_root *overlay, int userns_fd, const char *scratch,
+                        struct error *err) _must_check_;
 int rootfs_build(const struct rootfs_params *params, struct rootfs *ret, struct error *err) _must_check_;
 /* Makes the root read-only if asked for, pivots into it and changes to "/". Closes ret->fd. */
 int rootfs_enter(struct rootfs *rootfs, struct error *err) _must_check_;

@@ -17,6 +17,8 @@
 
 /* overlay.c: mounts an overlay at path (made by the caller) in the current namespace. */
 int overlay_mount(const struct overlay_root *overlay, const char *path, struct error *err) _must_check_;
+/* overlay.c: the same as a detached mount, whose descriptor it returns; scratch: a folder for older kernels. */
+int overlay_take(const struct overlay_root *overlay, const char *scratch, struct error *err) _must_check_;
 
 /* mounts.c: the sources of bind mounts that ask for shared propagation (all, if the root does), before the namespace is
  * cut off from the host's: afterwards nothing mounted in the container could reach the host any more. */

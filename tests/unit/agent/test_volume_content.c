@@ -187,6 +187,20 @@ static void test_group_and_owner(void **state) {
     assert_int_equal(payload_write(&p, dir, 99, NULL), 0);
     _cleanup_free_ char *after = link_of(dir);
     assert_string_equal(before, after);
+    /* the same in a user namespace: all owners are its own, root too */
+    p.id_base = 655360;
+    assert_int_equal(payload_write(&p, dir, 99, NULL), 0);
+    file = stat_of(dir, "sub/t");
+    folder = stat_of(dir, "sub");
+    assert_int_equal(file.st_uid, 655360 + 1234);
+    assert_int_equal(file.st_gid, 655360 + 99);
+    assert_int_equal(folder.st_uid, 655360);
+    assert_int_equal(folder.st_gid, 655360 + 99);
+    _cleanup_free_ char *own = link_of(dir);
+    assert_string_not_equal(own, before);
+    assert_int_equal(payload_write(&p, dir, 99, NULL), 0);
+    _cleanup_free_ char *again = link_of(dir);
+    assert_string_equal(again, own);
     assert_int_equal(rm_tree(dir, NULL), 0);
 }
 
