@@ -133,6 +133,19 @@ $(BUILD)/bench/api_bench: $(patsubst %.c,$(BUILD)/o/%.o,$(API_BENCH_SRCS)) $(cal
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(call link_libs,cmd) -Wl,--end-group \
 	  $(call pkg_libs,$(call link_pkgs,cmd)) -pthread
 bench-bins: $(BUILD)/bench/api_bench
+
+# thousands of simulated nodes:  make bench-nodes NODES="1000 5000"
+NODES ?= 1000 5000 20000
+NODES_SIM_OBJS := $(patsubst %,$(BUILD)/o/tests/bench/%.o,nodes/sim nodes/watcher nodes/cluster api/server api/load api/objects)
+$(BUILD)/bench/nodes_bench $(BUILD)/bench/nodes_check: $(BUILD)/bench/%: $(BUILD)/o/tests/bench/nodes/%.o $(NODES_SIM_OBJS) \
+  $(call link_libs,cmd)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(call do_link,$@,$(filter %.o,$^),cmd)
+bench-bins: $(BUILD)/bench/nodes_bench
+.PHONY: bench-nodes
+bench-nodes: $(BUILD)/podium $(BUILD)/bench/nodes_bench
+	@BUILD=$(BUILD) tests/bench/nodes/run $(NODES)
 .PHONY: bench-api
 bench-api: $(BUILD)/podium $(BUILD)/bench/api_bench
 	@BUILD=$(BUILD) BENCH_ONLY=api tests/bench/run

@@ -39,9 +39,16 @@ static void run_server(const struct server *s, const char *port, const char *lin
     (void) dup2(fd, 1);
     (void) dup2(fd, 2);
     /* Nodes here never report: they are given a day before anybody minds. */
-    (void) execl(s->program, "podium", "server", "--data-dir", data, "--bind-address", "127.0.0.1",
-                 "--advertise-address", "127.0.0.1", "--port", port, "--link-port", link_port, "--socket", socket,
-                 "--link-socket", link, "--manifests", "", "--node-grace", "86400", NULL);
+    const char *const base[] = {"podium", "server", "--data-dir", data, "--bind-address", "127.0.0.1",
+                                "--advertise-address", "127.0.0.1", "--port", port, "--link-port", link_port,
+                                "--socket", socket, "--link-socket", link, "--manifests", "", "--config", "/dev/null",
+                                "--node-grace", "86400"};
+    _cleanup_strv_ char **words = strv_new();
+    for (size_t i = 0; i < ARRAY_LEN(base); i++)
+        strv_push_dup(&words, base[i]);
+    for (const char *const *o = s->options; o && *o; o++)
+        strv_push_dup(&words, *o);
+    (void) execv(s->program, words);
     _exit(127);
 }
 
@@ -93,10 +100,11 @@ static bool wait_ready(struct server *s, uint64_t since) {
     return false;
 }
 
-bool server_start(struct server *s, const char *program, const char *dir) {
+bool server_start_with(struct server *s, const char *program, const char *dir, const char *const *options) {
     char port[16], link_port[16];
 
-    *s = (struct server){.program = xstrdup(program), .dir = xstrdup(dir), .target.port = free_port()};
+    *s = (struct server){
+        .program = xstrdup(program), .dir = xstrdup(dir), .options = options, .target.port = free_port()};
     (void) snprintf(port, sizeof(port), "%d", s->target.port);
     (void) snprintf(link_port, sizeof(link_port), "%d", free_port());
     uint64_t since = now_monotonic_usec();
@@ -104,6 +112,14 @@ bool server_start(struct server *s, const char *program, const char *dir) {
     if (s->target.pid == 0)
         run_server(s, port, link_port);
     return s->target.pid > 0 && wait_ready(s, since);
+}
+
+bool server_start(struct server *s, const char *program, const char *dir) {
+    return server_start_with(s, program, dir, NULL);
+}
+
+char *server_link(const struct server *s) {
+    return xasprintf("unix:%s/link.sock", s->dir);
 }
 
 void server_stop(struct server *s) {
