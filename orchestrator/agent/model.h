@@ -194,6 +194,8 @@ bool reload_due(const struct agent_pod *pod);
 int takeup_begin(struct agent *agent, struct error *err) _must_check_;
 
 /* --- network.c --- */
+/* The network with what agent_update_peers() says of its peers; new. Pure. */
+struct json *network_peers_changed(const struct json *network, const struct json *changes);
 int agent_network_address(struct agent_pod *pod, struct error *err) _must_check_; /* allocates pod->ip */
 int agent_network_attach(struct agent_pod *pod, struct error *err) _must_check_;
 void agent_network_release(struct agent_pod *pod);

@@ -167,3 +167,41 @@ int agent_set_network(struct agent *agent, const struct json *network, struct er
     agent_node_changed(agent);
     return 0;
 }
+
+static struct json *peer_of(const struct json *changes, size_t i) {
+    struct json *peer = json_object();
+
+    json_set(&peer, "podCIDR", json_string(json_key_at(changes, i)));
+    json_set(&peer, "address", json_ref(json_value_at(changes, i)));
+    return peer;
+}
+
+struct json *network_peers_changed(const struct json *network, const struct json *changes) {
+    const struct json *old = json_get(network, "peers");
+    const char *own = json_str_or(json_get(network, "podCIDR"), "");
+    struct json *peers = json_array(), *changed = json_ref(network);
+
+    for (size_t i = 0; i < json_len(old); i++)
+        if (!json_get(changes, json_str_or(json_get(json_at(old, i), "podCIDR"), "")))
+            json_append(&peers, json_ref(json_at(old, i)));
+    for (size_t i = 0; i < json_len(changes); i++)
+        if (json_is_string(json_value_at(changes, i)) && strcmp(json_key_at(changes, i), own) != 0)
+            json_append(&peers, peer_of(changes, i));
+    json_set(&changed, "peers", peers);
+    return changed;
+}
+
+int agent_update_peers(struct agent *agent, const struct json *changes, struct error *err) {
+    if (!agent->network)
+        return error_set(err, -ENOENT, "there is no network yet whose peers could change");
+    struct json *network = network_peers_changed(agent->network, changes);
+    int r = agent->no_network ? 0 : set_routes(json_get(network, "peers"), err);
+    if (r < 0) {
+        json_unref(network);
+        return r;
+    }
+    json_unref(agent->network);
+    agent->network = network;
+    records_pods_changed(agent->records);
+    return 0;
+}

@@ -55,6 +55,9 @@ void agent_remove_object(struct agent *agent, const char *kind, const char *name
  * Everything but podCIDR is optional. Pods wait (ContainerCreating) until a podCIDR is known, unless hostNetwork.
  * A changed podCIDR is used for new pods. */
 int agent_set_network(struct agent *agent, const struct json *network, struct error *err) _must_check_;
+/* {"10.244.2.0/24":"192.0.2.2","10.244.9.0/24":null}: members of peers by their podCIDR, new, changed or gone (null);
+ * the node's own range is passed over. -ENOENT before the first agent_set_network(). */
+int agent_update_peers(struct agent *agent, const struct json *changes, struct error *err) _must_check_;
 
 /* --- observed state, out --- */
 

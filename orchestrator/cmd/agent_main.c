@@ -225,6 +225,10 @@ static int on_set_network(void *userdata, const struct json *network, struct err
     return agent_set_network(((struct agent_process *) userdata)->agent, network, err);
 }
 
+static int on_update_peers(void *userdata, const struct json *changes, struct error *err) {
+    return agent_update_peers(((struct agent_process *) userdata)->agent, changes, err);
+}
+
 static struct json *get_node_status(void *userdata) {
     return agent_node_status(((struct agent_process *) userdata)->agent);
 }
@@ -284,6 +288,7 @@ static const struct agent_link_handler link_handler = {
     .apply_object = on_apply_object,
     .remove_object = on_remove_object,
     .set_network = on_set_network,
+    .update_peers = on_update_peers,
     .node_status = get_node_status,
     .node_labels = get_node_labels,
     .open_log = on_open_log,

@@ -131,6 +131,7 @@ int agent_join_start(struct agent_link *l, struct error *err) {
         return r;
     r = sd_bus_call_method_async(l->bus, NULL, NULL, LINK_SERVER_PATH, LINK_SERVER_INTERFACE, "Join", on_joined, l,
                                  "sss", l->token ? l->token : "", l->node_name, csr);
+    bus_pump_sent(l->pump);
     return r < 0 ? error_set_errno(err, r, "cannot call Join") : 0;
 }
 

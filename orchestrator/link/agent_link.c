@@ -54,7 +54,7 @@ static void drop(struct agent_link *l) {
     sd_bus_slot_unref(l->disconnect_slot);
     l->slot = l->disconnect_slot = NULL;
     if (l->bus) {
-        sd_bus_detach_event(l->bus);
+        bus_pump_free(steal(&l->pump));
         sd_bus_close_unref(l->bus);
         l->bus = NULL;
     }
@@ -114,6 +114,7 @@ static int on_heartbeat_timer(sd_event_source *s, uint64_t usec, void *userdata)
     l->heartbeats_open++;
     int r = sd_bus_call_method_async(l->bus, NULL, NULL, LINK_SERVER_PATH, LINK_SERVER_INTERFACE, "Heartbeat",
                                      on_heartbeat_answer, l, "");
+    bus_pump_sent(l->pump);
     if (r < 0)
         agent_link_reset(l, strerror(-r));
     else
@@ -145,6 +146,7 @@ static void tell(struct agent_link *l, const char *member, const char *types, ..
     }
     if (r >= 0)
         r = sd_bus_call_async(l->bus, NULL, m, on_answer, l, UINT64_MAX);
+    bus_pump_sent(l->pump);
     if (r < 0)
         agent_link_reset(l, strerror(-r));
 }
@@ -226,6 +228,7 @@ int agent_link_request_token(struct agent_link *l, const char *ns, const char *n
     *c = (struct token_call){l, xstrdup(uid), xstrdup(audience), seconds};
     int r = sd_bus_call_method_async(l->bus, &slot, NULL, LINK_SERVER_PATH, LINK_SERVER_INTERFACE, "RequestToken",
                                      on_token, c, "ssssx", ns, name, uid, audience, seconds);
+    bus_pump_sent(l->pump);
     if (r < 0) {
         token_call_free(c);
         return r;
@@ -265,6 +268,7 @@ static int start_register(struct agent_link *l, struct error *err) {
 
     int r = sd_bus_call_method_async(l->bus, NULL, NULL, LINK_SERVER_PATH, LINK_SERVER_INTERFACE, "Register",
                                      on_registered, l, "sss", l->node_name, status_text, labels_text);
+    bus_pump_sent(l->pump);
     return r < 0 ? error_set_errno(err, r, "cannot call Register") : 0;
 }
 
@@ -288,14 +292,14 @@ static int start_bus(struct agent_link *l, int fd_take, struct error *err) {
     (void) sd_bus_negotiate_fds(l->bus, 0);
     r = sd_bus_start(l->bus);
     if (r >= 0)
-        r = sd_bus_attach_event(l->bus, l->loop, SD_EVENT_PRIORITY_NORMAL);
-    if (r >= 0)
         r = sd_bus_match_signal_async(l->bus, &l->disconnect_slot, NULL, "/org/freedesktop/DBus/Local",
                                       "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, l);
     if (r < 0)
         return error_set_errno(err, r, "cannot start a D-Bus connection");
     r = node_interface_export(l, l->bus, &l->slot, err);
-    return r < 0 ? r : stream_table_new(l->bus, &l->streams, err);
+    if (r >= 0)
+        r = bus_pump_new(l->reactor, l->bus, &l->pump, err);
+    return r < 0 ? r : stream_table_new(l->bus, l->pump, &l->streams, err);
 }
 
 static int on_tls_ready(void *userdata, gnutls_session_t session, struct error *err) {
@@ -431,12 +435,14 @@ int agent_link_new(sd_event *loop, const struct agent_link_options *o, const str
     l->token = o->token ? xstrdup(o->token) : NULL;
     l->version = xstrdup(o->version ? o->version : "");
     l->system_bus = o->system_bus ? sd_bus_ref(o->system_bus) : NULL;
-    if (l->system_bus) {
-        int r = export_on_system_bus(l, err);
-        if (r < 0)
-            return r;
-    }
-    int clock = clock_jump_fd();
+    l->reactor = o->reactor;
+    l->own_reactor = !o->reactor;
+    int r = l->own_reactor ? reactor_new(loop, &l->reactor, err) : 0;
+    if (r >= 0 && l->system_bus)
+        r = export_on_system_bus(l, err);
+    if (r < 0)
+        return r;
+    int clock = agent_join_is_unix(l) ? -1 : clock_jump_fd(); /* for its certificate: it needs none on this host */
     if (clock >= 0 && sd_event_add_io(loop, &l->clock, clock, EPOLLIN, agent_join_on_clock, l) >= 0)
         (void) sd_event_source_set_io_fd_own(l->clock, 1);
     set_timer(l, 0, on_dial_timer);
@@ -454,6 +460,8 @@ void agent_link_free(struct agent_link *l) {
     l->clock = NULL;
     l->timer = l->reset = l->renewal = NULL;
     drop(l);
+    if (l->own_reactor)
+        reactor_free(l->reactor);
     sd_bus_slot_unref(l->system_slot);
     sd_bus_unref(l->system_bus);
     if (l->credentials)

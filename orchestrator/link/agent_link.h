@@ -15,6 +15,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "orchestrator/link/reactor.h"
 #include "orchestrator/link/stream.h"
 #include "podium/base/json.h"
 
@@ -32,6 +33,8 @@ struct agent_link_handler {
     void (*apply_object)(void *userdata, const struct json *object);
     void (*remove_object)(void *userdata, const char *kind, const char *ns, const char *name);
     int (*set_network)(void *userdata, const struct json *network, struct error *err);
+    /* {pod range: address, or null}: what changed in the network's peers. */
+    int (*update_peers)(void *userdata, const struct json *changes, struct error *err);
     /* The Node's status and labels at registration; the caller unrefs. */
     struct json *(*node_status)(void *userdata);
     struct json *(*node_labels)(void *userdata);
@@ -67,6 +70,8 @@ struct agent_link_options {
     const char *token;    /* join token or NULL */
     const char *version;
     sd_bus *system_bus; /* NULL: not exported there */
+    /* Shared by many links in one process, borrowed, on the same loop; NULL: one of its own. */
+    struct reactor *reactor;
 };
 
 int agent_link_new(sd_event *loop, const struct agent_link_options *options, const struct agent_link_handler *handler,

@@ -19,7 +19,10 @@ struct agent_link {
     gnutls_certificate_credentials_t credentials;
     bool has_certificate; /* credentials hold the node's own */
     struct tls_pipe *pipe;
+    struct reactor *reactor;
+    bool own_reactor;
     sd_bus *bus; /* the connection, NULL while there is none */
+    struct bus_pump *pump;
     sd_bus_slot *slot, *disconnect_slot;
     struct stream_table *streams;
     bool registered;

@@ -11,6 +11,8 @@
  *                                                all Services and EndpointSlices of the cluster (push_services.h)
  *   Retell()                                     tell all pod statuses again: the control plane had given the node up
  *   SetNetwork(s network)                        pod range, peers, DNS (agent/node_api.h)
+ *   UpdatePeers(s changes)                       {"10.244.2.0/24":"192.0.2.2","10.244.9.0/24":null}: pod ranges and the
+ *                                                address they are reached by now; the node's own may be among them
  *   OpenLog(t stream, s options)  OpenExec(t stream, s options)
  *   OpenForward(t stream, s options)             byte streams, see org.podium.Stream1
  *   OpenQuery(t stream, s options)               an HTTP response to a request about the node itself (nodes/proxy)
@@ -46,7 +48,8 @@
 
 #define LINK_HEARTBEATS_MISSED 4u
 #define LINK_HANDSHAKE_USEC    (10ull * 1000000ull)   /* a peer that has not registered by then is hung up on */
-#define LINK_PENDING_MAX       128u                   /* connections that have not registered */
+#define LINK_PENDING_MAX       128u                   /* connections from the network that have not registered */
+#define LINK_PENDING_USEC      (1ull * 1000000ull)    /* what each of these has at least, however many others wait */
 #define LINK_STRANGER_BYTES    (128u * 1024u)         /* from a peer without a certificate: enough to Join */
 #define LINK_NEWCOMER_BYTES    (8u * 1024u * 1024u)   /* from a peer with one, until it has registered */
 #define LINK_UNANSWERED_MAX    65536u                 /* calls a peer has not answered: more, and it is too slow */

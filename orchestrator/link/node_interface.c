@@ -99,6 +99,18 @@ static int on_set_network(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     return r < 0 ? refuse(e, &err, r) : sd_bus_reply_method_return(m, "");
 }
 
+static int on_update_peers(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    struct agent_link *l = userdata;
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    _cleanup_json_ struct json *changes = NULL;
+
+    int r = read_document(m, &changes, e);
+    if (r < 0)
+        return r;
+    r = l->handler->update_peers(l->userdata, changes, &err);
+    return r < 0 ? refuse(e, &err, r) : sd_bus_reply_method_return(m, "");
+}
+
 typedef int (*open_fn)(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
                        struct error *err);
 
@@ -203,6 +215,7 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_METHOD_WITH_ARGS("RemoveObject", SD_BUS_ARGS("s", kind, "s", namespace, "s", name), SD_BUS_NO_RESULT,
                             on_remove_object, 0),
     SD_BUS_METHOD_WITH_ARGS("SetNetwork", SD_BUS_ARGS("s", network), SD_BUS_NO_RESULT, on_set_network, 0),
+    SD_BUS_METHOD_WITH_ARGS("UpdatePeers", SD_BUS_ARGS("s", changes), SD_BUS_NO_RESULT, on_update_peers, 0),
     SD_BUS_METHOD_WITH_ARGS("OpenLog", SD_BUS_ARGS("t", stream, "s", options), SD_BUS_NO_RESULT, on_open_log, 0),
     SD_BUS_METHOD_WITH_ARGS("OpenExec", SD_BUS_ARGS("t", stream, "s", options), SD_BUS_NO_RESULT, on_open_exec, 0),
     SD_BUS_METHOD_WITH_ARGS("OpenForward", SD_BUS_ARGS("t", stream, "s", options), SD_BUS_NO_RESULT, on_open_forward,

@@ -13,6 +13,7 @@
 
 #define CONCURRENCY      64
 #define LEASE_NAMESPACE  "kube-node-lease"
+#define INDEX_RANGE      "spec.podCIDR"
 #define NODE_PREFIX_BITS 24 /* each node's share of the cluster's pod range */
 #define BACKOFF_MAX_USEC (10 * USEC_PER_SEC)
 #define DIFFERING_MAX    3 /* an answer that is not what was sent: another writer, or a server that rewrites it */
@@ -24,6 +25,7 @@ struct node_writes {
     struct hashmap *entries; /* key → struct entry */
     struct hashmap *calls;   /* key → struct pending, while a request is under way */
     struct hashmap *cidrs;   /* ranges given to nodes whose objects are not written yet: range → (unused) */
+    uint32_t next_range;     /* where to look first: of thousands of nodes each would look at all before it */
     char *cluster_cidr;
     unsigned lease_seconds;
 };
@@ -94,7 +96,21 @@ static bool ready_is_unknown(const struct json *node) {
 
 /* --- what to send: 1 something, 0 nothing (any more), -EAGAIN not known yet: ask again soon --- */
 
-/* The first /24 of the cluster's range that no node has; NULL when none is left. */
+static void range_of_node(const struct json *node, char ***keys) {
+    const char *range = json_str(json_path(node, "spec", "podCIDR"));
+
+    if (range)
+        strv_push_dup(keys, range);
+}
+
+static bool range_is_taken(const struct node_writes *w, const char *range) {
+    size_t n = 0;
+    _cleanup_free_ struct json **nodes = informer_list(w->nodes, INDEX_RANGE, range, &n);
+
+    return n > 0 || hashmap_has(w->cidrs, range);
+}
+
+/* The next /24 of the cluster's range that no node has; NULL when none is left. */
 static char *free_range(struct node_writes *w) {
     char base[INET_ADDRSTRLEN] = "";
     unsigned bits = 0;
@@ -103,22 +119,17 @@ static char *free_range(struct node_writes *w) {
     if (sscanf(w->cluster_cidr, "%15[0-9.]/%u", base, &bits) != 2 || inet_pton(AF_INET, base, &a) != 1 || bits == 0 ||
         bits > NODE_PREFIX_BITS)
         return NULL;
-    _cleanup_(hashmap_freep) struct hashmap *used = hashmap_new(NULL);
-    size_t n;
-    _cleanup_free_ struct json **nodes = informer_list(w->nodes, NULL, NULL, &n);
-    for (size_t i = 0; i < n; i++) {
-        const char *cidr = json_str(json_path(nodes[i], "spec", "podCIDR"));
-        if (cidr)
-            hashmap_put(used, cidr, NULL);
-    }
     uint32_t first = ntohl(a.s_addr) & ~((1u << (32 - bits)) - 1);
-    for (uint32_t i = 1; i < 1u << (NODE_PREFIX_BITS - bits); i++) { /* the first range is left alone: easy to read */
-        struct in_addr range = {htonl(first + (i << (32 - NODE_PREFIX_BITS)))};
+    uint32_t n = (1u << (NODE_PREFIX_BITS - bits)) - 1; /* the first range is left alone: easy to read */
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t k = (w->next_range + i) % n;
+        struct in_addr range = {htonl(first + ((k + 1) << (32 - NODE_PREFIX_BITS)))};
         char address[INET_ADDRSTRLEN], text[INET_ADDRSTRLEN + 4];
         if (!inet_ntop(AF_INET, &range, address, sizeof(address)))
             return NULL;
         snprintf(text, sizeof(text), "%s/%d", address, NODE_PREFIX_BITS);
-        if (!hashmap_has(used, text) && !hashmap_has(w->cidrs, text)) {
+        if (!range_is_taken(w, text)) {
+            w->next_range = (k + 1) % n;
             hashmap_put(w->cidrs, text, NULL);
             return xstrdup(text);
         }
@@ -397,6 +408,7 @@ struct node_writes *node_writes_new(sd_event *loop, struct client *client, struc
     w->client = client;
     w->nodes = nodes;
     w->pods = pods;
+    informer_add_index(nodes, INDEX_RANGE, range_of_node);
     w->cluster_cidr = xstrdup(cluster_cidr);
     w->lease_seconds = lease_seconds;
     w->entries = hashmap_new(entry_free);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One connected agent: its D-Bus connection, who it is, what it may call. */
-#include "orchestrator/link/mirror_pods.h"
 #include "orchestrator/link/peer.h"
 
 #include <stdarg.h>
@@ -8,6 +7,7 @@
 
 #include "orchestrator/link/mirror_pods.h"
 #include "orchestrator/link/node_writes.h"
+#include "orchestrator/link/push_network.h"
 #include "orchestrator/link/token_requests.h"
 #include "orchestrator/object/bootstrap_token.h"
 #include "orchestrator/object/validation.h"
@@ -30,19 +30,18 @@ void link_peer_free(struct link_peer *p) {
     struct link_server *s = p->server;
 
     list_remove(&p->link);
-    if (p->node) {
-        if (hashmap_get(s->by_node, p->node) == p)
-            (void) hashmap_steal(s->by_node, p->node);
-    } else {
-        s->n_pending--;
-    }
+    if (p->node && hashmap_get(s->by_node, p->node) == p)
+        (void) hashmap_steal(s->by_node, p->node);
+    if (p->pending)
+        link_server_less_pending(s);
+    s->descriptors -= p->descriptors;
     sd_event_source_disable_unref(p->timer);
     sd_event_source_disable_unref(p->reaper);
     token_requests_cancel(p);
     stream_table_free(p->streams, "the connection to the node was lost");
     sd_bus_slot_unref(p->slot);
     sd_bus_slot_unref(p->disconnect_slot);
-    sd_bus_detach_event(p->bus);
+    bus_pump_free(p->pump);
     sd_bus_close_unref(p->bus);
     tls_pipe_free(p->pipe);
     hashmap_free(p->needs);
@@ -99,8 +98,8 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 static int on_network_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
     struct link_peer *p = userdata;
 
-    if (sd_bus_message_get_error(m))
-        free(steal(&p->network)); /* sent again at the next heartbeat */
+    if (sd_bus_message_get_error(m)) /* an agent that is older knows no UpdatePeers: it gets everything each time */
+        free(steal(&p->network));    /* at the next heartbeat */
     return on_answer(m, userdata, error);
 }
 
@@ -131,6 +130,10 @@ static int check_queue(struct link_peer *p, size_t bytes) {
     return p->unanswered >= LINK_UNANSWERED_MAX || p->queue_bytes > LINK_QUEUE_BYTES_MAX ? -ENOBUFS : 0;
 }
 
+static sd_bus_message_handler_t answer_to(const char *member) {
+    return strcmp(member, "SetNetwork") == 0 || strcmp(member, "UpdatePeers") == 0 ? on_network_answer : on_answer;
+}
+
 void link_peer_call(struct link_peer *p, const char *member, const char *types, ...) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
     size_t bytes = 0;
@@ -151,11 +154,11 @@ void link_peer_call(struct link_peer *p, const char *member, const char *types, 
         va_end(ap);
     }
     if (r >= 0)
-        r = sd_bus_call_async(p->bus, NULL, m, strcmp(member, "SetNetwork") == 0 ? on_network_answer : on_answer, p,
-                              UINT64_MAX);
+        r = sd_bus_call_async(p->bus, NULL, m, answer_to(member), p, UINT64_MAX);
     if (r >= 0)
         p->unanswered++;
-    else
+    bus_pump_sent(p->pump);
+    if (r < 0)
         link_peer_end(p, r == -ENOBUFS ? "too slow: its queue is full" : strerror(-r));
 }
 
@@ -174,6 +177,7 @@ void link_peer_open_stream(struct link_peer *p, const char *member, uint64_t str
         r = sd_bus_message_append(m, "ts", stream, options);
     if (r >= 0)
         r = sd_bus_call_async(p->bus, &slot, m, on_open_answer, o, UINT64_MAX);
+    bus_pump_sent(p->pump);
     if (r < 0) {
         link_peer_end(p, r == -ENOBUFS ? "too slow: its queue is full" : strerror(-r));
         return;
@@ -366,7 +370,9 @@ static int on_register(sd_bus_message *m, void *userdata, sd_bus_error *e) {
         link_peer_end(old, "replaced by a newer connection of the same node");
     drop_foreign_labels(&labels);
     p->node = xstrdup(node);
-    s->n_pending--;
+    if (p->pending)
+        link_server_less_pending(s);
+    p->pending = false;
     if (p->pipe)
         tls_pipe_limit(p->pipe, 0);
     hashmap_put(s->by_node, node, p);
@@ -387,7 +393,7 @@ static int on_heartbeat(sd_bus_message *m, void *userdata, sd_bus_error *e) {
         return r;
     node_writes_heartbeat(p->server->writes, p->node);
     if (!p->network)
-        push_networks(p->server);
+        push_network(p);
     return sd_bus_reply_method_return(m, "");
 }
 
@@ -563,15 +569,14 @@ static int start_bus(struct link_peer *p, int fd_take, struct error *err) {
     (void) sd_bus_negotiate_fds(p->bus, 0);
     r = sd_bus_start(p->bus);
     if (r >= 0)
-        r = sd_bus_attach_event(p->bus, p->server->loop, SD_EVENT_PRIORITY_NORMAL);
-    if (r >= 0)
         r = sd_bus_add_object_vtable(p->bus, &p->slot, LINK_SERVER_PATH, LINK_SERVER_INTERFACE, vtable, p);
     if (r >= 0)
         r = sd_bus_match_signal_async(p->bus, &p->disconnect_slot, NULL, "/org/freedesktop/DBus/Local",
                                       "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, p);
     if (r < 0)
         return error_set_errno(err, r, "cannot start a D-Bus connection");
-    return stream_table_new(p->bus, &p->streams, err);
+    r = bus_pump_new(p->server->reactor, p->bus, &p->pump, err);
+    return r < 0 ? r : stream_table_new(p->bus, p->pump, &p->streams, err);
 }
 
 int link_peer_accept(struct link_server *s, int fd_take, bool unix_socket, struct error *err) {
@@ -581,7 +586,11 @@ int link_peer_accept(struct link_server *s, int fd_take, bool unix_socket, struc
 
     p->server = s;
     list_append(&s->peers, &p->link);
-    s->n_pending++;
+    p->pending = !unix_socket;
+    p->since = now_monotonic_usec();
+    p->descriptors = unix_socket ? 1 : 3;
+    s->n_pending += p->pending;
+    s->descriptors += p->descriptors;
     p->needs = hashmap_new(NULL);
     list_init(&p->tokens);
     if (unix_socket) {

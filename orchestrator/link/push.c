@@ -4,6 +4,7 @@
 #include "orchestrator/link/peer.h"
 #include "orchestrator/link/pod_conditions.h"
 #include "orchestrator/link/pod_refs.h"
+#include "orchestrator/link/push_network.h"
 #include "orchestrator/link/push_services.h"
 #include "podium/base/alloc.h"
 
@@ -154,49 +155,6 @@ static const char *internal_address(const struct json *node) {
     return NULL;
 }
 
-static char *network_text(const struct link_server *s, const char *self) {
-    _cleanup_json_ struct json *network = json_object(), *peers = json_array();
-    const char *own = json_str(json_path(informer_get(s->nodes, "", self), "spec", "podCIDR"));
-    size_t n;
-    _cleanup_free_ struct json **nodes = informer_list(s->nodes, NULL, NULL, &n);
-
-    if (!own)
-        return NULL;
-    json_set(&network, "podCIDR", json_string(own));
-    json_set(&network, "clusterCIDR", json_string(s->cluster_cidr));
-    json_set(&network, "serviceCIDR", json_string(s->service_cidr));
-    if (s->dns)
-        json_set(&network, "dns", json_ref(s->dns));
-    for (size_t i = 0; i < n; i++) {
-        const char *name = json_str_or(json_path(nodes[i], "metadata", "name"), "");
-        const char *cidr = json_str(json_path(nodes[i], "spec", "podCIDR"));
-        const char *address = internal_address(nodes[i]);
-        struct json *peer;
-        if (strcmp(name, self) == 0 || !cidr || !address)
-            continue;
-        peer = json_object();
-        json_set(&peer, "name", json_string(name));
-        json_set(&peer, "podCIDR", json_string(cidr));
-        json_set(&peer, "address", json_string(address));
-        json_append(&peers, peer);
-    }
-    json_set(&network, "peers", json_ref(peers));
-    return json_to_text(network);
-}
-
-void push_networks(struct link_server *s) {
-    struct link_peer *p;
-
-    list_foreach(p, &s->peers, link) {
-        _cleanup_free_ char *text = p->node ? network_text(s, p->node) : NULL;
-        if (!text || (p->network && strcmp(p->network, text) == 0))
-            continue;
-        link_peer_call(p, "SetNetwork", "s", text);
-        free(p->network);
-        p->network = steal(&text);
-    }
-}
-
 static bool ready_is_unknown(const struct json *node) {
     const struct json *conditions = json_path(node, "status", "conditions");
 
@@ -216,14 +174,15 @@ static void ask_to_retell(struct link_server *s, const struct json *old, const s
 }
 
 static void on_node(void *userdata, struct json *old, struct json *node) {
-    const struct json *a = json_path(old, "spec", "podCIDR"), *b = json_path(node, "spec", "podCIDR");
-    const char *x = internal_address(old), *y = internal_address(node);
+    struct link_server *s = userdata;
+    const char *name = json_str_or(json_path(node ? node : old, "metadata", "name"), "");
+    struct link_peer *p = hashmap_get(s->by_node, name);
 
     if (old && node)
-        ask_to_retell(userdata, old, node);
-    if (json_equal(a, b) && strcmp(x ? x : "", y ? y : "") == 0)
-        return; /* heartbeats and conditions: nothing that routes depend on */
-    push_networks(userdata);
+        ask_to_retell(s, old, node);
+    network_routes_put(s->routes, name, json_str(json_path(node, "spec", "podCIDR")), internal_address(node));
+    if (p)
+        push_network(p);
 }
 
 /* --- everything --- */
@@ -236,7 +195,7 @@ void push_full(struct link_peer *p) {
         !informer_synced(s->secrets) || !informer_synced(s->nodes) || !push_services_synced(s))
         return;
     p->synced = true;
-    push_networks(s);
+    push_network(p);
     link_peer_call(p, "SyncBegin", "");
     push_services_full(p); /* before the pods, which may ask for them at once */
     _cleanup_free_ struct json **pods = informer_list(s->pods, INDEX_NODE, p->node, &n);

@@ -6,14 +6,17 @@
 #include <netdb.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include "orchestrator/link/node_writes.h"
 #include "orchestrator/link/peer.h"
+#include "orchestrator/link/push_network.h"
 #include "orchestrator/pki/pki.h"
 #include "podium/base/alloc.h"
+#include "podium/base/clock.h"
 #include "podium/base/fd.h"
 #include "podium/base/log.h"
 #include "podium/base/path.h"
@@ -21,6 +24,9 @@
 #define HEARTBEAT_DEFAULT_USEC (10ull * 1000000ull)
 #define LEASE_DEFAULT_SECONDS  40u
 #define ACCEPT_PAUSE_USEC      (500ull * 1000ull)
+#define ACCEPT_BATCH           16
+#define DESCRIPTORS_TLS        3    /* of one node: the network's, and a pair to the bus */
+#define DESCRIPTORS_OTHERS     1024 /* kept for all but nodes */
 
 static int load_credentials(const struct link_server *s, gnutls_certificate_credentials_t *ret, struct error *err) {
     _cleanup_free_ char *ca = path_join(s->ca_dir, "ca.crt");
@@ -68,54 +74,105 @@ static int on_accept_again(sd_event_source *source, uint64_t usec, void *userdat
     return 0;
 }
 
-static void pause_accepting(struct link_server *s) {
-    sd_event_source_disable_unref(s->accept_again);
-    s->accept_again = NULL;
-    if (sd_event_add_time_relative(s->loop, &s->accept_again, CLOCK_MONOTONIC, ACCEPT_PAUSE_USEC, 0, on_accept_again,
-                                   s) < 0)
+/* What waits to be accepted waits in the kernel for so long. The listeners stay readable: without this the loop would
+ * spin. */
+static void pause_accepting(struct link_server *s, bool unix_too, uint64_t usec) {
+    if (s->accept_again) {
+        (void) sd_event_source_set_time_relative(s->accept_again, usec);
+        (void) sd_event_source_set_enabled(s->accept_again, SD_EVENT_ONESHOT);
+    } else if (sd_event_add_time_relative(s->loop, &s->accept_again, CLOCK_MONOTONIC, usec, USEC_PER_MSEC,
+                                          on_accept_again, s) < 0) {
         return;
-    log_warning("link: no descriptors left for more connections");
+    }
     if (s->tcp_source)
         (void) sd_event_source_set_enabled(s->tcp_source, SD_EVENT_OFF);
-    if (s->unix_source)
+    if (s->unix_source && unix_too)
         (void) sd_event_source_set_enabled(s->unix_source, SD_EVENT_OFF);
 }
 
-static void end_oldest_pending(struct link_server *s) {
+static struct link_peer *oldest_pending(struct link_server *s) {
     struct link_peer *p;
 
-    list_foreach(p, &s->peers, link) {
-        if (p->node || p->reaper)
-            continue;
-        link_peer_end(p, "pushed out by newer connections");
-        return;
-    }
+    list_foreach(p, &s->peers, link) if (p->pending && !p->reaper) return p;
+    return NULL;
 }
 
-static int on_accept(sd_event_source *source, int listener, uint32_t revents, void *userdata) {
-    struct link_server *s = userdata;
-    _cleanup_(error_clear) struct error err = ERROR_INIT;
-    bool unix_socket = listener == s->unix_fd;
-    _cleanup_close_ int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+/* Strangers are few at a time. When thousands of nodes dial at once, those that come wait their turn in the backlog;
+ * who had his time and did not register makes room: idle strangers must not keep nodes out. */
+static bool has_room(struct link_server *s) {
+    if (s->n_pending < LINK_PENDING_MAX)
+        return true;
+    struct link_peer *oldest = oldest_pending(s);
+    uint64_t now = now_monotonic_usec();
+    if (!oldest || now - oldest->since < LINK_PENDING_USEC) {
+        pause_accepting(s, false, oldest ? oldest->since + LINK_PENDING_USEC - now : USEC_PER_MSEC);
+        return false;
+    }
+    log_warning("link: too many connections that have not registered");
+    link_peer_end(oldest, "pushed out by newer connections");
+    return s->n_pending < 2 * LINK_PENDING_MAX;
+}
 
+void link_server_less_pending(struct link_server *s) {
+    int enabled = SD_EVENT_OFF;
+
+    s->n_pending--;
+    if (s->tcp_source && sd_event_source_get_enabled(s->tcp_source, &enabled) == 0 && !s->short_of_descriptors)
+        (void) sd_event_source_set_enabled(s->tcp_source, SD_EVENT_ON);
+}
+
+/* The API, its clients and the store need some of the process's descriptors whatever the number of nodes. */
+static bool has_descriptors(struct link_server *s, bool unix_socket) {
+    size_t needed = unix_socket ? 1 : DESCRIPTORS_TLS;
+    bool room = s->descriptors + needed <= s->descriptors_max;
+
+    if (!room && !s->short_of_descriptors)
+        log_warning("link: %zu nodes are connected, and the limit of open files (LimitNOFILE=) leaves room for no more",
+                    hashmap_len(s->by_node));
+    s->short_of_descriptors = !room;
+    if (!room)
+        pause_accepting(s, true, ACCEPT_PAUSE_USEC);
+    return room;
+}
+
+static size_t descriptors_for_nodes(void) {
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur == RLIM_INFINITY)
+        return SIZE_MAX;
+    size_t others = l.rlim_cur / 4 < DESCRIPTORS_OTHERS ? l.rlim_cur / 4 : DESCRIPTORS_OTHERS;
+    return l.rlim_cur - others;
+}
+
+/* 1: accepted, or not worth a word; 0: none left, or none wanted now. */
+static int accept_one(struct link_server *s, int listener, bool unix_socket) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+
+    if (!has_descriptors(s, unix_socket) || (!unix_socket && !has_room(s)))
+        return 0;
+    _cleanup_close_ int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            pause_accepting(s); /* the listener stays readable: without a pause the loop would spin */
-        return 0;               /* else the other side gave up */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            log_warning("link: no descriptors left for more connections");
+            pause_accepting(s, true, ACCEPT_PAUSE_USEC);
+        }
+        return 0; /* else the other side gave up */
     }
     if (unix_socket && !peer_is_root(fd)) {
         log_warning("link: a peer on the unix socket is not root");
-        return 0;
-    }
-    if (s->n_pending >= LINK_PENDING_MAX) {
-        log_warning("link: too many connections that have not registered");
-        end_oldest_pending(s); /* rather than refusing the new one: idle strangers must not keep nodes out */
-        if (s->n_pending >= 2 * LINK_PENDING_MAX)
-            return 0;
+        return 1;
     }
     int r = link_peer_accept(s, steal_fd(&fd), unix_socket, &err);
     if (r < 0)
         log_warning("link: %s", error_text(&err, r));
+    return 1;
+}
+
+static int on_accept(sd_event_source *source, int listener, uint32_t revents, void *userdata) {
+    struct link_server *s = userdata;
+
+    for (int i = 0; i < ACCEPT_BATCH && accept_one(s, listener, listener == s->unix_fd); i++)
+        ;
     return 0;
 }
 
@@ -218,12 +275,16 @@ int link_server_new(sd_event *loop, struct client *client, struct informer_set *
     s->heartbeat_usec = o->heartbeat_usec ? o->heartbeat_usec : HEARTBEAT_DEFAULT_USEC;
     s->certificate_sec = o->certificate_sec;
     s->lease_seconds = o->lease_seconds ? o->lease_seconds : LEASE_DEFAULT_SECONDS;
+    s->descriptors_max = descriptors_for_nodes();
     list_init(&s->peers);
     s->by_node = hashmap_new(NULL);
     s->events = event_recorder_new(loop, client, "podium-agent");
+    s->routes = network_routes_new(s);
     push_register_informers(s, informers);
     s->writes = node_writes_new(loop, client, s->nodes, s->pods, s->cluster_cidr, s->lease_seconds);
-    int r = o->address ? open_tcp(s, o, err) : 0;
+    int r = reactor_new(loop, &s->reactor, err);
+    if (r == 0 && o->address)
+        r = open_tcp(s, o, err);
     if (r == 0 && o->unix_socket)
         r = open_unix(s, o, err);
     if (r < 0)
@@ -238,15 +299,17 @@ void link_server_free(struct link_server *s) {
     if (!s)
         return;
     push_remove_informers(s);
-    sd_event_source_disable_unref(s->tcp_source);
-    sd_event_source_disable_unref(s->unix_source);
+    s->tcp_source = sd_event_source_disable_unref(s->tcp_source);
+    s->unix_source = sd_event_source_disable_unref(s->unix_source);
     sd_event_source_disable_unref(s->accept_again);
     list_foreach(p, &s->peers, link) link_peer_free(p);
+    reactor_free(s->reactor);
     closep(&s->tcp_fd);
     closep(&s->unix_fd);
     if (s->unix_socket && !s->unix_inherited)
         (void) unlink(s->unix_socket);
     node_writes_free(s->writes);
+    network_routes_free(s->routes);
     event_recorder_free(s->events);
     hashmap_free(s->by_node);
     if (s->credentials)

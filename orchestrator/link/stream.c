@@ -11,6 +11,7 @@
 
 struct stream_table {
     sd_bus *bus;
+    struct bus_pump *pump;
     sd_bus_slot *slot;
     struct hashmap *by_id; /* number as text → stream, borrowed */
     uint64_t last_id;
@@ -64,6 +65,7 @@ static sd_bus_message *new_message(const struct stream_table *t, const char *mem
 /* Losing a message means the connection is going: its end tells everyone. */
 static void send_and_unref(const struct stream_table *t, sd_bus_message *m) {
     (void) sd_bus_send(t->bus, m, NULL);
+    bus_pump_sent(t->pump);
     sd_bus_message_unref(m);
 }
 
@@ -179,10 +181,11 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_END,
 };
 
-int stream_table_new(sd_bus *bus, struct stream_table **ret, struct error *err) {
+int stream_table_new(sd_bus *bus, struct bus_pump *pump, struct stream_table **ret, struct error *err) {
     struct stream_table *t = xnew0(struct stream_table);
 
     t->bus = bus;
+    t->pump = pump;
     t->by_id = hashmap_new(NULL);
     int r = sd_bus_add_object_vtable(bus, &t->slot, LINK_STREAM_PATH, LINK_STREAM_INTERFACE, vtable, t);
     if (r < 0) {

@@ -16,6 +16,7 @@
 #include <systemd/sd-bus.h>
 
 #include "orchestrator/link/names.h"
+#include "orchestrator/link/reactor.h"
 #include "podium/base/error.h"
 
 struct stream_table; /* the streams of one connection */
@@ -30,8 +31,8 @@ struct link_stream_ops {
     void (*end)(void *userdata, int code, const char *error);
 };
 
-/* Exports org.podium.Stream1 on the bus. */
-int stream_table_new(sd_bus *bus, struct stream_table **ret, struct error *err) _must_check_;
+/* Exports org.podium.Stream1 on the bus; both are borrowed. */
+int stream_table_new(sd_bus *bus, struct bus_pump *pump, struct stream_table **ret, struct error *err) _must_check_;
 /* Ends every stream with the error. */
 void stream_table_free(struct stream_table *t, const char *error);
 

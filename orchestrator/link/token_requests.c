@@ -60,6 +60,7 @@ static void on_done(void *userdata, const struct client_result *result) {
                                           json_get_str(status, "expirationTimestamp"));
     else
         (void) sd_bus_reply_method_errorf(t->call, SD_BUS_ERROR_FAILED, "%s", result->message);
+    bus_pump_sent(t->peer->pump);
     request_free(t);
 }
 

@@ -39,10 +39,28 @@ static void run_server(const struct server *s, const char *port, const char *lin
     (void) dup2(fd, 1);
     (void) dup2(fd, 2);
     /* Nodes here never report: they are given a day before anybody minds. */
-    const char *const base[] = {"podium", "server", "--data-dir", data, "--bind-address", "127.0.0.1",
-                                "--advertise-address", "127.0.0.1", "--port", port, "--link-port", link_port,
-                                "--socket", socket, "--link-socket", link, "--manifests", "", "--config", "/dev/null",
-                                "--node-grace", "86400"};
+    const char *const base[] = {"podium",
+                                "server",
+                                "--data-dir",
+                                data,
+                                "--bind-address",
+                                "127.0.0.1",
+                                "--advertise-address",
+                                "127.0.0.1",
+                                "--port",
+                                port,
+                                "--link-port",
+                                link_port,
+                                "--socket",
+                                socket,
+                                "--link-socket",
+                                link,
+                                "--manifests",
+                                "",
+                                "--config",
+                                "/dev/null",
+                                "--node-grace",
+                                "86400"};
     _cleanup_strv_ char **words = strv_new();
     for (size_t i = 0; i < ARRAY_LEN(base); i++)
         strv_push_dup(&words, base[i]);

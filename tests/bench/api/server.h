@@ -7,9 +7,9 @@
 
 struct server {
     struct target target;
-    char *program, *dir;  /* owned */
+    char *program, *dir;        /* owned */
     const char *const *options; /* more of them, NULL-terminated, borrowed; NULL: none */
-    double start_seconds; /* from exec to the first "ok" of /readyz */
+    double start_seconds;       /* from exec to the first "ok" of /readyz */
 };
 /* dir: an empty or earlier used folder. False with a message on stderr. */
 bool server_start(struct server *s, const char *program, const char *dir);

@@ -33,8 +33,7 @@ static void on_running_pod(void *userdata, const char *line, size_t n) {
     if (!type_is(line, "ADDED"))
         return;
     atomic_fetch_add(&c->running, 1);
-    if (line_member(line, "name", name, sizeof(name)) &&
-        strncmp(name, SIM_POD_PREFIX, strlen(SIM_POD_PREFIX)) == 0) {
+    if (line_member(line, "name", name, sizeof(name)) && strncmp(name, SIM_POD_PREFIX, strlen(SIM_POD_PREFIX)) == 0) {
         unsigned long i = strtoul(name + strlen(SIM_POD_PREFIX), NULL, 10);
         if (i < SIM_PODS_MAX)
             atomic_store(&c->seen[i], now_monotonic_usec());
@@ -158,7 +157,8 @@ static bool make_namespace(struct cluster *c) {
     if (cluster_call(c, "POST", "/api/v1/namespaces", body, NULL) != 201)
         return false;
     for (int i = 0; i < 2000; i++) {
-        if (cluster_call(c, "GET", "/api/v1/namespaces/" CLUSTER_NAMESPACE "/serviceaccounts/default", NULL, NULL) == 200)
+        if (cluster_call(c, "GET", "/api/v1/namespaces/" CLUSTER_NAMESPACE "/serviceaccounts/default", NULL, NULL) ==
+            200)
             return true;
         (void) usleep(5000);
     }

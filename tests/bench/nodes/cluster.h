@@ -15,12 +15,12 @@ struct cluster {
     struct server server;
     struct sim sim;
     struct watcher *pods, *nodes;
-    atomic_uint running;             /* pods that became Running since the watch began */
-    atomic_uint not_running;         /* pods that were Running and went */
-    atomic_uint ready, lost;         /* nodes whose Ready is True; that went from there to something else */
-    uint64_t *created;               /* by number of the pod, monotonic: the request was sent … */
-    _Atomic uint64_t *seen;          /* … and the watch showed it Running */
-    uint8_t *node_state;             /* by number of the node: 0 unknown, 1 ready, 2 not ready; the watcher's */
+    atomic_uint running;     /* pods that became Running since the watch began */
+    atomic_uint not_running; /* pods that were Running and went */
+    atomic_uint ready, lost; /* nodes whose Ready is True; that went from there to something else */
+    uint64_t *created;       /* by number of the pod, monotonic: the request was sent … */
+    _Atomic uint64_t *seen;  /* … and the watch showed it Running */
+    uint8_t *node_state;     /* by number of the node: 0 unknown, 1 ready, 2 not ready; the watcher's */
 };
 
 /* False with a message on stderr. */

@@ -214,8 +214,8 @@ static bool make_replica_sets(struct bench *b, unsigned sets, unsigned replicas)
             "\"rs\":\"%u\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"web\",\"resources\":{\"requests\":{"
             "\"cpu\":\"100m\"}}}]}}}}",
             i, replicas, i, i);
-        if (cluster_call(&b->cluster, "POST", "/apis/apps/v1/namespaces/" CLUSTER_NAMESPACE "/replicasets", body, NULL) !=
-            201)
+        if (cluster_call(&b->cluster, "POST", "/apis/apps/v1/namespaces/" CLUSTER_NAMESPACE "/replicasets", body,
+                         NULL) != 201)
             return false;
     }
     return true;
@@ -248,7 +248,8 @@ static bool loss(struct bench *b) {
         if (seconds_since(s.start) > GRACE + PATIENCE + 60)
             return fprintf(stderr, "no pod was replaced\n"), false;
     }
-    figure(b, "10 % vanish: until pods are replaced and Running, beyond it", seconds_since(s.start) - GRACE - 5, "s", 0);
+    figure(b, "10 % vanish: until pods are replaced and Running, beyond it", seconds_since(s.start) - GRACE - 5, "s",
+           0);
     figure(b, "10 % vanish: pods lost", held - left, "", 0);
     figure(b, "10 % vanish: pods replaced", last - running, "", 0);
     span_end(b, &s);
@@ -280,7 +281,8 @@ static const struct part {
     bool (*run)(struct bench *b);
     bool by_default;
 } parts[] = {
-    {"idle", idle, true}, {"rate", rate, true}, {"latency", latency, true}, {"loss", loss, true}, {"memory", memory, false},
+    {"idle", idle, true}, {"rate", rate, true},      {"latency", latency, true},
+    {"loss", loss, true}, {"memory", memory, false},
 };
 
 static bool chosen(const struct part *p, char **names) {
@@ -308,9 +310,17 @@ static unsigned nodes_possible(unsigned wanted) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const options[] = {"--cluster-cidr", "10.0.0.0/8", "--service-cidr", "172.20.0.0/16",
-                                          "--node-grace",   "20",         "--eviction",     "1",
-                                          "--log-level",    "warning",    NULL};
+    static const char *const options[] = {"--cluster-cidr",
+                                          "10.0.0.0/8",
+                                          "--service-cidr",
+                                          "172.20.0.0/16",
+                                          "--node-grace",
+                                          "20",
+                                          "--eviction",
+                                          "1",
+                                          "--log-level",
+                                          "warning",
+                                          NULL};
     struct bench b = {0};
 
     if (argc < 4)

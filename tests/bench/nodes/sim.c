@@ -25,7 +25,7 @@ struct command {
 };
 
 struct sim_pod {
-    char *ns, *name;
+    char *ns, *name, *qos;
     unsigned address; /* last byte of its address */
     uint64_t since;   /* real time */
     struct json *containers;
@@ -43,6 +43,7 @@ struct sim_node {
 
 struct process {
     sd_event *loop;
+    struct reactor *reactor;
     const char *server;
     struct sim_counts *counts;
     struct sim_node **nodes;
@@ -54,6 +55,7 @@ static void pod_free(void *p) {
 
     free(pod->ns);
     free(pod->name);
+    free(pod->qos);
     json_unref(pod->containers);
     free(pod);
 }
@@ -149,7 +151,7 @@ static struct json *pod_status(const struct sim_node *n, const char *uid, const 
                     i ? "," : "", json_str_or(json_get(c, "name"), ""), json_str_or(json_get(c, "image"), ""), uid, i,
                     when);
     }
-    strbuf_adds(&text, "],\"qosClass\":\"Burstable\"}");
+    strbuf_addf(&text, "],\"qosClass\":\"%s\"}", pod->qos);
     return parse(&text);
 }
 
@@ -197,6 +199,7 @@ static int on_apply_pod(void *userdata, const struct json *pod, struct error *er
     known = xnew0(struct sim_pod);
     *known = (struct sim_pod){.ns = xstrdup(ns),
                               .name = xstrdup(name),
+                              .qos = xstrdup(json_str_or(json_path(pod, "status", "qosClass"), "BestEffort")),
                               .address = 2 + n->next_address++ % 250,
                               .since = now_realtime_usec(),
                               .containers = json_ref(json_path(pod, "spec", "containers")),
@@ -267,6 +270,13 @@ static int on_set_network(void *userdata, const struct json *network, struct err
     return 0;
 }
 
+static int on_update_peers(void *userdata, const struct json *changes, struct error *err) {
+    const struct sim_node *n = userdata;
+
+    atomic_fetch_add(&n->process->counts->network, 1);
+    return 0;
+}
+
 static void on_object(void *userdata, const struct json *object) {
 }
 
@@ -296,6 +306,7 @@ static const struct agent_link_handler handler = {
     .apply_object = on_object,
     .remove_object = on_no_object,
     .set_network = on_set_network,
+    .update_peers = on_update_peers,
     .node_status = on_node_status,
     .node_labels = on_node_labels,
     .open_log = on_open,
@@ -311,7 +322,8 @@ static const struct agent_link_handler handler = {
 static void node_connect(struct process *p, unsigned i) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     struct sim_node *n = xnew0(struct sim_node);
-    const struct agent_link_options o = {.server = p->server, .node_name = n->name, .version = "simulated"};
+    const struct agent_link_options o = {
+        .server = p->server, .node_name = n->name, .version = "simulated", .reactor = p->reactor};
 
     n->process = p;
     snprintf(n->name, sizeof(n->name), SIM_NODE_FORMAT, i);
@@ -362,12 +374,14 @@ static int run(struct sim_counts *counts, const char *server, int commands) {
 
     log_set_level(LOG_LEVEL_ERROR);
     (void) signal(SIGPIPE, SIG_IGN);
-    if (sd_event_default(&p.loop) < 0 || sd_event_add_io(p.loop, NULL, commands, EPOLLIN, on_command, &p) < 0)
+    if (sd_event_default(&p.loop) < 0 || reactor_new(p.loop, &p.reactor, NULL) < 0 ||
+        sd_event_add_io(p.loop, NULL, commands, EPOLLIN, on_command, &p) < 0)
         return 1;
     int r = sd_event_loop(p.loop);
     for (unsigned i = 0; i < p.n_nodes; i++)
         node_vanish(&p, i);
     free(p.nodes);
+    reactor_free(p.reactor);
     sd_event_unref(p.loop);
     return r < 0;
 }
@@ -375,8 +389,8 @@ static int run(struct sim_counts *counts, const char *server, int commands) {
 bool sim_start(struct sim *s, const char *server) {
     int ends[2];
 
-    *s = (struct sim){.counts = mmap(NULL, sizeof(struct sim_counts), PROT_READ | PROT_WRITE,
-                                     MAP_SHARED | MAP_ANONYMOUS, -1, 0)};
+    *s = (struct sim){
+        .counts = mmap(NULL, sizeof(struct sim_counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)};
     if (s->counts == MAP_FAILED || pipe2(ends, O_CLOEXEC) < 0) {
         fprintf(stderr, "simulated nodes: %s\n", strerror(errno));
         return false;

@@ -15,17 +15,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define SIM_POD_PREFIX "p-"      /* pods of this name and a number have their times noted … */
+#define SIM_POD_PREFIX "p-"       /* pods of this name and a number have their times noted … */
 #define SIM_PODS_MAX   (1u << 19) /* … while the number is below this */
 
 struct sim_counts {
-    atomic_uint registered;    /* nodes that are connected now */
-    atomic_uint synced;        /* nodes that have got their first full set since they connected */
-    atomic_uint pods;          /* held by all nodes */
-    atomic_ullong told;        /* statuses */
-    atomic_ullong finished;    /* pods that were to go and are gone */
-    atomic_ullong network;     /* calls about the network */
-    atomic_ullong disconnects; /* connections that ended without having been cut by us */
+    atomic_uint registered;                 /* nodes that are connected now */
+    atomic_uint synced;                     /* nodes that have got their first full set since they connected */
+    atomic_uint pods;                       /* held by all nodes */
+    atomic_ullong told;                     /* statuses */
+    atomic_ullong finished;                 /* pods that were to go and are gone */
+    atomic_ullong network;                  /* calls about the network */
+    atomic_ullong disconnects;              /* connections that ended without having been cut by us */
     _Atomic uint64_t applied[SIM_PODS_MAX]; /* monotonic: when the pod reached its node; 0: not yet */
 };
 

@@ -96,6 +96,13 @@ static int h_network(void *userdata, const struct json *network, struct error *e
     return 0;
 }
 
+static int h_peers(void *userdata, const struct json *changes, struct error *err) {
+    _cleanup_free_ char *text = json_to_text(changes);
+
+    told(userdata, "changed peers %s", text);
+    return 0;
+}
+
 static struct json *h_status(void *userdata) {
     const struct node *n = userdata;
 
@@ -158,6 +165,7 @@ static const struct agent_link_handler handler = {
     .apply_object = h_object,
     .remove_object = h_remove_object,
     .set_network = h_network,
+    .update_peers = h_peers,
     .node_status = h_status,
     .node_labels = h_labels,
     .open_log = h_open,

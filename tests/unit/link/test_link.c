@@ -10,8 +10,8 @@ static void a_node_joins_and_gets_its_object_lease_and_range(void **state) {
     start_node(e, &e->nodes[0], "n1", TOKEN);
     await_told(e, &e->nodes[0], "net 10.244.1.0/24 peers 0;");
     start_node(e, &e->nodes[1], "n2", TOKEN);
-    await_told(e, &e->nodes[1], "peers 1;");
-    await_told(e, &e->nodes[0], "peers 1;");
+    await_told(e, &e->nodes[1], "net 10.244.2.0/24");
+    await_told(e, &e->nodes[0], "\"10.244.2.0/24\":\"10.0.0.2\"");
     struct json *node = fake_get(e->fake, fake_resource("nodes"), "", "n2");
     assert_string_equal(json_str(json_path(node, "spec", "podCIDR")), "10.244.2.0/24");
     assert_string_equal(json_str(json_path(node, "metadata", "labels", "kubernetes.io/os")), "linux");
