@@ -28,8 +28,11 @@ demo:
 	@BUILD=$(BUILD) tests/demo/demo
 demo-down:
 	@BUILD=$(BUILD) tests/demo/demo-down
-bench: all bench-bins
-	@BUILD=$(BUILD) tests/bench/run
+# everything, or parts: make bench BENCH="oci api"
+bench:
+	@BUILD=$(BUILD) .ci/deps bench
+	$(Q)$(MAKE) -s BUILD=$(BUILD) all bench-bins
+	@BUILD=$(BUILD) BENCH="$(BENCH)" tests/bench/run
 # baton beside the installed crun and runc
 bench-oci: $(BUILD)/baton
 	@BUILD=$(BUILD) tests/bench/oci
@@ -120,14 +123,16 @@ BENCH_SRCS := $(wildcard tests/bench/*_bench.c)
 BENCH_BINS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRCS))
 .PHONY: bench-bins
 bench-bins: $(BENCH_BINS)
-$(BUILD)/bench/%: $(BUILD)/o/tests/bench/%.o $(call link_libs,cmd)
+# figures for the report, as all of them note them
+BENCH_RECORD := $(BUILD)/o/tests/bench/record.o
+$(BUILD)/bench/%: $(BUILD)/o/tests/bench/%.o $(BENCH_RECORD) $(call link_libs,cmd)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
-	$(Q)$(call do_link,$@,$<,cmd)
+	$(Q)$(call do_link,$@,$< $(BENCH_RECORD),cmd)
 
 # the API server by itself, with a load generator of its own
 API_BENCH_SRCS := $(wildcard tests/bench/api/*.c)
-$(BUILD)/bench/api_bench: $(patsubst %.c,$(BUILD)/o/%.o,$(API_BENCH_SRCS)) $(call link_libs,cmd)
+$(BUILD)/bench/api_bench: $(patsubst %.c,$(BUILD)/o/%.o,$(API_BENCH_SRCS)) $(BENCH_RECORD) $(call link_libs,cmd)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(call link_libs,cmd) -Wl,--end-group \
@@ -148,7 +153,7 @@ bench-nodes: $(BUILD)/podium $(BUILD)/bench/nodes_bench
 	@BUILD=$(BUILD) tests/bench/nodes/run $(NODES)
 .PHONY: bench-api
 bench-api: $(BUILD)/podium $(BUILD)/bench/api_bench
-	@BUILD=$(BUILD) BENCH_ONLY=api tests/bench/run
+	@BUILD=$(BUILD) BENCH=api tests/bench/run
 
 # --- slower looks at the code, not part of `make check` --------------------------------------------------------------------
 # clang-tidy 14 over the product (.clang-tidy says what is off and why); TIDY_SRCS chooses files

@@ -21,6 +21,7 @@
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/fd.h"
+#include "tests/bench/record.h"
 
 #define ADDRESS   "127.0.0.10"
 #define ENDPOINTS 20
@@ -188,6 +189,10 @@ static void measure(size_t which, unsigned in_flight, double seconds, uint32_t *
     }
     double took = (double) (now_monotonic_usec() - start) / USEC_PER_SEC;
     qsort(samples, run->n, sizeof(*samples), by_value);
+    _cleanup_free_ char *name = xasprintf("%s, %u under way", questions[which].what, in_flight),
+                        *late = xasprintf("%s, p99", name);
+    record("dns", name, (double) run->n / took, "1/s", NULL);
+    record("dns", late, samples[run->n * 99 / 100] / 1000.0, "ms", NULL);
     printf("%-28s %3u in flight: %7.0f/s  p50 %u us  p99 %u us  p99.9 %u us%s\n", questions[which].what, in_flight,
            (double) run->n / took, samples[run->n / 2], samples[run->n * 99 / 100], samples[run->n * 999 / 1000],
            run->wrong || run->lost ? "  WRONG OR LOST" : "");

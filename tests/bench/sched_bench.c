@@ -14,6 +14,7 @@
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/random.h"
+#include "tests/bench/record.h"
 
 static struct json *parse(const char *text) {
     struct json *v;
@@ -73,6 +74,8 @@ static void run(int n_nodes, int n_pods, int owners, const char *what, const cha
         placed++;
     }
     double took = (double) (now_monotonic_usec() - start) / USEC_PER_SEC;
+    _cleanup_free_ char *name = xasprintf("cycle, %s, %d nodes", what, n_nodes);
+    record("sched", name, n_pods / took, "1/s", NULL);
     printf("%-32s %d nodes, %d pods: %.0f pods/s, %d placed\n", what, n_nodes, n_pods, n_pods / took, placed);
     sched_scratch_finish(&scratch);
 }

@@ -11,6 +11,7 @@
 #include "orchestrator/store/store.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
+#include "tests/bench/record.h"
 
 enum { VALUE_BYTES = 2300, OBJECTS = 4096 };
 
@@ -99,6 +100,9 @@ int main(int argc, char **argv) {
         submit_one(&b, &doc, update ? STORE_UPDATE : STORE_CREATE, i);
     wait_idle(&b, in_flight);
     double took = (double) (now_monotonic_usec() - start) / USEC_PER_SEC;
+    _cleanup_free_ char *name =
+        xasprintf("store: durable %s of 2.3 kB, %u under way", update ? "updates" : "creates", in_flight);
+    record("store", name, (double) b.done / took, "1/s", NULL);
     printf("%s, %u in flight: %.0f/s (%lu writes, %lu failed)\n", update ? "updates" : "creates", in_flight,
            (double) b.done / took, b.done, b.failed);
     start = now_monotonic_usec();

@@ -20,6 +20,7 @@
 #include "tests/bench/api/fanout.h"
 #include "tests/bench/api/objects.h"
 #include "tests/bench/api/server.h"
+#include "tests/bench/record.h"
 
 #define API        "/api/v1/namespaces/bench"
 #define JSON       "Content-Type: application/json\r\n"
@@ -48,9 +49,24 @@ static const char *mark(struct bench *b, bool good) {
     return good ? "✓" : "✗";
 }
 
+/* "list 1,000 pods (2.41 MB)" is "list 1,000 pods" in each run. */
+static void note(const char *what, const char *more, double value, const char *unit, const char *sign, double goal) {
+    char name[128], limit[32];
+
+    int n = (int) strcspn(what, "(");
+    while (n > 0 && what[n - 1] == ' ')
+        n--;
+    (void) snprintf(name, sizeof(name), "%.*s%s", n, what, more);
+    (void) snprintf(limit, sizeof(limit), "%s %g", sign, goal);
+    record("api", name, value, unit, goal > 0 ? limit : NULL);
+}
+
 static void row(struct bench *b, const char *what, const struct load_result *r, double per_second) {
     double n = (double) r->done, rate = n / r->seconds;
 
+    note(what, "", rate, "1/s", ">=", per_second);
+    note(what, ", p99", r->p99, "ms", "", 0);
+    note(what, ", server's CPU", r->server_cpu / n * 1e6, "µs each", "", 0);
     printf("%-44s %9.0f %8.2f %8.2f %10.1f %10.1f", what, rate, r->p50, r->p99, r->server_cpu / n * 1e6,
            r->client_cpu / n * 1e6);
     if (per_second > 0)
@@ -156,6 +172,7 @@ static bool writes(struct bench *b) {
     row(b, "create, 1 kB, 1 connection", &one, 0);
     printf("%-44s %9s %8.2f %40s ≤ 0.5 ms\n", "  of it p50", "", one.p50, mark(b, one.p50 <= 0.5));
     maps.name = "w64";
+    note("create, 1 kB, 1 connection, p50", "", one.p50, "ms", "<=", 0.5);
     bool ok = measure(b, "create, 1 kB, 64 connections", maps, 64, 0, 16000);
     pods.name = "p64";
     ok = ok && measure(b, "create a pod, 64 connections", pods, 64, 0, 0);
@@ -268,8 +285,11 @@ static bool fan(struct bench *b, bool protobuf, double rate, double goal) {
     if (!fanout_run(&b->server.target, &f, &r))
         return false;
     double n = (double) r.events, events = n / r.seconds;
+
     (void) snprintf(what, sizeof(what), "events to 100 watchers, %s%s", protobuf ? "protobuf" : "JSON",
                     rate > 0 ? ", 5,000/s" : "");
+    note(what, "", events, "1/s", ">=", goal);
+    note(what, ", p99", r.p99, "ms", "", 0);
     printf("%-44s %9.0f %8.2f %8.2f %10.2f %10.2f", what, events, r.p50, r.p99, r.server_cpu / n * 1e6,
            r.client_cpu / n * 1e6);
     if (goal > 0)
@@ -294,10 +314,11 @@ static bool reconnect(struct bench *b, bool resume) {
         if (request_once(t, request, sizeof(request) - 1, NULL) != 200)
             return false;
     double count = (double) n, seconds = (double) (now_monotonic_usec() - begun) / 1e6;
-    printf("%-44s %9.0f %8.2f %8s %10.1f %10.1f\n",
-           resume ? "new connection by ticket, and one request" : "new connection and one request, one by one",
-           count / seconds, seconds / count * 1000, "", (target_cpu(t) - theirs) / count * 1e6,
-           (own_cpu() - own) / count * 1e6);
+    const char *what =
+        resume ? "new connection by ticket, and one request" : "new connection and one request, one by one";
+    note(what, "", count / seconds, "1/s", "", 0);
+    printf("%-44s %9.0f %8.2f %8s %10.1f %10.1f\n", what, count / seconds, seconds / count * 1000, "",
+           (target_cpu(t) - theirs) / count * 1e6, (own_cpu() - own) / count * 1e6);
     gnutls_free(t->session.data);
     t->session = (gnutls_datum_t){0};
     t->resume = false;
@@ -330,6 +351,7 @@ static double pod_bytes(struct bench *b) {
 static void memory_row(struct bench *b, const char *what, double goal) {
     double pss = server_memory(&b->server, "Pss:"), anon = server_memory(&b->server, "Pss_Anon:");
 
+    note(what, "", pss, "MB PSS", "<=", goal);
     printf("%-44s %6.1f MB (of it %.1f MB not file)", what, pss, anon);
     if (goal > 0)
         printf("  %s ≤ %.0f MB", mark(b, pss <= goal), goal);
@@ -354,7 +376,7 @@ static bool memory(struct bench *b) {
     if (!make_nodes(b) || !fill(b, 0, 10000))
         return false;
     (void) sleep(1);
-    (void) snprintf(what, sizeof(what), "memory, 10,000 pods of %.1f kB", pod_bytes(b) / 1000);
+    (void) snprintf(what, sizeof(what), "memory, 10,000 pods (of %.1f kB)", pod_bytes(b) / 1000);
     memory_row(b, what, 80);
     if (b->seconds < 1)
         return true;
@@ -371,6 +393,7 @@ static bool restart(struct bench *b) {
     server_stop(&b->server);
     if (!server_start(&b->server, b->program, dir))
         return false;
+    note("start with them, to /readyz", "", b->server.start_seconds, "s", "", 0);
     printf("%-44s %6.2f s\n", "start with them, to /readyz", b->server.start_seconds);
     (void) sleep(2);
     memory_row(b, "memory after the start", b->seconds < 1 ? 80 : 800);
