@@ -140,6 +140,13 @@ struct cgroup_memory_events {
 int cgroup_memory_events_open(const struct cgroup *cg, int *ret_fd, struct error *err) _must_check_;
 int cgroup_memory_events(const struct cgroup *cg, struct cgroup_memory_events *ret, struct error *err) _must_check_;
 
+/* A descriptor that polls EPOLLPRI, once in a window at most, when tasks of the group (NULL: of the whole machine) had
+ * to wait for "memory", "io" or "cpu" for so long within a window; EPOLLERR when the group is gone. Windows are 0.5 to
+ * 10 s; where the kernel does not let us choose, it is two seconds, and the time to wait in proportion. -ENOTSUP: the
+ * kernel was built or started without PSI. Source: Documentation/accounting/psi.rst. */
+int cgroup_pressure_open(const struct cgroup *cg, const char *resource, uint64_t stall_usec, uint64_t window_usec,
+                         int *ret_fd, struct error *err) _must_check_;
+
 /* --- statistics --- */
 /* {"memory": {"current", "peak", "max", "swap", "swapMax", "stat": {...}, "events": {...}}, "cpu": {"stat": {...}},
  *  "pids": {"current", "max"}, "io": {"stat": [{"major", "minor", "rbytes", "wbytes", "rios", …}]},

@@ -5,6 +5,7 @@
 
 #include "orchestrator/agent/images/pod_images.h"
 #include "orchestrator/agent/disposal.h"
+#include "orchestrator/agent/eviction/manager.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/probes/probes.h"
 #include "orchestrator/agent/resize.h"
@@ -84,6 +85,8 @@ static void act_start(struct agent_pod *pod) {
     _cleanup_free_ char *before = pod->problem.message ? xstrdup(pod->problem.message) : NULL;
     struct unit_limits limits;
 
+    if (!eviction_admit(agent->eviction, pod))
+        return;
     if (tokens_awaited(pod)) { /* the answer is on its way and comes back here: nothing to tell anybody about */
         pod->token_wait = true;
         pod->retry_at = now_monotonic_usec() + RETRY_IMAGE_USEC;
@@ -344,7 +347,12 @@ static void act_release(struct agent_pod *pod) {
     int r = pod->agent->images ? image_unpin(pod->agent->images, pod->uid, &err) : 0;
     if (r < 0)
         log_warning("pod %s/%s: %s", pod->namespace, pod->name, error_text(&err, r));
+    /* what its containers wrote, and its volumes: nobody can ask for them any more, and disks fill up */
+    r = disposal_take(pod->agent->disposal, pod->state_dir, &err);
+    if (r < 0)
+        log_warning("pod %s/%s: %s", pod->namespace, pod->name, error_text(&err, r));
     pod->released = true;
+    eviction_pod_ended(pod->agent->eviction, pod);
 }
 
 static void remove_folders(struct agent_pod *pod) {
@@ -443,11 +451,11 @@ void act_tell_status(struct agent_pod *pod) {
         .last_words = pod->last_words,
         .refused_reason = pod->refused_reason,
         .refused_message = pod->refused_message,
+        .disrupted = pod->disrupted,
         .resize = resize_status(pod),
         .allocation = pod->allocation,
     };
-    /* it ended in an earlier life of this node: nothing is known but how */
-    bool remembered = pod->final && !pod->state && !pod->refused_reason && pod->status;
+    bool remembered = pod->ended_before && !pod->unit_exists && pod->status;
     struct json *status = remembered ? json_ref(pod->status) : status_make(&in);
     bool same = pod->status && json_equal(pod->status, status);
     json_unref(pod->status);

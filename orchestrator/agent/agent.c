@@ -12,6 +12,7 @@
 #include "orchestrator/agent/images/upkeep.h"
 #include "orchestrator/agent/disk_usage.h"
 #include "orchestrator/agent/disposal.h"
+#include "orchestrator/agent/eviction/manager.h"
 #include "orchestrator/agent/last_words.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/probes/http.h"
@@ -35,6 +36,9 @@
 /* --- the queue --- */
 
 static int on_rest(sd_event_source *source, uint64_t usec, void *userdata) {
+    struct agent *agent = userdata;
+
+    eviction_look(agent->eviction);
     memory_give_back();
     return 0;
 }
@@ -232,7 +236,10 @@ static int watch_images(struct agent *agent, struct error *err) {
 }
 
 static void on_pulled(void *userdata) {
-    image_collector_look(((struct agent *) userdata)->collector);
+    struct agent *agent = userdata;
+
+    image_collector_look(agent->collector);
+    eviction_look(agent->eviction);
 }
 
 static int open_images(struct agent *agent, const struct agent_options *o, struct error *err) {
@@ -299,6 +306,16 @@ static void take_options(struct agent *agent, const struct agent_options *o) {
         agent->node_address[0] = 0;
 }
 
+static int open_eviction(struct agent *agent, const struct agent_options *options, struct error *err) {
+    static const struct eviction_settings defaults = {0};
+    struct eviction_config config;
+
+    if (options->eviction)
+        return eviction_new(agent, options->eviction, &agent->eviction, err);
+    int r = eviction_config_parse(&defaults, &config, err);
+    return r < 0 ? r : eviction_new(agent, &config, &agent->eviction, err);
+}
+
 static int open_parts(struct agent *agent, const struct agent_options *options, struct error *err) {
     int r = open_images(agent, options, err);
     if (r < 0)
@@ -311,7 +328,8 @@ static int open_parts(struct agent *agent, const struct agent_options *options, 
     if (r < 0)
         return error_set_errno(err, r, "cannot use the event loop");
     agent_follow_units(agent);
-    return takeup_begin(agent, err);
+    r = open_eviction(agent, options, err);
+    return r < 0 ? r : takeup_begin(agent, err);
 }
 
 static int on_clock(sd_event_source *source, int fd, uint32_t events, void *userdata) {
@@ -374,6 +392,7 @@ void agent_free(struct agent *agent) {
     hashmap_free(agent->by_unit);
     hashmap_free(agent->slice_weights);
     hashmap_free(agent->pods);
+    eviction_free(agent->eviction);
     image_folder_free(agent->image_folder);
     image_collector_free(agent->collector);
     image_pulls_free(agent->pulls);

@@ -26,6 +26,7 @@
 
 typedef struct sd_event sd_event;
 struct agent;
+struct eviction_config;
 struct unit_manager; /* orchestrator/systemd/units.h */
 
 enum agent_controllers {
@@ -58,8 +59,9 @@ struct agent_options {
     unsigned image_gc_high;     /* percent of disk use above which unused images go; 0: the defaults of all three */
     unsigned image_gc_low;      /* percent to come down to */
     uint64_t image_gc_min_age_usec;
-    unsigned pod_pids_limit; /* processes and threads of a pod; 0: no limit of its own */
-    bool memory_qos;         /* memory.min and memory.high by requests (resources.h) */
+    unsigned pod_pids_limit;                /* processes and threads of a pod; 0: no limit of its own */
+    const struct eviction_config *eviction; /* eviction/thresholds.h; NULL: the kubelet's defaults */
+    bool memory_qos;                        /* memory.min and memory.high by requests (resources.h) */
 };
 
 int agent_new(sd_event *loop, const struct agent_options *options, struct agent **ret, struct error *err) _must_check_;

@@ -18,6 +18,8 @@ struct disposal {
     char *dir;
     struct child_task *task; /* NULL: none runs */
     bool again;              /* something came while it ran */
+    void (*notify)(void *userdata);
+    void *userdata;
 };
 
 /* In the child: removes what is in the folder, tells what could not be. */
@@ -45,6 +47,8 @@ static void on_done(void *userdata, const char *text) {
     child_task_free(steal(&d->task));
     if (d->again)
         start(d);
+    else if (d->notify)
+        d->notify(d->userdata);
 }
 
 static void start(struct disposal *d) {
@@ -76,6 +80,15 @@ struct disposal *disposal_new(sd_event *loop, const char *state_dir) {
     if (!is_empty(d->dir))
         start(d);
     return d;
+}
+
+bool disposal_is_busy(const struct disposal *d) {
+    return d->task != NULL;
+}
+
+void disposal_set_notify(struct disposal *d, void (*notify)(void *userdata), void *userdata) {
+    d->notify = notify;
+    d->userdata = userdata;
 }
 
 void disposal_free(struct disposal *d) {

@@ -169,9 +169,11 @@ static void take_document(struct agent_pod *pod, const struct json *doc) {
         pod->start_time = start;
     pod->final = !pod->unit_exists && status_is_final(doc, pod->state);
     const char *phase = json_str_or(json_path(doc, "status", "phase"), "");
-    if (!pod->state && (strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0)) {
-        /* it ended in an earlier life of this node: what the API holds is all that is known */
-        pod->final = pod->released = true;
+    if (!pod->unit_exists && (strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0)) {
+        /* it ended in an earlier life of this agent: what the API holds is all that is known, or (an evicted one, whose
+         * containers would else be started again) all that counts */
+        pod->final = pod->ended_before = true;
+        pod->released = !pod->state;
         pod->status = json_ref(json_get(doc, "status"));
     }
 }

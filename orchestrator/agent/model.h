@@ -56,6 +56,10 @@ struct agent_pod {
     bool images_awaited;        /* so do some for their images (images_waiting has the words) */
     bool stale_env;             /* an object that environments are made from changed */
     char *refused_reason, *refused_message;
+    bool disrupted;    /* refused for the node's sake */
+    bool admitted;     /* the node had room for it when it came (eviction/manager.h) */
+    bool ended_before; /* when it was first named it had: what the API holds of it stays */
+    struct json *disk; /* what it holds there, measured last (disk_usage.h); NULL: never */
     unsigned attempts, held_attempts;
     size_t ephemeral_told; /* so many of the ephemeral containers the supervisor was told about */
     uint64_t retry_at, connect_at, stop_deadline, network_at, expires_at; /* monotonic; 0: due, or not set */
@@ -117,6 +121,7 @@ struct agent {
 
     struct disposal *disposal;
     struct disk_usage *disk_usage;
+    struct eviction *eviction;
     struct list work;
     sd_event_source *defer, *inotify, *retake, *rest, *clock;
     bool node_dirty;
@@ -151,6 +156,10 @@ void agent_pod_free(void *pod);             /* of agent->pods only; others: agen
 void agent_pod_refuse(struct agent_pod *pod, const char *reason, const char *message);
 /* The same for a pod that is not admitted: worded as the kubelet does. */
 void agent_pod_reject(struct agent_pod *pod, const char *reason, const char *message);
+/* It has to leave the node: the same, with so many seconds (or fewer, if it says so) to end. annotations: of the event,
+ * may be NULL. disrupted: not for what it did itself. */
+void agent_pod_evict(struct agent_pod *pod, int64_t grace, const char *message, const struct json *annotations,
+                     bool disrupted);
 /* Tells an event about the pod, or, container not NULL, about that container of it. type: "Normal" or "Warning". */
 void agent_event(struct agent_pod *pod, const char *container, const char *type, const char *reason, const char *fmt,
                  ...) _printf_(5, 6);

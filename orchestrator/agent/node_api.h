@@ -71,8 +71,8 @@ struct agent_callbacks {
     /* A mirror of a static pod is wanted: the document, annotated kubernetes.io/config.mirror. It comes back by
      * agent_apply_pod(). May be NULL: no mirrors. */
     void (*mirror_pod)(void *userdata, const struct json *pod);
-    /* An Event to record. involved: an ObjectReference; type: "Normal" or "Warning"; count aggregation is the
-     * recorder's. */
+    /* An Event to record. involved: an ObjectReference; what it has as annotations is the Event's; type: "Normal" or
+     * "Warning"; count aggregation is the recorder's. */
     void (*event)(void *userdata, const struct json *involved, const char *type, const char *reason,
                   const char *message);
     /* agent_node_status() gives something new. */
@@ -99,9 +99,9 @@ struct json *agent_list_pods(struct agent *agent);
 
 /* --- questions about the node --- */
 
-/* What others ask a kubelet's port: GET /healthz, /pods, /stats/summary, /metrics, /metrics/resource. Appends an
- * HTTP/1.1 response, 404 for what is not known here. path: with or without a query, which nobody looks at. Takes
- * milliseconds with many pods: their cgroups are read. */
+/* What others ask a kubelet's port: GET /healthz, /pods, /stats/summary, /metrics, /metrics/cadvisor and
+ * /metrics/resource. Appends an HTTP/1.1 response, 404 for what is not known here. path: with or without a query, which
+ * nobody looks at. Takes milliseconds with many pods: their cgroups are read. */
 void agent_query(struct agent *agent, const char *method, const char *path, struct strbuf *out);
 
 /* --- logs --- */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The Node's status document. Source: the kubelet's nodestatus setters and eviction defaults. */
+/* The Node's status document. Source: the kubelet's nodestatus setters. */
 #include <sched.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 
+#include "orchestrator/agent/eviction/manager.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/object/quantity.h"
 #include "orchestrator/object/timestamp.h"
@@ -16,9 +17,6 @@
 
 #define KUBELET_VERSION       "v1.32.0-podium"
 #define RUNTIME_VERSION       "baton://1.0"
-#define MEMORY_RESERVED_BYTES (100ll * 1024 * 1024) /* the kubelet's default hard eviction threshold */
-#define DISK_PRESSURE_PERCENT 10                    /* nodefs.available < 10% */
-#define PID_PRESSURE_PERCENT  90
 #define CONTROLLERS_WANTED    (CGROUP_CPU | CGROUP_MEMORY | CGROUP_PIDS)
 #define IMAGES_MAX            50 /* nodeStatusMaxImages */
 #define CONDITION_CONTROLLERS "podium.org/CgroupControllersMissing"
@@ -57,8 +55,15 @@ bool agent_keeps_memory(const struct agent *agent) {
     return agent->memory_qos && !(agent->controllers_missing & CGROUP_MEMORY);
 }
 
+/* What pods cannot have, as they would be evicted before: the hard threshold. */
+static int64_t reserved(const struct agent *agent, enum eviction_signal signal, int64_t capacity) {
+    const struct eviction_threshold *t = eviction_hard(eviction_config(agent->eviction), signal);
+
+    return t ? eviction_amount_of(&t->amount, capacity) : 0;
+}
+
 int64_t node_memory_for_pods(const struct agent *agent) {
-    return agent->memory - MEMORY_RESERVED_BYTES;
+    return agent->memory - reserved(agent, EVICTION_MEMORY, agent->memory);
 }
 
 static void put_text(struct json **o, const char *key, char *take) {
@@ -142,16 +147,11 @@ static void add_condition(struct json **list, const char *type, bool on, const c
     json_append(list, o);
 }
 
-static bool pids_are_short(void) {
-    _cleanup_free_ char *load = first_line("/proc/loadavg"), *max = first_line("/proc/sys/kernel/pid_max");
-    const char *slash = strchr(load, '/'); /* "0.20 0.18 0.12 1/80 11206": running and all threads */
-    long limit = strtol(max, NULL, 10);
-
-    return limit > 0 && slash && strtol(slash + 1, NULL, 10) > limit * PID_PRESSURE_PERCENT / 100;
-}
-
-static struct json *conditions(const struct agent *agent, bool disk_short) {
-    bool memory_short = meminfo("MemAvailable") < MEMORY_RESERVED_BYTES, pid_short = pids_are_short();
+static struct json *conditions(const struct agent *agent) {
+    unsigned pressure = eviction_conditions(agent->eviction);
+    bool memory_short = pressure & (1u << EVICTION_MEMORY_PRESSURE),
+         pid_short = pressure & (1u << EVICTION_PID_PRESSURE);
+    bool disk_short = pressure & (1u << EVICTION_DISK_PRESSURE);
     bool network = agent->no_network || agent->network;
     struct json *list = json_array();
 
@@ -221,10 +221,11 @@ struct json *agent_node_status(struct agent *agent) {
 
     bool known = statvfs(agent->state_dir, &disk) == 0 && disk.f_blocks > 0;
     uint64_t bytes = known ? (uint64_t) disk.f_blocks * disk.f_frsize : 0;
-    bool disk_short = known && disk.f_bavail * 100 / disk.f_blocks < DISK_PRESSURE_PERCENT;
     json_set(&o, "capacity", resources(agent, 0, bytes));
-    json_set(&o, "allocatable", resources(agent, MEMORY_RESERVED_BYTES, bytes / 10 * 9));
-    json_set(&o, "conditions", conditions(agent, disk_short));
+    json_set(&o, "allocatable",
+             resources(agent, reserved(agent, EVICTION_MEMORY, agent->memory),
+                       bytes - (uint64_t) reserved(agent, EVICTION_NODEFS, (int64_t) bytes)));
+    json_set(&o, "conditions", conditions(agent));
     json_set(&o, "addresses", addresses(agent));
     json_set(&o, "nodeInfo", node_info());
     json_set(&o, "images", images(agent));

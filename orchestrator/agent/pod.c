@@ -62,6 +62,7 @@ void agent_pod_free(void *p) {
     json_unref(pod->probe_docs);
     json_unref(pod->health);
     json_unref(pod->status);
+    json_unref(pod->disk);
     free(pod->weighed_slice);
     free(pod->refused_reason);
     free(pod->refused_message);
@@ -120,17 +121,11 @@ static const char *list_of(const struct agent_pod *pod, const char *container) {
     return "containers";
 }
 
-void agent_event(struct agent_pod *pod, const char *container, const char *type, const char *reason, const char *fmt,
-                 ...) {
+static void tell_event(struct agent_pod *pod, const char *container, const char *type, const char *reason,
+                       const char *message, const struct json *annotations) {
     const struct agent *agent = pod->agent;
     _cleanup_json_ struct json *involved = NULL;
-    va_list ap;
 
-    va_start(ap, fmt);
-    _cleanup_free_ char *raw = xvasprintf(fmt, ap);
-    va_end(ap);
-    _cleanup_free_ char *message = utf8_valid_text(raw, strlen(raw)); /* it may quote what a program wrote */
-    log_debug("pod %s/%s: %s: %s", pod->namespace, pod->name, reason, message);
     if (!agent->callbacks || !agent->callbacks->event)
         return;
     json_set(&involved, "kind", json_string("Pod"));
@@ -142,7 +137,21 @@ void agent_event(struct agent_pod *pod, const char *container, const char *type,
         json_set(&involved, "resourceVersion", json_ref(json_path(pod->desired, "metadata", "resourceVersion")));
     if (container)
         json_set(&involved, "fieldPath", json_stringf("spec.%s{%s}", list_of(pod, container), container));
+    if (annotations)
+        json_set(&involved, "annotations", json_ref(annotations));
     agent->callbacks->event(agent->userdata, involved, type, reason, message);
+}
+
+void agent_event(struct agent_pod *pod, const char *container, const char *type, const char *reason, const char *fmt,
+                 ...) {
+    va_list ap;
+
+    va_start(ap, fmt);
+    _cleanup_free_ char *raw = xvasprintf(fmt, ap);
+    va_end(ap);
+    _cleanup_free_ char *message = utf8_valid_text(raw, strlen(raw)); /* it may quote what a program wrote */
+    log_debug("pod %s/%s: %s: %s", pod->namespace, pod->name, reason, message);
+    tell_event(pod, container, type, reason, message, NULL);
 }
 
 void agent_pod_refuse(struct agent_pod *pod, const char *reason, const char *message) {
@@ -159,4 +168,18 @@ void agent_pod_reject(struct agent_pod *pod, const char *reason, const char *mes
     pod->refused_reason = xstrdup(reason);
     pod->refused_message = xasprintf("Pod was rejected: %s", message);
     agent_event(pod, NULL, "Warning", reason, "%s", message);
+}
+
+void agent_pod_evict(struct agent_pod *pod, int64_t grace, const char *message, const struct json *annotations,
+                     bool disrupted) {
+    if (pod->refused_reason)
+        return;
+    log_warning("pod %s/%s is evicted: %s", pod->namespace, pod->name, message);
+    pod->refused_reason = xstrdup("Evicted");
+    pod->refused_message = xstrdup(message);
+    pod->disrupted = disrupted;
+    if (grace < pod->grace)
+        pod->grace = grace;
+    tell_event(pod, NULL, "Warning", "Evicted", message, annotations);
+    agent_pod_mark(pod);
 }

@@ -260,13 +260,14 @@ static void count(const struct json *statuses, const struct json *specs, bool si
     }
 }
 
-static const char *phase_of(const struct status_input *in, const struct json *init, const struct json *mains) {
+static const char *phase_by_containers(const struct status_input *in, const struct json *init,
+                                       const struct json *mains) {
     const char *policy = json_str_or(json_path(in->pod, "spec", "restartPolicy"), "Always");
     struct counts i = {0}, m = {0};
 
     count(init, json_path(in->pod, "spec", "initContainers"), false, &i);
     count(mains, NULL, false, &m);
-    if (in->refused_reason || (i.failed > 0 && strcmp(policy, "Never") == 0))
+    if (i.failed > 0 && strcmp(policy, "Never") == 0)
         return "Failed";
     if (i.running + i.waiting_first + i.waiting_again + i.failed > 0 || m.waiting_first > 0)
         return "Pending";
@@ -277,6 +278,18 @@ static const char *phase_of(const struct status_input *in, const struct json *in
     if (m.failed == 0)
         return "Succeeded";
     return strcmp(policy, "OnFailure") == 0 && in->running ? "Running" : "Failed";
+}
+
+/* A pod the node will not run any longer has failed once nothing of it is left: who replaces it may rely on what it
+ * held being free. */
+static const char *phase_of(const struct status_input *in, const struct json *init, const struct json *mains) {
+    const char *phase = phase_by_containers(in, init, mains);
+
+    if (!in->refused_reason)
+        return phase;
+    if (!in->running)
+        return "Failed";
+    return strcmp(phase, "Pending") == 0 ? phase : "Running";
 }
 
 /* --- conditions --- */
@@ -404,6 +417,8 @@ static struct json *conditions(const struct status_input *in, const struct json 
     add_readiness(in, init, mains, phase, &list);
     if (!by_name(theirs, "type", "PodScheduled")) /* bound by its author, without the scheduler */
         add_condition(in, &list, "PodScheduled", true, NULL, NULL);
+    if (in->disrupted && !by_name(theirs, "type", "DisruptionTarget"))
+        add_condition(in, &list, "DisruptionTarget", true, "TerminationByKubelet", in->refused_message);
     for (size_t i = 0; i < json_len(theirs); i++) /* PodScheduled, DisruptionTarget, readiness gates */
         if (!is_ours(json_str_or(json_get(json_at(theirs, i), "type"), "")))
             json_append(&list, json_ref(json_at(theirs, i)));
@@ -427,7 +442,7 @@ struct json *status_make(const struct status_input *in) {
 
     json_set(&o, "phase", json_string(phase));
     json_set(&o, "conditions", conditions(in, init, mains, phase));
-    if (in->refused_reason) {
+    if (in->refused_reason && !in->running) {
         json_set(&o, "reason", json_string(in->refused_reason));
         json_set(&o, "message", json_string(in->refused_message));
     }

@@ -29,6 +29,7 @@ static void take_up(struct agent *agent, const char *pods_dir, const char *uid) 
         return;
     }
     struct agent_pod *pod = agent_pod_new(agent, uid, namespace, name);
+    pod->admitted = true;
     pod->is_static = pod->wanted = json_bool_or(json_get(doc, "static"), false);
     pod->host_network = json_bool_or(json_get(doc, "hostNetwork"), false);
     pod->id_base = (uint32_t) json_int_or(json_path(doc, "userNamespace", "hostID"), 0);

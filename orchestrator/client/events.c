@@ -276,6 +276,8 @@ static struct json *event_document(const struct event_recorder *rec, const struc
     json_set(&e, "kind", json_string("Event"));
     json_set_path(&e, json_string(k->name), "metadata", "name");
     json_set_path(&e, json_string(k->ns), "metadata", "namespace");
+    if (json_get(object, "annotations"))
+        json_set_path(&e, json_ref(json_get(object, "annotations")), "metadata", "annotations");
     json_set(&e, "involvedObject", reference(object));
     json_set(&e, "reason", json_string(reason));
     json_set(&e, "message", json_string(message));

@@ -27,8 +27,8 @@ struct event_recorder *event_recorder_new(sd_event *loop, struct client *client,
 void event_recorder_free(struct event_recorder *rec);
 DEFINE_CLEANUP(struct event_recorder *, event_recorder_free)
 /* object: a whole object with kind, apiVersion and metadata; a fieldPath ("spec.containers{web}") in it names the part
- * that the event is about. type: EVENT_NORMAL or EVENT_WARNING. Messages are cut at
- * 1024 bytes, the API's limit. */
+ * that the event is about; annotations in it are the Event's when it is made. type: EVENT_NORMAL or EVENT_WARNING.
+ * Messages are cut at 1024 bytes, the API's limit. */
 void event_record(struct event_recorder *rec, const struct json *object, const char *type, const char *reason,
                   const char *fmt, ...) _printf_(5, 6);
 /* source.host, for what happens on a node; NULL clears. */

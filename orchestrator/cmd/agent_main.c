@@ -8,6 +8,7 @@
 #include <sys/utsname.h>
 
 #include "orchestrator/agent/agent.h"
+#include "orchestrator/agent/eviction/thresholds.h"
 #include "orchestrator/agent/node_api.h"
 #include "orchestrator/cmd/agent_streams.h"
 #include "orchestrator/cmd/config_file.h"
@@ -26,7 +27,10 @@ struct agent_settings {
     const char *server, *node_name, *node_address, *token_file, *ca_file, *ca_hash, *baton, *state_dir, *run_dir;
     bool controllers_required;
     bool memory_qos;
-    unsigned numbers[5]; /* parallel_pulls, image_gc_high, image_gc_low, image_gc_min_age, pod_pids_limit */
+    /* parallel_pulls, image_gc_high, image_gc_low, image_gc_min_age, pod_pids_limit, eviction_max_pod_grace */
+    unsigned numbers[6];
+    struct eviction_settings eviction;
+    struct eviction_config eviction_config; /* made of them */
     const char *static_pods;
     char **words; /* the texts above point into them */
 };
@@ -64,16 +68,28 @@ static const char usage[] =
     "  --image-gc-low PERCENT   of disk use at which that ends (default 80)\n"
     "  --image-gc-min-age SECONDS\n"
     "                           images younger than that stay (default 120)\n"
+    "  --eviction-hard LIST     thresholds below which pods are evicted at once, SIGNAL<AMOUNT[,…] (default\n"
+    "                           memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,\n"
+    "                           imagefs.available<15%,imagefs.inodesFree<5%; \"\": none)\n"
+    "  --eviction-soft LIST     thresholds that may be crossed for a while\n"
+    "  --eviction-soft-grace-period LIST\n"
+    "                           for how long, SIGNAL=DURATION[,…]\n"
+    "  --eviction-minimum-reclaim LIST\n"
+    "                           how much more than the threshold is wanted once it was crossed, SIGNAL=AMOUNT[,…]\n"
+    "  --eviction-max-pod-grace-period SECONDS\n"
+    "                           what a pod has that goes for a soft threshold, at most (default 0)\n"
+    "  --eviction-pressure-transition-period DURATION\n"
+    "                           how long a condition stays after it was observed last (default 5m0s)\n"
     "  --pod-pids-limit N       processes and threads a pod may have (default 0: as many as all pods together)\n"
     "  --memory-qos             keep for pods the memory they request, slow them down before their limit\n"
     "  --config FILE            settings of podium.conf(5) (default /etc/podium/podium.conf, where it exists)\n"
     "  --log-level LEVEL        error, warning, info (default), debug\n";
 
 /* Options whose value is a number, and the smallest and largest it may be. */
-enum { NUMBER_PULLS = 256, NUMBER_GC_HIGH, NUMBER_GC_LOW, NUMBER_GC_MIN_AGE, NUMBER_PIDS };
+enum { NUMBER_PULLS = 256, NUMBER_GC_HIGH, NUMBER_GC_LOW, NUMBER_GC_MIN_AGE, NUMBER_PIDS, NUMBER_MAX_POD_GRACE };
 static const struct {
     unsigned min, max;
-} number_ranges[] = {{1, 64}, {1, 100}, {0, 99}, {0, 366 * 86400}, {0, 4194304}};
+} number_ranges[] = {{1, 64}, {1, 100}, {0, 99}, {0, 366 * 86400}, {0, 4194304}, {0, 366 * 86400}};
 
 static bool take_number(struct agent_settings *s, int option, const char *text) {
     size_t i = (size_t) (option - NUMBER_PULLS);
@@ -103,6 +119,12 @@ static const struct option long_options[] = {
     {"image-gc-low", required_argument, NULL, NUMBER_GC_LOW},
     {"image-gc-min-age", required_argument, NULL, NUMBER_GC_MIN_AGE},
     {"pod-pids-limit", required_argument, NULL, NUMBER_PIDS},
+    {"eviction-max-pod-grace-period", required_argument, NULL, NUMBER_MAX_POD_GRACE},
+    {"eviction-hard", required_argument, NULL, 'E'},
+    {"eviction-soft", required_argument, NULL, 'S'},
+    {"eviction-soft-grace-period", required_argument, NULL, 'G'},
+    {"eviction-minimum-reclaim", required_argument, NULL, 'M'},
+    {"eviction-pressure-transition-period", required_argument, NULL, 'T'},
     {"memory-qos", no_argument, NULL, 'm'},
     {"log-level", required_argument, NULL, 'l'},
     {"help", no_argument, NULL, 'h'},
@@ -115,10 +137,21 @@ static int parse(int argc, char **argv, struct agent_settings *s) {
 
     optind = 1;
     while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        const char **texts[] = {
-            ['s'] = &s->server,  ['n'] = &s->node_name,  ['a'] = &s->node_address, ['t'] = &s->token_file,
-            ['c'] = &s->ca_file, ['H'] = &s->ca_hash,    ['b'] = &s->baton,        ['d'] = &s->state_dir,
-            ['r'] = &s->run_dir, ['p'] = &s->static_pods};
+        const char **texts[] = {['s'] = &s->server,
+                                ['n'] = &s->node_name,
+                                ['a'] = &s->node_address,
+                                ['t'] = &s->token_file,
+                                ['c'] = &s->ca_file,
+                                ['H'] = &s->ca_hash,
+                                ['b'] = &s->baton,
+                                ['d'] = &s->state_dir,
+                                ['r'] = &s->run_dir,
+                                ['p'] = &s->static_pods,
+                                ['E'] = &s->eviction.hard,
+                                ['S'] = &s->eviction.soft,
+                                ['G'] = &s->eviction.soft_grace,
+                                ['M'] = &s->eviction.minimum_reclaim,
+                                ['T'] = &s->eviction.transition};
         if (c == 'h') {
             fputs(usage, stdout);
             return 1;
@@ -164,7 +197,8 @@ static int read_settings(int argc, char **argv, struct agent_settings *s) {
     return parse((int) strv_len(s->words), s->words, s);
 }
 
-static bool check(const struct agent_settings *s) {
+static bool check(struct agent_settings *s) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
     unsigned char address[16];
     const char *wrong = name_is_dns1123_subdomain(s->node_name ? s->node_name : "");
 
@@ -180,6 +214,12 @@ static bool check(const struct agent_settings *s) {
     }
     if (*s->state_dir != '/' || *s->run_dir != '/') {
         fputs("podium agent: --state-dir and --run-dir want paths from the root\n", stderr);
+        return false;
+    }
+    s->eviction.max_pod_grace = s->numbers[5];
+    int r = eviction_config_parse(&s->eviction, &s->eviction_config, &err);
+    if (r < 0) {
+        fprintf(stderr, "podium agent: %s\n", error_text(&err, r));
         return false;
     }
     if (s->numbers[2] >= s->numbers[1]) {
@@ -365,6 +405,7 @@ static int start_agent(struct agent_process *p, struct error *err) {
         .image_gc_low = p->settings.numbers[2],
         .image_gc_min_age_usec = p->settings.numbers[3] * USEC_PER_SEC,
         .pod_pids_limit = p->settings.numbers[4],
+        .eviction = &p->settings.eviction_config,
         .memory_qos = p->settings.memory_qos,
     };
 

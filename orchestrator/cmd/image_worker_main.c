@@ -6,7 +6,7 @@
  *   {"op":"pull","root":DIR,"reference":…,"credentials":[{"username","password"}…],"configDir":DIR}
  *   {"op":"import","root":DIR,"path":FILE}
  *   {"op":"sweep","root":DIR}              only removes what interrupted work has left, as all the others do first
- *   {"op":"collect","root":DIR,"bytes":N,"minAgeSeconds":N}
+ *   {"op":"collect","root":DIR,"bytes":N,"minAgeSeconds":N}    bytes < 0: all there is
  * Lines of JSON on standard output: any number of {"progress":{"what","bytes","bytesAll","layer","layers"}}, then one
  * of
  *   {"ok":{"digest","sizeBytes","isNew"}}   {"ok":{"digests":[…]}}   {"ok":{"images":N,"freed":N}}
@@ -97,8 +97,9 @@ static int do_collect(struct image_store *store, const struct json *request, str
         .min_age_usec = (uint64_t) json_int_or(json_get(request, "minAgeSeconds"), 0) * USEC_PER_SEC};
     struct image_gc_result result;
 
-    int r = image_gc(store, &policy, (uint64_t) json_int_or(json_get(request, "bytes"), 0), now_realtime_usec(), keep,
-                     &result, err);
+    int64_t bytes = json_int_or(json_get(request, "bytes"), 0);
+    int r =
+        image_gc(store, &policy, bytes < 0 ? UINT64_MAX : (uint64_t) bytes, now_realtime_usec(), keep, &result, err);
     json_set(ret, "images", json_int((int64_t) result.images));
     json_set(ret, "freed", json_int((int64_t) result.freed));
     return r;

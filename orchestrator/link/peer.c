@@ -478,6 +478,8 @@ static int on_event(sd_bus_message *m, void *userdata, sd_bus_error *e) {
             json_set(json_edit(&object, "metadata"), members[i], json_ref(json_get(involved, members[i])));
     if (json_get(involved, "fieldPath"))
         json_set(&object, "fieldPath", json_ref(json_get(involved, "fieldPath")));
+    if (json_is_object(json_get(involved, "annotations")))
+        json_set(&object, "annotations", json_ref(json_get(involved, "annotations")));
     event_recorder_set_host(p->server->events, p->node);
     event_record(p->server->events, object, strcmp(type, EVENT_WARNING) == 0 ? EVENT_WARNING : EVENT_NORMAL, reason,
                  "%s", message);

@@ -210,7 +210,9 @@ static int write_options(const struct upper *u, const struct local_cluster *c, c
                                                : xasprintf("%s:%d", server->address, LOCAL_LINK_PORT);
         _cleanup_free_ char *text =
             xasprintf("PODIUM_AGENT_OPTIONS=--server %s --node-name %s --node-address %s --token-file "
-                      "/etc/podium/token --ca-file /var/lib/podium/agent-ca.crt --baton " NODE_BIN_DIR "/baton\n",
+                      "/etc/podium/token --ca-file /var/lib/podium/agent-ca.crt --baton " NODE_BIN_DIR
+                      /* the disk is the host's, and full or not for other reasons */
+                      "/baton --eviction-hard memory.available<100Mi\n",
                       where, n->name, n->address);
         r = write_file(u, "etc/podium/agent.env", 0600, text);
     }

@@ -16,6 +16,8 @@ struct image_collector {
     struct image_worker *worker;
     sd_event_source *timer;
     unsigned failures; /* in a row */
+    void (*done)(void *userdata);
+    void *userdata;
 };
 
 void agent_node_event(struct agent *agent, const char *type, const char *reason, const char *message) {
@@ -46,13 +48,37 @@ static void on_done(void *userdata, const struct json *ok, int code, const char 
             agent_node_event(c->agent, "Warning", "ImageGCFailed", text);
     }
     agent_node_changed(c->agent);
+    void (*done)(void *userdata) = steal(&c->done);
+    if (done)
+        done(c->userdata);
 }
 
 static const struct image_worker_callbacks callbacks = {.done = on_done};
 
-void image_collector_look(struct image_collector *c) {
+static bool start(struct image_collector *c, int64_t bytes) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     _cleanup_json_ struct json *request = NULL;
+
+    json_set(&request, "op", json_string("collect"));
+    json_set(&request, "root", json_string(c->agent->image_dir));
+    json_set(&request, "bytes", json_int(bytes));
+    json_set(&request, "minAgeSeconds", json_int((int64_t) (c->options.policy.min_age_usec / USEC_PER_SEC)));
+    int r = image_worker_start(c->agent->loop, c->agent->podium, request, &callbacks, c, &c->worker, &err);
+    if (r < 0)
+        agent_node_event(c->agent, "Warning", "ImageGCFailed", error_text(&err, r));
+    return r >= 0;
+}
+
+bool image_collector_take_all(struct image_collector *c, void (*done)(void *userdata), void *userdata) {
+    if (c->worker || !start(c, -1))
+        return false;
+    c->done = done;
+    c->userdata = userdata;
+    return true;
+}
+
+void image_collector_look(struct image_collector *c) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
     struct image_disk disk = {0};
 
     if (!c || c->worker)
@@ -69,13 +95,7 @@ void image_collector_look(struct image_collector *c) {
     }
     log_info("images: %" PRIu64 " of %" PRIu64 " bytes of disk are free, collecting %" PRIu64, disk.available,
              disk.capacity, amount);
-    json_set(&request, "op", json_string("collect"));
-    json_set(&request, "root", json_string(c->agent->image_dir));
-    json_set(&request, "bytes", json_int((int64_t) amount));
-    json_set(&request, "minAgeSeconds", json_int((int64_t) (c->options.policy.min_age_usec / USEC_PER_SEC)));
-    r = image_worker_start(c->agent->loop, c->agent->podium, request, &callbacks, c, &c->worker, &err);
-    if (r < 0)
-        agent_node_event(c->agent, "Warning", "ImageGCFailed", error_text(&err, r));
+    (void) start(c, (int64_t) amount);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {

@@ -37,6 +37,9 @@ int image_collector_new(struct agent *agent, const struct image_collector_option
 void image_collector_free(struct image_collector *collector);
 /* The disk may have filled up. NULL is fine. */
 void image_collector_look(struct image_collector *collector);
+/* Takes all that nobody uses and is old enough, however full the disk is; done() comes once, from the loop. False: it
+ * is collecting already, or cannot; nothing comes. */
+bool image_collector_take_all(struct image_collector *collector, void (*done)(void *userdata), void *userdata);
 
 /* An event about this node. */
 void agent_node_event(struct agent *agent, const char *type, const char *reason, const char *message);

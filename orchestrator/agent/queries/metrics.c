@@ -39,6 +39,43 @@ static const struct measure measures[] = {
     {"memory_working_set_bytes", "gauge", "Current working set in bytes", has_memory},
 };
 
+static bool has_usage(const struct usage *u, double *ret) {
+    *ret = (double) u->memory;
+    return u->has_memory;
+}
+
+static bool has_rss(const struct usage *u, double *ret) {
+    *ret = (double) u->rss;
+    return u->has_memory;
+}
+
+#define PRESSURE(resource, kind)                                                                                       \
+    static bool has_##resource##_##kind(const struct usage *u, double *ret) {                                          \
+        *ret = seconds(u->resource##_pressure.kind##_usec);                                                            \
+        return u->resource##_pressure.known;                                                                           \
+    }
+PRESSURE(cpu, some)
+PRESSURE(cpu, full)
+PRESSURE(memory, some)
+PRESSURE(memory, full)
+PRESSURE(io, some)
+PRESSURE(io, full)
+
+#define WAITING(what) "Total time duration tasks in the container have waited due to " what
+#define STALLED(what) "Total time duration no tasks in the container could make progress due to " what
+static const struct measure container_measures[] = {
+    {"cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed in seconds", has_cpu},
+    {"memory_usage_bytes", "gauge", "Current memory usage in bytes, including all memory", has_usage},
+    {"memory_working_set_bytes", "gauge", "Current working set in bytes", has_memory},
+    {"memory_rss", "gauge", "Size of RSS in bytes", has_rss},
+    {"pressure_cpu_waiting_seconds_total", "counter", WAITING("CPU congestion"), has_cpu_some},
+    {"pressure_cpu_stalled_seconds_total", "counter", STALLED("CPU congestion"), has_cpu_full},
+    {"pressure_memory_waiting_seconds_total", "counter", WAITING("memory congestion"), has_memory_some},
+    {"pressure_memory_stalled_seconds_total", "counter", STALLED("memory congestion"), has_memory_full},
+    {"pressure_io_waiting_seconds_total", "counter", WAITING("IO congestion"), has_io_some},
+    {"pressure_io_stalled_seconds_total", "counter", STALLED("IO congestion"), has_io_full},
+};
+
 static void write_containers(const struct node_usage *u, const struct measure *m, struct strbuf *b) {
     double v;
 
@@ -80,6 +117,18 @@ void metrics_write_resources(const struct node_usage *u, struct strbuf *b) {
     sample(b, "scrape_error", "gauge", "1 if there was an error while getting container metrics, 0 otherwise", 0);
     sample(b, "resource_scrape_error", "gauge", "1 if there was an error while getting container metrics, 0 otherwise",
            0);
+}
+
+void metrics_write_containers(const struct node_usage *u, struct strbuf *b) {
+    double v;
+
+    for (size_t i = 0; i < sizeof(container_measures) / sizeof(*container_measures); i++) {
+        const struct measure *m = &container_measures[i];
+        write_containers(u, m, b);
+        if (m->get(&u->usage, &v))
+            strbuf_addf(b, "container_%s{container=\"\",namespace=\"\",pod=\"\"} %.16g %llu\n", m->name, v,
+                        u->now / USEC_PER_MSEC);
+    }
 }
 
 static void write_pod_counts(const struct node_usage *u, struct strbuf *b) {

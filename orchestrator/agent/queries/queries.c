@@ -61,6 +61,14 @@ static void answer_resources(struct agent *agent, struct strbuf *out) {
     node_usage_finish(&u);
 }
 
+static void answer_containers(struct agent *agent, struct strbuf *out) {
+    struct node_usage u;
+
+    node_usage_read(agent, &u);
+    metrics_write_containers(&u, out);
+    node_usage_finish(&u);
+}
+
 static uint64_t open_files(void) {
     DIR *d = opendir("/proc/self/fd");
     uint64_t n = 0;
@@ -100,9 +108,13 @@ static const struct query {
     const char *path, *type;
     void (*answer)(struct agent *agent, struct strbuf *out);
 } queries[] = {
-    {"/healthz", TEXT_TYPE, answer_health},     {"/healthz/ping", TEXT_TYPE, answer_health},
-    {"/pods", JSON_TYPE, answer_pods},          {"/stats/summary", JSON_TYPE, answer_summary},
-    {"/metrics", METRICS_TYPE, answer_metrics}, {"/metrics/resource", METRICS_TYPE, answer_resources},
+    {"/healthz", TEXT_TYPE, answer_health},
+    {"/healthz/ping", TEXT_TYPE, answer_health},
+    {"/pods", JSON_TYPE, answer_pods},
+    {"/stats/summary", JSON_TYPE, answer_summary},
+    {"/metrics", METRICS_TYPE, answer_metrics},
+    {"/metrics/resource", METRICS_TYPE, answer_resources},
+    {"/metrics/cadvisor", METRICS_TYPE, answer_containers},
 };
 
 /* Slashes at the end and the query do not count. */

@@ -16,6 +16,10 @@ struct json *summary_make(const struct node_usage *u);
 /* /metrics/resource, what metrics-server reads. */
 void metrics_write_resources(const struct node_usage *u, struct strbuf *out);
 
+/* /metrics/cadvisor: what containers and the node (without labels' values) use, and how long they had to wait. The
+ * names are cAdvisor's; those of pressure came with 0.52 (Kubernetes 1.33). */
+void metrics_write_containers(const struct node_usage *u, struct strbuf *out);
+
 struct agent_counts {
     uint64_t pulls, failed_pulls; /* since the agent started */
     uint64_t cpu_usec, resident_bytes, open_files;

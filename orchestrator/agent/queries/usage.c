@@ -12,6 +12,7 @@
 #include "podium/base/clock.h"
 #include "podium/base/fd.h"
 #include "podium/cgroups.h"
+#include "podium/runtime.h"
 
 /* --- texts --- */
 
@@ -19,6 +20,13 @@ static uint64_t number(const struct json *v) {
     int64_t n = json_int_or(v, 0);
 
     return n > 0 ? (uint64_t) n : 0;
+}
+
+static struct pressure pressure_of(const struct json *statistics, const char *resource) {
+    const struct json *p = json_path(statistics, "pressure", resource);
+
+    return (struct pressure){json_get(p, "some") != NULL, number(json_path(p, "some", "total")),
+                             number(json_path(p, "full", "total"))};
 }
 
 void usage_of_statistics(const struct json *s, struct usage *ret) {
@@ -34,7 +42,10 @@ void usage_of_statistics(const struct json *s, struct usage *ret) {
                           .rss = number(json_get(stat, "anon")),
                           .faults = number(json_get(stat, "pgfault")),
                           .major_faults = number(json_get(stat, "pgmajfault")),
-                          .processes = number(pids)};
+                          .processes = number(pids),
+                          .cpu_pressure = pressure_of(s, "cpu"),
+                          .memory_pressure = pressure_of(s, "memory"),
+                          .io_pressure = pressure_of(s, "io")};
     uint64_t droppable = number(json_get(stat, "inactive_file"));
     ret->working_set = ret->memory > droppable ? ret->memory - droppable : 0;
 }
@@ -102,6 +113,15 @@ static char *container_group(const struct cgroup_hierarchy *h, const struct agen
     return path;
 }
 
+static void read_pod_group(const struct cgroup_hierarchy *h, const char *group, struct pod_usage *p) {
+    _cleanup_free_ char *own = xasprintf("%s/" POD_CGROUP_SELF, group);
+    struct usage supervisor = {0};
+
+    read_group(h, group, &p->usage);
+    read_group(h, own, &supervisor);
+    p->supervisor_working_set = supervisor.working_set < p->usage.working_set ? supervisor.working_set : 0;
+}
+
 static void read_container(const struct cgroup_hierarchy *h, const struct agent_pod *pod, const struct json *c,
                            struct container_usage *ret, struct pod_usage *p) {
     int64_t pid = json_int_or(json_get(c, "pid"), 0);
@@ -121,7 +141,7 @@ static void read_container(const struct cgroup_hierarchy *h, const struct agent_
         read_network(pid, &p->network);
     group[pod_len] = 0;
     if (!p->usage.has_cpu)
-        read_group(h, group, &p->usage);
+        read_pod_group(h, group, p);
 }
 
 static void read_pod(const struct cgroup_hierarchy *h, const struct agent_pod *pod, struct pod_usage *ret) {

@@ -17,6 +17,12 @@
 
 struct agent;
 
+/* Time that tasks had to wait since the group exists: some of them, and all at once. */
+struct pressure {
+    bool known;
+    uint64_t some_usec, full_usec;
+};
+
 struct usage {
     bool has_cpu, has_memory, has_processes;
     uint64_t cpu_usec;                 /* since the group exists */
@@ -24,6 +30,7 @@ struct usage {
     uint64_t memory_limit;             /* 0: none */
     uint64_t faults, major_faults;     /* of pages */
     uint64_t processes;
+    struct pressure cpu_pressure, memory_pressure, io_pressure;
 };
 
 struct interface_usage {
@@ -54,7 +61,8 @@ struct pod_usage {
     bool running;     /* its unit */
     uint64_t started; /* as above; 0: not yet */
     struct usage usage;
-    struct network_usage network; /* empty with the node's own network */
+    uint64_t supervisor_working_set; /* what of it is not its containers' */
+    struct network_usage network;    /* empty with the node's own network */
     struct container_usage *containers;
     size_t n_containers;
 };

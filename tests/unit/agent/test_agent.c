@@ -18,6 +18,7 @@
 #include <systemd/sd-event.h>
 
 #include "orchestrator/agent/agent.h"
+#include "orchestrator/agent/eviction/thresholds.h"
 #include "orchestrator/agent/node_api.h"
 #include "orchestrator/images/images.h"
 #include "orchestrator/systemd/units.h"
@@ -38,6 +39,7 @@ struct node {
     struct hashmap *statuses; /* uid → struct json */
     struct strbuf events;     /* "Reason;" */
     struct strbuf finished;   /* "name;" */
+    const struct eviction_config *eviction;
 };
 
 static void on_pod_status(void *u, const char *ns, const char *name, const char *uid, const struct json *status) {
@@ -87,6 +89,7 @@ static void start_agent(struct node *n) {
                                     .baton = n->baton,
                                     .node_address = "192.0.2.9",
                                     .podium = worker,
+                                    .eviction = n->eviction,
                                     .no_network = true};
     _cleanup_(error_clear) struct error err = ERROR_INIT;
 
@@ -712,6 +715,77 @@ static void test_job_and_deadline(void **state) {
     node_finish(&n);
 }
 
+static const char *reason_of(const struct node *n, const char *uid) {
+    return json_str_or(json_get(hashmap_get(n->statuses, uid), "reason"), "");
+}
+
+static bool is_failed(const struct node *n, const char *uid) {
+    return strcmp(json_str_or(json_get(hashmap_get(n->statuses, uid), "phase"), ""), "Failed") == 0;
+}
+
+#define WRITES(k)                                                                                                      \
+    ",\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}],\"command\":[\"/bin/sh\",\"-c\",\"busybox dd "          \
+    "if=/dev/zero "                                                                                                    \
+    "of=/v/x bs=1k count=" k " && sleep 1000\"]"
+#define VOLUME ",\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}}]"
+
+/* A node on which nothing is enough: whoever holds most goes first, nobody comes, the system's own pods do both. */
+static void test_disk_pressure(void **state) {
+    static const struct eviction_settings short_of_disk = {.hard = "nodefs.available<99.9%"}, none = {.hard = ""};
+    struct eviction_config config;
+    struct node n;
+
+    node_new(&n);
+    import_image(&n);
+    synced(&n);
+    apply(&n, POD("small", "e1", "", VOLUME, WRITES("4")));
+    apply(&n, POD("large", "e2", "", VOLUME, WRITES("3000")));
+    apply(&n, POD("system", "e3", "", VOLUME ",\"priority\":2000000000", WRITES("5000")));
+    WAIT(&n, is_running(&n, "e1") && is_running(&n, "e2") && is_running(&n, "e3"));
+    _cleanup_free_ char *folder = xasprintf("%s/state/pods/e2", n.dir), *file = path_join(folder, "volumes/v/x");
+    WAIT(&n, access(file, F_OK) == 0);
+    settle(&n, 300); /* it is written */
+    agent_free(n.agent);
+    assert_int_equal(eviction_config_parse(&short_of_disk, &config, NULL), 0);
+    n.eviction = &config;
+    strbuf_reset(&n.events);
+    start_agent(&n);
+    agent_sync_begin(n.agent);
+    apply(&n, POD("small", "e1", "", VOLUME, WRITES("4")));
+    apply(&n, POD("large", "e2", "", VOLUME, WRITES("3000")));
+    apply(&n, POD("system", "e3", "", VOLUME ",\"priority\":2000000000", WRITES("5000")));
+    agent_sync_end(n.agent);
+    WAIT(&n, is_failed(&n, "e2"));
+    assert_false(is_failed(&n, "e1"));
+    assert_string_equal(reason_of(&n, "e2"), "Evicted");
+    assert_non_null(strstr(json_str(json_get(hashmap_get(n.statuses, "e2"), "message")),
+                           "The node was low on resource: ephemeral-storage. Threshold quantity: "));
+    assert_non_null(strstr(strbuf_str(&n.events), "EvictionThresholdMet;"));
+    assert_int_equal(access(folder, F_OK), -1); /* what it held is given back */
+    apply(&n, POD("late", "e4", "", "", ""));
+    apply(&n, POD("urgent", "e5", "", ",\"priority\":2000001000", ""));
+    WAIT(&n, is_failed(&n, "e4") && is_running(&n, "e5"));
+    assert_string_equal(reason_of(&n, "e4"), "Evicted");
+    assert_string_equal(json_str(json_get(hashmap_get(n.statuses, "e4"), "message")),
+                        "Pod was rejected: The node had condition: [DiskPressure]. ");
+    WAIT(&n, is_failed(&n, "e1"));
+    assert_true(is_running(&n, "e3"));
+    /* evicted is evicted, also for the next agent, on a node that has enough */
+    agent_free(n.agent);
+    assert_int_equal(eviction_config_parse(&none, &config, NULL), 0);
+    start_agent(&n);
+    agent_sync_begin(n.agent);
+    apply(&n, "{\"kind\":\"Pod\",\"metadata\":{\"name\":\"large\",\"namespace\":\"default\",\"uid\":\"e2\"},\"spec\":{"
+              "\"restartPolicy\":\"Always\",\"containers\":[{\"name\":\"main\",\"image\":\"box:1\"}]},\"status\":{"
+              "\"phase\":\"Failed\",\"reason\":\"Evicted\"}}");
+    apply(&n, POD("next", "e6", "", "", ""));
+    agent_sync_end(n.agent);
+    WAIT(&n, is_running(&n, "e6"));
+    assert_true(is_failed(&n, "e2"));
+    assert_string_equal(reason_of(&n, "e2"), "Evicted");
+    node_finish(&n);
+}
+
 static void test_node_status(void **state) {
     struct node n;
 
@@ -738,6 +812,7 @@ int main(void) {
         cmocka_unit_test(test_resize_over_restart),
         cmocka_unit_test(test_supervisor_killed),
         cmocka_unit_test(test_job_and_deadline),
+        cmocka_unit_test(test_disk_pressure),
         cmocka_unit_test(test_node_status),
     };
     if (getenv("ONLY"))

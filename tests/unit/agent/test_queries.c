@@ -145,6 +145,30 @@ static void test_resource_metrics(void **state) {
     assert_null(strstr(t, "container=\"init\""));
 }
 
+static void test_container_metrics(void **state) {
+    static const char text[] = "{\"pressure\":{\"memory\":{\"some\":{\"total\":1500000},\"full\":{\"total\":250000}}}}";
+    _cleanup_json_ struct json *statistics = NULL;
+    _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+    struct usage pressed;
+    struct sample s;
+
+    assert_int_equal(json_parse(text, strlen(text), NULL, &statistics, NULL), 0);
+    usage_of_statistics(statistics, &pressed);
+    sample_init(&s);
+    s.node.pods[0].containers[0].usage.memory_pressure = pressed.memory_pressure;
+    s.node.usage.memory_pressure = pressed.memory_pressure;
+    metrics_write_containers(&s.node, &b);
+    const char *t = strbuf_str(&b);
+    assert_non_null(strstr(t, "# TYPE container_pressure_memory_waiting_seconds_total counter\n"
+                              "container_pressure_memory_waiting_seconds_total{container=\"web\",namespace=\"shop\","
+                              "pod=\"a\"} 1.5 86500000\n"
+                              "container_pressure_memory_waiting_seconds_total{container=\"\",namespace=\"\",pod=\"\"} "
+                              "1.5 86500000\n"));
+    assert_non_null(strstr(t, "\ncontainer_pressure_memory_stalled_seconds_total{container=\"web\",namespace=\"shop\","
+                              "pod=\"a\"} 0.25 86500000\n"));
+    assert_null(strstr(t, "\ncontainer_pressure_io_waiting_seconds_total{")); /* nobody told */
+}
+
 static void test_agent_metrics(void **state) {
     const struct agent_counts counts = {.pulls = 5, .failed_pulls = 1, .cpu_usec = 250000, .open_files = 33};
     _cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
@@ -166,8 +190,9 @@ static void test_agent_metrics(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_statistics),       cmocka_unit_test(test_interfaces),    cmocka_unit_test(test_summary),
-        cmocka_unit_test(test_resource_metrics), cmocka_unit_test(test_agent_metrics),
+        cmocka_unit_test(test_statistics),        cmocka_unit_test(test_interfaces),
+        cmocka_unit_test(test_summary),           cmocka_unit_test(test_resource_metrics),
+        cmocka_unit_test(test_container_metrics), cmocka_unit_test(test_agent_metrics),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -313,8 +313,48 @@ static void test_termination_messages(void **state) {
     assert_null(message_of(other));
 }
 
+/* A pod that the node sends away has failed once it is down, not before; why is in a condition from the beginning. */
+static void test_evicted(void **state) {
+    _cleanup_json_ struct json *pod = parse(ALWAYS), *s = parse(RUNNING);
+    struct status_input in = {.pod = pod,
+                              .state = s,
+                              .running = true,
+                              .host_ip = "",
+                              .pod_ip = "",
+                              .refused_reason = "Evicted",
+                              .refused_message = "The node was low on resource: memory. ",
+                              .disrupted = true};
+    _cleanup_json_ struct json *before = status_make(&in);
+
+    assert_string_equal(phase(before), "Running");
+    assert_null(json_get(before, "reason"));
+    assert_string_equal(condition(before, "DisruptionTarget", "status"), "True");
+    assert_string_equal(condition(before, "DisruptionTarget", "reason"), "TerminationByKubelet");
+    in.running = false;
+    in.previous = before;
+    _cleanup_json_ struct json *after = status_make(&in);
+    assert_string_equal(phase(after), "Failed");
+    assert_string_equal(json_str(json_get(after, "reason")), "Evicted");
+    assert_string_equal(json_str(json_get(after, "message")), "The node was low on resource: memory. ");
+    assert_string_equal(condition(after, "DisruptionTarget", "message"), "The node was low on resource: memory. ");
+    /* when the API shows it already, there is one of it */
+    json_set_path(&pod, json_ref(json_get(after, "conditions")), "status", "conditions");
+    in.pod = pod;
+    _cleanup_json_ struct json *again = status_make(&in);
+    size_t n = 0;
+    for (size_t i = 0; i < json_len(json_get(again, "conditions")); i++)
+        n += json_get_is(json_at(json_get(again, "conditions"), i), "type", "DisruptionTarget");
+    assert_int_equal(n, 1);
+    /* over a limit of its own: nobody's disruption */
+    in.pod = pod = (json_unref(steal(&pod)), parse(ALWAYS));
+    in.disrupted = false;
+    _cleanup_json_ struct json *own = status_make(&in);
+    assert_null(condition(own, "DisruptionTarget", "status"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_evicted),
         cmocka_unit_test(test_memory_qos),
         cmocka_unit_test(test_readiness_probe),
         cmocka_unit_test(test_sidecar_readiness),
