@@ -359,6 +359,7 @@ S
     kube get --raw "$proxy/metrics" >"$T/metrics"
     grep -q "^kubelet_node_name{node=\"$n\"} 1" "$T/metrics"
     grep -q '^podium_container_restarts_total{container="c",namespace="default",pod="w"} 0' "$T/metrics"
+    kube get --raw "$proxy/metrics/cadvisor" | grep -q '^container_cpu_usage_seconds_total{container="c",namespace="default",pod="w"} '
     kube get --raw "$proxy/metrics/resource" | grep -q '^container_cpu_usage_seconds_total{container="c",namespace="default",pod="w"} '
     run kube get --raw "$proxy/configz"
     [[ "$output" == *NotFound* ]]
