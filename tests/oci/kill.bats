@@ -14,7 +14,7 @@ trapper() {
     trapper
     for s in USR1 SIGUSR2 1 INT; do oci kill "$ID" $s; done
     for s in USR1 USR2 HUP INT; do until_true grep -q "got $s" "$T/out"; done
-    ! grep -q "got TERM" "$T/out"
+    ! grep -q "got TERM" "$T/out" || false
     oci kill "$ID"
     until_true grep -q "got TERM" "$T/out"
     has_status running
@@ -65,5 +65,5 @@ trapper() {
     until_true grep -q ready "$T/out"
     oci kill --all "$ID" KILL
     until_true has_status stopped
-    ! grep -q waited "$T/out"
+    ! grep -q waited "$T/out" || false
 }

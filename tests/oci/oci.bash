@@ -129,5 +129,5 @@ open_bundle() {
 nothing_left() {
     [ -z "$(ls -A "$T/state")" ]
     [ -z "$("$VIEW" find /sys/fs/cgroup -name "*$ID*" 2>/dev/null)" ]
-    ! grep -q "$T" /proc/self/mountinfo
+    ! grep -q "$T" /proc/self/mountinfo || false
 }

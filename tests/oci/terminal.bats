@@ -57,7 +57,7 @@ all
     detached
     receiver
     oci exec -d -t --console-socket "$T/s/c" "$ID" sh -c 'tty; echo done' </dev/null >"$T/out" 2>&1 3>&- 4>&-
-    until_true grep -q done "$T/term"
+    until_true grep -q "done" "$T/term"
     [[ "$(cat "$T/term")" == /dev/pts/* ]]
 }
 

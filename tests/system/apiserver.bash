@@ -23,7 +23,7 @@ apiserver_start() {
 }
 
 apiserver_stop() {
-    [ -e "$T/pid" ] && kill "$(cat "$T/pid")" && wait "$(cat "$T/pid")" || true
+    { [ -e "$T/pid" ] && kill "$(cat "$T/pid")" && wait "$(cat "$T/pid")"; } || true
 }
 
 k() { timeout 30 kubectl --cache-dir="$T/cache" "$@"; }

@@ -22,8 +22,8 @@ run_container() { run -"${1}" --separate-stderr "$VIEW" "$BATON" --root "$T/stat
 
 nothing_left() {
     [ -z "$(ls -A "$T/state")" ]
-    ! "$VIEW" test -e "/sys/fs/cgroup/baton-$ID"
-    ! grep -q "$T" /proc/self/mountinfo
+    ! "$VIEW" test -e "/sys/fs/cgroup/baton-$ID" || false
+    ! grep -q "$T" /proc/self/mountinfo || false
 }
 
 @test "a command that does not exist is a clear error and leaves nothing" {
@@ -54,7 +54,7 @@ nothing_left() {
 @test "masked and read-only paths, read-only root" {
     config sh -c 'cat /proc/keys /proc/timer_list; ls /proc/acpi /sys/firmware 2>/dev/null | grep -v -e : -e "^$"; echo 1 >/proc/sys/kernel/core_uses_pid; touch /file; mkdir /sys/fs/cgroup/x; touch /dev/shm/fine && echo done'
     run_container 0
-    [ "$output" = done ]
+    [ "$output" = "done" ]
     [[ "$stderr" == *core_uses_pid*ead-only* ]]
     [[ "$stderr" == */file*ead-only* ]]
     [[ "$stderr" == */sys/fs/cgroup/x*ead-only* ]]
@@ -105,7 +105,7 @@ c["annotations"] = {"org.podium.overlay.lower": t + "/low:" + t + "/b/rootfs", "
     [[ "$output" == *"not stopped"* ]]
     [ "$(baton list -q)" = "$ID" ]
     baton kill "$ID" SIGKILL
-    for i in $(seq 50); do baton state "$ID" | grep -q '"stopped"' && break; sleep 0.02; done
+    for _ in $(seq 50); do baton state "$ID" | grep -q '"stopped"' && break; sleep 0.02; done
     run -1 baton kill "$ID" TERM
     [[ "$output" == *"container not running"* ]]
     baton delete "$ID"
@@ -154,7 +154,7 @@ uid=1000"*"gid=1001"*"
     edit 'c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != "pid"]'
     run_container 0
     nothing_left
-    ! pgrep -f "^sleep $N" >/dev/null
+    ! pgrep -f "^sleep $N" >/dev/null || false
 }
 
 @test "the runtime's own program file cannot be written through a container's process" {
@@ -261,7 +261,8 @@ echo "state $s"
 SH
     cat - >>"$T/boot"
     printf '%s\n' '$B delete --force "$ID"' >>"$T/boot"
-    T=$T ID=$ID BATON=$BATON run -0 --separate-stderr "$VIEW" sh "$T/boot"
+    export T ID BATON
+    run -0 --separate-stderr "$VIEW" sh "$T/boot"
     [[ "$output" == *"state running"* ]] || [[ "$output" == *"state degraded"* ]]
     nothing_left
 }
@@ -328,7 +329,7 @@ SH
     else
         run -1 baton update --pids-limit 42 "$ID"
         [[ "$output" == *"pids.max needs the controller pids"* ]]
-        ! grep -q '"pids"' "$T/state/$ID/state.json"
+        ! grep -q '"pids"' "$T/state/$ID/state.json" || false
         run -0 baton --cgroup-controllers=optional update --pids-limit 42 --cpu-quota 50000 "$ID"
         [[ "$output" == *warning*cpu.max* ]]
     fi
@@ -345,7 +346,7 @@ assert r == {"pids": {"limit": 42}, "cpu": {"quota": 50000, "period": 20000}}, r
 }
 
 wait_stopped() {
-    for i in $(seq 250); do
+    for _ in $(seq 250); do
         if baton state "$ID" | grep -q '"stopped"'; then return 0; fi
         sleep 0.02
     done
@@ -365,7 +366,7 @@ assert set(e["data"]) >= {"cpu", "memory", "pids", "blkio", "hugetlb"}' "$output
     [[ "$output" == *interval* ]]
     baton events --interval 20ms "$ID" >"$T/events" 3>&- &
     pid=$!
-    for i in $(seq 250); do [ "$(wc -l <"$T/events")" -ge 2 ] && break; sleep 0.02; done
+    for _ in $(seq 250); do [ "$(wc -l <"$T/events")" -ge 2 ] && break; sleep 0.02; done
     [ "$(wc -l <"$T/events")" -ge 2 ]
     baton kill "$ID" KILL # the folder is not locked meanwhile
     wait $pid
@@ -380,7 +381,7 @@ assert set(e["data"]) >= {"cpu", "memory", "pids", "blkio", "hugetlb"}' "$output
     edit 'c["linux"]["resources"] = {"pids": {"limit": 50}}'
     "$VIEW" "$BATON" --root "$T/state" --cgroup-manager disabled run -d -b "$T/b" "$ID" </dev/null >"$T/out" 2>&1 3>&-
     grep -q 'cgroups are disabled.*not applied' "$T/out"
-    ! "$VIEW" test -e "/sys/fs/cgroup/baton-$ID"
+    ! "$VIEW" test -e "/sys/fs/cgroup/baton-$ID" || false
     [ "$(baton exec "$ID" echo in)" = in ]
     run -1 baton pause "$ID"
     [[ "$output" == *"has no cgroup"* ]]

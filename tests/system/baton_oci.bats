@@ -27,8 +27,8 @@ run_container() { run -"${1}" --separate-stderr "$VIEW" "$BATON" --root "$T/stat
 
 nothing_left() {
     [ -z "$(ls -A "$T/state")" ]
-    ! "$VIEW" test -e "/sys/fs/cgroup/baton-$ID"
-    ! grep -q "$T" /proc/self/mountinfo
+    ! "$VIEW" test -e "/sys/fs/cgroup/baton-$ID" || false
+    ! grep -q "$T" /proc/self/mountinfo || false
 }
 
 # refused TEXT: the container is not made, the error says why, nothing remains
@@ -225,7 +225,7 @@ c["mounts"] = [m for m in c["mounts"] if m["type"] != "sysfs" and m["type"] != "
     baton run -d -b "$T/b" "$ID" </dev/null >"$T/out" 2>&1 3>&-
     wait_for grep -q mnt "$T/out"
     [ "$(sed -n '2p;3p' "$T/out")" = "$(readlink "$N/net" "$N/uts")" ] || { cat "$T/out"; false; }
-    ! grep -qF "$user" "$T/out"
+    ! grep -qF "$user" "$T/out" || false
 }
 
 @test "a time namespace by path" {
@@ -289,7 +289,7 @@ in_net() {
     in_net 'baton run -b "$T/b" "$ID" </dev/null' >"$T/out"
     grep -q 'eth0.*inet 10.1.2.3/24 brd 10.1.2.255' "$T/out"
     grep -q 'eth0.*inet6 fd00::7/64' "$T/out"
-    ! grep -q 'fe80::9' "$T/out"
+    ! grep -q 'fe80::9' "$T/out" || false
     grep -q 'w0@.*[<,]UP' "$T/out"
     # with a user namespace, and by create and start
     edit 'c["linux"]["namespaces"].append({"type": "user"})'
@@ -426,7 +426,7 @@ second" ]
     (cd "$T/b" && "$BATON" spec --rootless -f mine.json)
     sed 's/"terminal": true/"terminal": false/; s/"sh"/"cat", "\/proc\/self\/uid_map"/' "$T/b/mine.json" >"$T/b/config.json"
     run_container 0
-    [ "$(echo $output)" = "0 0 1" ]
+    [ "$(tr -s " " <<<"$output")" = " 0 0 1" ]
     run -1 --separate-stderr "$BATON" spec -b "$T/b"
     [[ "$stderr" == *"File exists"* ]]
 }
@@ -438,10 +438,11 @@ second" ]
         [ "$("$BATON" $verb --help)" = "$(cat "$T/help")" ]
         grep -q "^usage: baton \[options\] $verb" "$T/help"
         grep -q "^.S[SH] .*\b$verb\b" "$ROOT/manifests/man/baton.8"
-        files=$ROOT/runtime/verbs/$verb.c
-        [ -e "$files" ] || continue
-        case $verb in create | run) files="$files $ROOT/runtime/verbs/creation.h" ;; esac
-        for o in $(cat $files | grep -o '{ *"[a-z-]*", \(no\|required\)_argument' | cut -d'"' -f2); do
+        files=("$ROOT/runtime/verbs/$verb.c")
+        [ -e "${files[0]}" ] || continue
+        case $verb in create | run) files+=("$ROOT/runtime/verbs/creation.h") ;; esac
+        mapfile -t options < <(grep -oh '{ *"[a-z-]*", \(no\|required\)_argument' "${files[@]}" | cut -d'"' -f2)
+        for o in "${options[@]}"; do
             case $o in l3-cache-schema | mem-bw-schema) continue ;; esac
             grep -q -- "--$o\b" "$T/help" || { echo "$verb --$o is not in the help"; false; }
             grep -q -- "--$o\b" <<<"$page" || { echo "$verb --$o is not in the manual"; false; }

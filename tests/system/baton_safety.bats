@@ -37,8 +37,8 @@ refused() { # TEXT: the container is not made, the error says why, nothing remai
 
 nothing_left() {
     [ -z "$(ls -A "$T/state")" ]
-    ! "$VIEW" test -e "/sys/fs/cgroup/baton-$ID"
-    ! grep -q "$T" /proc/self/mountinfo
+    ! "$VIEW" test -e "/sys/fs/cgroup/baton-$ID" || false
+    ! grep -q "$T" /proc/self/mountinfo || false
 }
 
 wait_file() { for _ in $(seq 1000); do [ -e "$1" ] && return; sleep 0.01; done; return 1; }
@@ -284,7 +284,7 @@ c["linux"]["devices"] = [{"path": "/vol/d2/dev", "type": "c", "major": 1, "minor
     [ -z "$(ls -A "$T/outside")" ]
     # enough of them worked for the race to have been one, and all stood in their root
     [ "$(grep -c "^/" "$T/out")" -ge 20 ]
-    ! grep "^/" "$T/out" | grep -v -e '^/vol/' -e "^$T/outside"
+    ! grep "^/" "$T/out" | grep -v -e '^/vol/' -e "^$T/outside" || false
     nothing_left
 }
 

@@ -150,9 +150,9 @@ a_pod() { p get pods -l app=web -o jsonpath='{.items[0].metadata.name}'; }
 }
 
 @test "exec: the exit code arrives though the command leaves its input unread" {
-    local pod i
+    local pod
     pod=$(a_pod)
-    for i in $(seq 20); do
+    for _ in $(seq 20); do
         run bash -c "echo unread | timeout 20 $PODIUM exec -i $pod -- sh -c 'exit 4'"
         [ "$status" -eq 4 ]
     done

@@ -145,7 +145,7 @@ up() { "$BIN/podium" up --name "$CLUSTER" --dir "$DIR" --manifests "$MANIFESTS" 
         rmdir "$T/second" 2>/dev/null || true
         [ ! -e "$T/second" ] || wait_until 15 "$BIN/podium" down --name "${CLUSTER}b" --dir "$T/second" 3>&-
         [ ! -e "$T/second" ]
-        ! ip link show "pdm-${CLUSTER}b" 2>/dev/null
+        ! ip link show "pdm-${CLUSTER}b" 2>/dev/null || false
     done
 }
 

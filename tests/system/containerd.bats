@@ -6,7 +6,7 @@
 load engine
 
 setup_file() {
-    command -v containerd >/dev/null && command -v ctr >/dev/null || skip "no containerd here"
+    { command -v containerd && command -v ctr; } >/dev/null || skip "no containerd here"
     engine_setup
     local dir=$BATS_FILE_TMPDIR
     cat >"$dir/config.toml" <<C

@@ -168,8 +168,8 @@ options ndots:5" ]
     pod default <<<"dnsPolicy: Default"$'\n'"$spec"
     pod host <<<"hostNetwork: true"$'\n'"$spec"
     pod hostcluster <<<"hostNetwork: true"$'\n'"dnsPolicy: ClusterFirstWithHostNet"$'\n'"$spec"
-    pod own <<<"dnsPolicy: None
-dnsConfig: {nameservers: [192.0.2.1, 192.0.2.2], searches: [a.test], options: [{name: ndots, value: '2'}, {name: edns0}]}"$'\n'"$spec"
+    pod own <<<"dnsPolicy: None"$'\n'"dnsConfig: {nameservers: [192.0.2.1, 192.0.2.2], searches: [a.test], \
+        options: [{name: ndots, value: '2'}, {name: edns0}]}"$'\n'"$spec"
     pod added <<<"dnsConfig: {nameservers: [192.0.2.1], searches: [a.test], options: [{name: ndots, value: '1'}]}"$'\n'"$spec"
     for p in default host hostcluster own added; do pod_ready $p 30; done
     [ "$(resolv_conf default)" = $'nameserver 127.0.0.1\nsearch corp.example' ]

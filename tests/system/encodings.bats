@@ -33,7 +33,7 @@ setup_file() {
 }
 
 teardown_file() {
-    [ ! -e "$T/pid" ] || { kill "$(cat "$T/pid")" && wait "$(cat "$T/pid")" || true; }
+    [ ! -e "$T/pid" ] || { kill "$(cat "$T/pid")" && wait "$(cat "$T/pid")"; } || true
 }
 
 k() { timeout 60 kubectl --cache-dir="$T/cache" "$@"; }
@@ -168,7 +168,7 @@ PROTOBUF=application/vnd.kubernetes.protobuf
     grep -q '^apiserver_request_total{code="200",.*subresource="/readyz",verb="GET",version=""} 1$' "$T/body"
     grep -q '^process_cpu_seconds_total [0-9]' "$T/body"
     # each line is a comment, or a name with labels and a number
-    ! grep -vqE '^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-zA-Z_]+="[^"]*"(,[a-zA-Z_]+="[^"]*")*\})? [0-9.e+-]+)$' "$T/body"
+    ! grep -vqE '^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-zA-Z_]+="[^"]*"(,[a-zA-Z_]+="[^"]*")*\})? [0-9.e+-]+)$' "$T/body" || false
 }
 
 @test "@kubernetes/client-node: informers, patches, apply, exec, port-forward, logs" {

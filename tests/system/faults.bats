@@ -15,7 +15,7 @@ clean_node() { # NODE-NUMBER UID UNIT
     [ "$(on_node "$1" systemctl show -P LoadState "$3")" = not-found ] &&
         [ -z "$(on_node "$1" find /sys/fs/cgroup -type d -name "$3")" ] &&
         [ -z "$(on_node "$1" find /run/podium /var/lib/podium -xdev -name "*$2*")" ] &&
-        ! on_node "$1" cat /proc/1/mountinfo | grep -q "$2"
+        { ! on_node "$1" cat /proc/1/mountinfo | grep -q "$2"; }
 }
 links() { on_node "$1" ip -o link show type veth | grep -cv ' eth0@' || true; }
 main_pid() { on_node "$1" systemctl show -P MainPID "$2"; }
@@ -219,7 +219,7 @@ containers: [{name: c, image: nginx:demo, volumeMounts: [{name: v, mountPath: /v
     on_node 2 kill -KILL "$(main_pid 2 "$unit")"
     replaced() { local p; p=$(container_pid headless c 2>/dev/null) && [ -n "$p" ] && [ "$p" != "$pid" ]; }
     wait_until 20 replaced
-    ! on_node 2 test -d "/proc/$pid"
+    ! on_node 2 test -d "/proc/$pid" || false
     restarted() { [ "$(pod_get headless '.status.containerStatuses[0].restartCount')" -ge 1 ]; }
     wait_until 5 restarted
     pod_ready headless

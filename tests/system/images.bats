@@ -56,8 +56,8 @@ storage: {filesystem: {rootdirectory: $W/tls}}
 auth: {htpasswd: {realm: concert, path: $W/htpasswd}}
 http: {addr: "127.0.0.1:5001", tls: {certificate: $W/cert.pem, key: $W/key.pem}}
 Y
-    service registry-plain docker-registry serve $W/plain.yml
-    service registry-tls docker-registry serve $W/tls.yml
+    service registry-plain docker-registry serve "$W"/plain.yml
+    service registry-tls docker-registry serve "$W"/tls.yml
 }
 
 liar_log() { on_node 1 curl -s "http://$LIAR/log"; }
@@ -182,7 +182,7 @@ Y
     refused untrusted x509
     shown() { kube get pods --no-headers | grep -q "^untrusted .* ImagePullBackOff"; }
     wait_until 30 shown
-    on_node 1 cp $W/cert.pem /etc/podium/certs.d/127.0.0.1:5001/ca.crt
+    on_node 1 cp "$W/cert.pem" /etc/podium/certs.d/127.0.0.1:5001/ca.crt
     kube create secret docker-registry wrong --docker-server=https://127.0.0.1:5001/v2/ --docker-username=maestro --docker-password=p1anissimo
     kube create secret docker-registry right --docker-server=127.0.0.1:5001 --docker-username=maestro --docker-password=f0rtissimo
     wait_until 10 event_says private BackOff '^Back-off pulling image "127.0.0.1:5001/nginx:demo"$'

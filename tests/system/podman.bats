@@ -154,6 +154,7 @@ b
     engine_run -d -i --name talk busybox:test sh -c 'read a; echo "got $a"; exit 6' >/dev/null
     [ "$(podman attach talk <<<word)" = "got word" ]
     [ "$(podman wait talk)" = 6 ]
+    # shellcheck disable=SC2086
     podman create ${ENGINE_RUN:-} --name later busybox:test sh -c 'echo late; exit 8' >/dev/null
     run -8 podman start -a later
     [ "$output" = late ]
@@ -264,7 +265,7 @@ Seccomp:	2" ]
     # a container in the host's pid namespace ends with all its processes
     engine_run -d --name hostpid --pid host busybox:test sh -c 'sleep 54321 & sleep 54321' >/dev/null
     podman rm -f -t 0 hostpid >/dev/null
-    ! pgrep -f 'sleep 54321' >/dev/null
+    ! pgrep -f 'sleep 54321' >/dev/null || false
 }
 
 @test "limits, sysctls, devices, init, time zone, labels, annotations" {
@@ -358,6 +359,6 @@ quartet" ]
     # podman's own folders remain, empty
     [ -z "$(inside find /sys/fs/cgroup -mindepth 2 -type d -not -name conmon)" ]
     inside sh -c "! grep -E ' ($E|/run/baton).*(merged|shm) ' /proc/self/mountinfo"
-    ! pgrep -f "conmon.*$E" >/dev/null
+    ! pgrep -f "conmon.*$E" >/dev/null || false
     [ -z "$(inside ls -A /run/baton 2>/dev/null)" ] || ! inside ls -A /run/baton | grep -qE '^[0-9a-f]{64}$'
 }

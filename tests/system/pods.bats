@@ -22,7 +22,7 @@ nginx_up() {
     [ "$(cut -d' ' -f2 "$T/pods" | sort -u | wc -l)" -eq 2 ]
     [ "$(cut -d' ' -f3 "$T/pods" | sort -u | wc -l)" -eq 3 ]
     while read -r _ _ ip; do
-        for n in 1 2; do [[ "$(on_node $n curl -sS --max-time 5 "http://$ip/" </dev/null)" == *"musicians are playing"* ]]; done
+        for n in 1 2; do [[ "$(on_node "$n" curl -sS --max-time 5 "http://$ip/" </dev/null)" == *"musicians are playing"* ]]; done
         while read -r name _ _; do
             [[ "$(kube exec "$name" -- wget -q -O - "http://$ip/" </dev/null)" == *"musicians are playing"* ]]
         done <"$T/pods"
@@ -279,7 +279,7 @@ containers:
         grep -qxF "$line" <<<"$output"
     done
     grep -qE '^IP=10\.244\.[0-9]+\.[0-9]+$' <<<"$output"
-    ! grep -q '^GONE=' <<<"$output"
+    ! grep -q '^GONE=' <<<"$output" || false
     pods_gone env
 }
 
@@ -447,7 +447,7 @@ P
     wait "$listener"
     [ "$(tail -n 1 "$T/peer")" = "$(kube get node "$node" -o jsonpath='{.status.addresses[?(@.type=="InternalIP")].address}')" ]
     # nginx on the other node logs who asked
-    read -r other onode oip < <(nginx_pods | awk -v n="$node" '$2 != n')
+    read -r other _ oip < <(nginx_pods | awk -v n="$node" '$2 != n')
     kube exec "$name" -- wget -q -O /dev/null "http://$oip/?who"
     logged() { kube logs "$other" --tail=20 | grep -F '/?who' | grep -q "^$ip "; }
     wait_until 5 logged
@@ -475,11 +475,11 @@ P
     kube wait pod -l app=nginx --for=delete --timeout=20s
     kube delete pod --all --timeout=20s
     for n in 1 2; do
-        empty() { [ -z "$(on_node $n systemctl list-units --plain --no-legend 'podium-pod-*')" ]; }
+        empty() { [ -z "$(on_node "$n" systemctl list-units --plain --no-legend 'podium-pod-*')" ]; }
         wait_until 5 empty
-        [ -z "$(on_node $n find /sys/fs/cgroup -type d -name 'podium-pod-*')" ]
-        [ -z "$(on_node $n ip -o link show type veth | grep -v ' eth0@')" ]
-        [ -z "$(on_node $n find /run/podium -mindepth 2 -path '*pods/*')" ]
-        ! on_node $n cat /proc/1/mountinfo | grep -q /podium/pods/
+        [ -z "$(on_node "$n" find /sys/fs/cgroup -type d -name 'podium-pod-*')" ]
+        ! on_node "$n" ip -o link show type veth | grep -v ' eth0@' || false
+        [ -z "$(on_node "$n" find /run/podium -mindepth 2 -path '*pods/*')" ]
+        ! on_node "$n" cat /proc/1/mountinfo | grep -q /podium/pods/ || false
     done
 }

@@ -206,6 +206,7 @@ forwards() { # COMMAND…
     for i in $(seq 30); do
         curl -sS --max-time 30 "http://127.0.0.1:$PORT/big?$i" 2>/dev/null 3>&- | head -c 300000 | sha256sum &
     done >"$T/many"
+    # shellcheck disable=SC2046
     wait $(jobs -p | grep -vx "$FORWARD")
     [ "$(sort -u "$T/many" | wc -l)" -eq 1 ]
     [ "$(wc -l <"$T/many")" -eq 30 ]

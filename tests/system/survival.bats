@@ -162,10 +162,10 @@ YAML
     kube delete deployment many --cascade=foreground --timeout=60s >/dev/null
     for n in 1 2; do
         left() {
-            units $n | grep many || true
-            on_node $n find /sys/fs/cgroup -type d -name 'podium-pod-default-many*'
-            on_node $n ip -o link show type veth | grep -v ' eth0@' || true
-            on_node $n find /run/podium/pods /var/lib/podium/pods -mindepth 1 -maxdepth 1
+            units "$n" | grep many || true
+            on_node "$n" find /sys/fs/cgroup -type d -name 'podium-pod-default-many*'
+            on_node "$n" ip -o link show type veth | grep -v ' eth0@' || true
+            on_node "$n" find /run/podium/pods /var/lib/podium/pods -mindepth 1 -maxdepth 1
         }
         clean() { [ -z "$(left)" ]; }
         wait_until 30 clean || { left; false; }
