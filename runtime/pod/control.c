@@ -3,6 +3,7 @@
  * The control socket: who connects is told everything at once, afterwards what changes. A peer that does not read is
  * never waited for: the newest state replaces older ones it has not read, and past PEER_QUEUE_MAX it is hung up on.
  */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -413,7 +414,7 @@ static void on_listen(void *userdata, uint32_t events) {
     json_set(&sandbox, "event", json_string("sandbox"));
     json_set(&sandbox, "uid", json_string(pod->config->uid));
     json_set(&sandbox, "hostNetwork", json_bool(pod->config->host_network));
-    pod_peer_send(peer, sandbox, dup(pod->sandbox.netns_fd));
+    pod_peer_send(peer, sandbox, fcntl(pod->sandbox.netns_fd, F_DUPFD_CLOEXEC, 3)); /* no container inherits it */
     struct json *state = pod_record_make(&pod->model, &pod->record);
     json_set(&state, "event", json_string("state"));
     pod_peer_send(peer, state, -1);
