@@ -174,8 +174,8 @@ static void forget(struct controller *c, const char *key) {
     const char *slash = strchr(key, '/');
     size_t n, len = (size_t) (slash - key) + 1;
     _cleanup_free_ char *ns = xstrndup(key, len - 1);
-    _cleanup_free_ struct json **left = informer_list(c->quotas, INDEX_NAMESPACE, ns, &n);
     struct hashmap_iter it = {0};
+    free(informer_list(c->quotas, INDEX_NAMESPACE, ns, &n)); /* only how many are left */
     while (n == 0 && hashmap_next(c->tallies, &it))
         if (strncmp(it.key, key, len) == 0)
             (void) hashmap_remove(c->tallies, it.key);
