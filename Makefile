@@ -171,7 +171,8 @@ $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
 $(BUILD)/o/%.o: %.c Makefile tests/lint/layers.txt | check-libraries $(BUILD)/gen/type_ids.h
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MT $@ -MT $(@:$(BUILD)/o/%.o=$(BUILD)/tidy/%.ok) \
+	  -MT $(@:$(BUILD)/o/%.o=$(BUILD)/tidy-quick/%.ok) -c -o $@ $<
 
 # archives and libraries a module needs to link, users first
 link_modules = $(call uniq,$(call closure,$(1)))

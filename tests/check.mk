@@ -156,17 +156,13 @@ bench-api: $(BUILD)/podium $(BUILD)/bench/api_bench
 	@BUILD=$(BUILD) BENCH=api tests/bench/run
 
 # --- slower looks at the code, not part of `make check` --------------------------------------------------------------------
-# clang-tidy 14 over the product (.clang-tidy says what is off and why); TIDY_SRCS chooses files
-TIDY_SRCS ?= $(filter-out runtime/base/error.c,$(foreach m,$(MODULES),$(call srcs,$(m))) $(MAIN_verbs) $(MAIN_cmd)) # error.c defines what analyzer.h covers
-.PHONY: tidy valgrind
-tidy: $(BUILD)/gen/type_ids.h
-	@BUILD=$(BUILD) .ci/deps tidy
-	$(Q)printf '%s\n' $(TIDY_SRCS) | xargs -P $$(nproc) -n 8 sh -c 'clang-tidy --quiet "$$@" -- -std=gnu17 -include tests/lint/analyzer.h $(CPPFLAGS) $(PKG_CFLAGS)' sh
+.PHONY: valgrind
 # memcheck over the unit tests of a normal build; UNIT_BINS chooses
 valgrind: $(UNIT_BINS)
 	@BUILD=$(BUILD) .ci/deps valgrind
 	$(Q)tests/valgrind $(UNIT_BINS)
 
+include tests/lint/lint.mk
 -include tests/vm/vm.mk
 # --- every system call of baton fails once, with errors in turn, and baton is killed at each; minutes ---------------------------
 FAULT_ROUNDS ?= 2

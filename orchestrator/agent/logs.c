@@ -174,7 +174,7 @@ static bool run_is_over(const struct agent_log *l) {
     const struct agent_pod *pod = agent_pod_by_uid(l->agent, l->uid);
     const struct json *c = container_of_pod(pod, l->container);
 
-    return !c || !pod->unit_exists || strcmp(json_str_or(json_get(c, "state"), ""), "running") != 0 ||
+    return !pod || !c || !pod->unit_exists || strcmp(json_str_or(json_get(c, "state"), ""), "running") != 0 ||
            (uint64_t) json_int_or(json_get(c, "startedAt"), 0) > l->started;
 }
 

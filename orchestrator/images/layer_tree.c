@@ -204,7 +204,7 @@ static int set_xattrs(struct archive_entry *entry, int fd) {
     while (archive_entry_xattr_next(entry, &name, &value, &n) == 0) {
         if (!name || !xattr_is_kept(name) || n > XATTR_BYTES_MAX)
             continue;
-        if (fsetxattr(fd, name, value, n, 0) < 0 && errno != EOPNOTSUPP && errno != ENOTSUP)
+        if (fsetxattr(fd, name, value, n, 0) < 0 && errno != ENOTSUP)
             return -errno;
     }
     return 0;

@@ -94,8 +94,8 @@ static const struct json *container_at(const struct json *doc, size_t i, const c
 
 static int parse_containers(const struct json *doc, struct pod_config *c, struct error *err) {
     size_t n_init = json_len(json_get(doc, "initContainers")), n_main = json_len(json_get(doc, "containers"));
-    size_t n = n_init + n_main + json_len(json_get(doc, "ephemeralContainers")), at;
-    const char *list;
+    size_t n = n_init + n_main + json_len(json_get(doc, "ephemeralContainers")), at = 0;
+    const char *list = NULL;
 
     if (n_main == 0)
         return error_set(err, -EINVAL, "containers: at least one is needed");

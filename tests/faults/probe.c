@@ -4,7 +4,9 @@
  * so that a container which came to be although a system call failed can be compared with one where none did.
  * usage: probe [wait]
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +22,6 @@
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-
-extern char **environ;
 
 static void lines_of(const char *path, const char *const *keys) {
     char line[1024];

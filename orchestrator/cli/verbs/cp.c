@@ -15,8 +15,6 @@
 #include "podium/base/alloc.h"
 #include "podium/base/path.h"
 
-extern char **environ;
-
 const struct flag flags_cp[] = {
     {"container", 'c', FLAG_VALUE, NULL, "NAME", "which container (the pod's default or first one)"},
     {"no-preserve", 0, FLAG_BOOL, NULL, NULL, "leave out owner and mode of the copies in the container"},

@@ -246,7 +246,7 @@ static int read_meta(struct check *c, unsigned page, struct meta *m) {
 }
 
 static int check_metas(struct check *c) {
-    struct meta m[2];
+    struct meta m[2] = {0};
     uint32_t page_size;
     memcpy(&page_size, c->map + PAGE_HEADER + offsetof(struct meta, free.pad), sizeof(page_size));
     if (page_size < PAGE_SIZE_MIN || page_size > PAGE_SIZE_MAX || (page_size & (page_size - 1)))

@@ -73,8 +73,7 @@ static void run_server(const struct server *s, const char *port, const char *lin
 /* Who administers: a certificate of the server's own authority. */
 static bool load_credentials(struct server *s) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    _cleanup_free_ char *pki = xasprintf("%s/data/pki", s->dir), *ca = xasprintf("%s/ca.crt", pki), *cert = NULL,
-                        *key = NULL;
+    _cleanup_free_ char *pki = xasprintf("%s/data/pki", s->dir), *cert = NULL, *key = NULL;
     char *groups[] = {(char *) "system:masters", NULL};
     const struct pki_request admin = {.common_name = "bench", .organizations = groups, .client = true};
 

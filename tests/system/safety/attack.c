@@ -8,7 +8,9 @@
  *   attack key-give CMD …      runs the command with a key in its session keyring
  *   attack key-take            says whether that key can be found
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

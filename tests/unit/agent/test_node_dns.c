@@ -61,8 +61,8 @@ static int ask(sd_event *loop, const char *address, const char *domain) {
 
     memcpy(message, head, n);
     message[n++] = (uint8_t) strlen(domain);
-    memcpy(message + n, domain, strlen(domain));
-    n += strlen(domain);
+    for (const char *c = domain; *c; c++)
+        message[n++] = (uint8_t) *c;
     memcpy(message + n, tail, sizeof(tail));
     n += sizeof(tail);
     CHECK(fd >= 0 && inet_pton(AF_INET, address, &to.sin_addr) == 1);

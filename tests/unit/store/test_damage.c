@@ -83,7 +83,7 @@ static bool all_there(struct store *s, int extra) {
         if (value_of(s, "a", name) != value_at(i))
             return false;
     }
-    return store_count(s, "configmaps") == (size_t) (OBJECTS + extra);
+    return store_count(s, "configmaps") == (size_t) OBJECTS + (size_t) extra;
 }
 
 /* In a process of its own, since LMDB may stumble over anything. */

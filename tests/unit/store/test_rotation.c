@@ -374,7 +374,7 @@ static char *first_format(const char *text, uint64_t revision, const char *key_h
     const gnutls_datum_t hex = {(unsigned char *) key_hex, 64}, k = {key, sizeof(key)};
     char *out = xcalloc(1, 16 + room);
 
-    memcpy(out, "\1PS1", 4);
+    memcpy(out, "\1PS1", sizeof("\1PS1")); /* the zero is there already */
     memcpy(bound, bound_names, sizeof(bound_names));
     memcpy(bound + sizeof(bound_names), &revision, sizeof(revision));
     assert_int_equal(gnutls_hex_decode(&hex, key, &n_key), 0);
