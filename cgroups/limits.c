@@ -279,6 +279,16 @@ static bool waits_for_quota(struct settings *s, size_t i, int r) {
     return false;
 }
 
+/* Where only BFQ weighs (io.weight is that of the kernel's cost model): its file, with the weight as it was given.
+ * value: block_weight(), after a device if there is one. */
+static int set_bfq_weight(const struct cgroup *cg, const char *value, struct error *err) {
+    const char *space = strchr(value, ' '), *number = space ? space + 1 : value;
+    const long weight = 10 + ((strtol(number, NULL, 10) - 1) * 990 + 9998) / 9999;
+    _cleanup_free_ char *text = xasprintf("%.*s%ld", (int) (number - value), value, weight);
+
+    return cgroup_set(cg, "io.bfq.weight", text, err);
+}
+
 int cgroup_apply(const struct cgroup *cg, const struct json *resources, char ***skipped, struct error *err) {
     _cleanup_(settings_clear) struct settings s = {.n = 0};
     int r = collect(resources, &s, err);
@@ -287,6 +297,8 @@ int cgroup_apply(const struct cgroup *cg, const struct json *resources, char ***
         _cleanup_(error_clear) struct error one = ERROR_INIT;
 
         r = cgroup_set(cg, s.list[i].file, s.list[i].value, &one);
+        if (r == -ENODEV && strcmp(s.list[i].file, "io.weight") == 0 && set_bfq_weight(cg, s.list[i].value, NULL) == 0)
+            r = 0;
         if (waits_for_quota(&s, i, r)) {
             i--; /* another setting is here now */
             r = 0;

@@ -298,6 +298,7 @@ static void take_options(struct agent *agent, const struct agent_options *o) {
     agent->max_pods = o->max_pods > 0 ? o->max_pods : 110;
     agent->pod_pids_limit = o->pod_pids_limit;
     agent->memory_qos = o->memory_qos;
+    agent->unsafe_sysctls = o->allowed_unsafe_sysctls ? xstrdup(o->allowed_unsafe_sysctls) : NULL;
     agent->podium = o->podium ? xstrdup(o->podium) : NULL;
     agent->units = o->units;
     if (o->node_address)
@@ -389,6 +390,7 @@ void agent_free(struct agent *agent) {
     records_free(agent->records);
     hashmap_free(agent->mirrors);
     agent->mirrors = NULL;
+    free(agent->unsafe_sysctls);
     hashmap_free(agent->by_unit);
     hashmap_free(agent->slice_weights);
     hashmap_free(agent->pods);

@@ -62,6 +62,7 @@ struct agent_options {
     unsigned pod_pids_limit;                /* processes and threads of a pod; 0: no limit of its own */
     const struct eviction_config *eviction; /* eviction/thresholds.h; NULL: the kubelet's defaults */
     bool memory_qos;                        /* memory.min and memory.high by requests (resources.h) */
+    const char *allowed_unsafe_sysctls;     /* names and name*, separated by commas (sysctls.h); NULL: none */
 };
 
 int agent_new(sd_event *loop, const struct agent_options *options, struct agent **ret, struct error *err) _must_check_;

@@ -117,7 +117,7 @@ static int64_t grace_of(const struct json *pod, bool deleting, bool by_date) {
 }
 
 static void check_sysctls(struct agent_pod *pod) {
-    _cleanup_free_ char *why = sysctls_forbidden(pod->desired);
+    _cleanup_free_ char *why = sysctls_forbidden(pod->desired, pod->agent->unsafe_sysctls);
 
     if (why)
         agent_pod_reject(pod, "SysctlForbidden", why);

@@ -102,6 +102,7 @@ struct agent {
     int max_pods;
     unsigned pod_pids_limit; /* 0: none */
     bool memory_qos;
+    char *unsafe_sysctls;      /* sysctls.h; NULL: none */
     int64_t cpu_milli, memory; /* capacity */
     uint64_t capability_bounds;
     struct unit_manager *units;

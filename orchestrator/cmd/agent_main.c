@@ -10,6 +10,7 @@
 #include "orchestrator/agent/agent.h"
 #include "orchestrator/agent/eviction/thresholds.h"
 #include "orchestrator/agent/node_api.h"
+#include "orchestrator/agent/sysctls.h"
 #include "orchestrator/cmd/agent_streams.h"
 #include "orchestrator/cmd/config_file.h"
 #include "orchestrator/cmd/static_pods.h"
@@ -31,7 +32,7 @@ struct agent_settings {
     unsigned numbers[6];
     struct eviction_settings eviction;
     struct eviction_config eviction_config; /* made of them */
-    const char *static_pods;
+    const char *static_pods, *unsafe_sysctls;
     char **words; /* the texts above point into them */
 };
 
@@ -81,6 +82,8 @@ static const char usage[] =
     "  --eviction-pressure-transition-period DURATION\n"
     "                           how long a condition stays after it was observed last (default 5m0s)\n"
     "  --pod-pids-limit N       processes and threads a pod may have (default 0: as many as all pods together)\n"
+    "  --allowed-unsafe-sysctls NAMES\n"
+    "                           kernel settings pods may ask for beside the safe ones: kernel.msg*,net.core.somaxconn\n"
     "  --memory-qos             keep for pods the memory they request, slow them down before their limit\n"
     "  --config FILE            settings of podium.conf(5) (default /etc/podium/podium.conf, where it exists)\n"
     "  --log-level LEVEL        error, warning, info (default), debug\n";
@@ -125,6 +128,7 @@ static const struct option long_options[] = {
     {"eviction-soft-grace-period", required_argument, NULL, 'G'},
     {"eviction-minimum-reclaim", required_argument, NULL, 'M'},
     {"eviction-pressure-transition-period", required_argument, NULL, 'T'},
+    {"allowed-unsafe-sysctls", required_argument, NULL, 'u'},
     {"memory-qos", no_argument, NULL, 'm'},
     {"log-level", required_argument, NULL, 'l'},
     {"help", no_argument, NULL, 'h'},
@@ -147,6 +151,7 @@ static int parse(int argc, char **argv, struct agent_settings *s) {
                                 ['d'] = &s->state_dir,
                                 ['r'] = &s->run_dir,
                                 ['p'] = &s->static_pods,
+                                ['u'] = &s->unsafe_sysctls,
                                 ['E'] = &s->eviction.hard,
                                 ['S'] = &s->eviction.soft,
                                 ['G'] = &s->eviction.soft_grace,
@@ -198,6 +203,7 @@ static int read_settings(int argc, char **argv, struct agent_settings *s) {
 }
 
 static bool check(struct agent_settings *s) {
+    _cleanup_free_ char *sysctl = s->unsafe_sysctls ? sysctls_unsafe_problem(s->unsafe_sysctls) : NULL;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     unsigned char address[16];
     const char *wrong = name_is_dns1123_subdomain(s->node_name ? s->node_name : "");
@@ -205,6 +211,10 @@ static bool check(struct agent_settings *s) {
     if (wrong) {
         fprintf(stderr, "podium agent: \"%s\" is no node name: %s; give one with --node-name\n",
                 s->node_name ? s->node_name : "", wrong);
+        return false;
+    }
+    if (sysctl) {
+        fprintf(stderr, "podium agent: --allowed-unsafe-sysctls: %s\n", sysctl);
         return false;
     }
     if (s->node_address && inet_pton(AF_INET, s->node_address, address) != 1 &&
@@ -407,6 +417,7 @@ static int start_agent(struct agent_process *p, struct error *err) {
         .pod_pids_limit = p->settings.numbers[4],
         .eviction = &p->settings.eviction_config,
         .memory_qos = p->settings.memory_qos,
+        .allowed_unsafe_sysctls = p->settings.unsafe_sysctls,
     };
 
     return agent_new(p->loop, &o, &p->agent, err);

@@ -114,13 +114,13 @@ static int export_pem(gnutls_x509_crt_t crt, char **ret_pem, struct error *err) 
 
 int pki_ca_build(gnutls_x509_privkey_t key, const char *common_name, char **ret_pem, struct error *err) {
     _cleanup_crt_ gnutls_x509_crt_t crt = NULL;
-    int64_t start = now_sec() - (int64_t) PKI_CA_BACKDATE_SEC;
+    const int64_t now = now_sec(), start = now - (int64_t) PKI_CA_BACKDATE_SEC;
 
     int rc = gnutls_x509_crt_init(&crt);
     if (rc >= 0)
         rc = gnutls_x509_crt_set_key(crt, key);
     if (rc >= 0)
-        rc = set_basics(crt, NULL, start, start + (int64_t) PKI_CA_LIFETIME_SEC);
+        rc = set_basics(crt, NULL, start, now + (int64_t) PKI_CA_LIFETIME_SEC);
     if (rc >= 0)
         rc = add_name(crt, GNUTLS_OID_X520_COMMON_NAME, common_name);
     if (rc >= 0)

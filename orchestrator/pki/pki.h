@@ -34,7 +34,7 @@
 #define PKI_LEAF_LIFETIME_SEC (24ull * 3600)
 #define PKI_BACKDATE_SEC      300ull /* certificates start this much in the past: clocks of nodes differ */
 #define PKI_CA_BACKDATE_SEC                                                                                            \
-    (24ull * 3600) /* and the authority this much: it cannot be made anew for a clock set back */
+    (10ull * 365 * 24 * 3600) /* and the authority this much: it cannot be made anew for a clock set back */
 #define PKI_PEM_BYTES_MAX   (256u * 1024u)
 #define PKI_SHA256_SIZE     32
 #define PKI_SHA256_HEX_SIZE 65 /* with the NUL */

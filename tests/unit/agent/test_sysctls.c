@@ -16,7 +16,7 @@ static void check(const char *spec, const char *expected) {
     _cleanup_json_ struct json *pod = NULL;
 
     assert_int_equal(json_parse(text, strlen(text), NULL, &pod, NULL), 0);
-    _cleanup_free_ char *why = sysctls_forbidden(pod);
+    _cleanup_free_ char *why = sysctls_forbidden(pod, "net/core/somaxconn, kernel.sem,fs.mqueue.*");
     if (expected)
         assert_string_equal(why ? why : "nothing", expected);
     else
@@ -30,11 +30,30 @@ static void test_admission(void **state) {
     check(SYSCTL("net/ipv4/tcp_syncookies"), NULL);
     check(SYSCTL("kernel.shm_rmid_forced"), NULL);
     check(SYSCTL("kernel.msgmax"), "forbidden sysctl: \"kernel.msgmax\" not allowlisted");
-    check(SYSCTL("net.core.somaxconn"), "forbidden sysctl: \"net.core.somaxconn\" not allowlisted");
+    check(SYSCTL("net.core.rmem_default"), "forbidden sysctl: \"net.core.rmem_default\" not allowlisted");
+    /* beside them what the administrator names, under the same conditions */
+    check(SYSCTL("net.core.somaxconn"), NULL);
+    check(SYSCTL("net/core/somaxconn"), NULL);
+    check(SYSCTL("fs.mqueue.msg_max"), NULL);
+    check(SYSCTL("kernel.semmns"), "forbidden sysctl: \"kernel.semmns\" not allowlisted");
+    check(SYSCTL("fs.mqueue.msg_max") ",\"hostIPC\":true",
+          "forbidden sysctl: \"fs.mqueue.msg_max\" not allowed with host ipc enabled");
     check(SYSCTL("net.ipv4.tcp_syncookies") ",\"hostNetwork\":true",
           "forbidden sysctl: \"net.ipv4.tcp_syncookies\" not allowed with host net enabled");
     check(SYSCTL("kernel.shm_rmid_forced") ",\"hostIPC\":true",
           "forbidden sysctl: \"kernel.shm_rmid_forced\" not allowed with host ipc enabled");
+}
+
+static void test_unsafe_names(void **state) {
+    static const char *const good[] = {"", "kernel.msg*", "net.core.somaxconn,kernel.sem , fs/mqueue/msg_max", "net.*"};
+    static const char *const bad[] = {"kernel.sysrq", "net.core.somaxconn,vm.swappiness", "*"};
+
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        assert_null(sysctls_unsafe_problem(good[i]));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        _cleanup_free_ char *why = sysctls_unsafe_problem(bad[i]);
+        assert_non_null(why);
+    }
 }
 
 static void test_names(void **state) {
@@ -52,7 +71,8 @@ static void test_names(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_admission), cmocka_unit_test(test_names)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_admission), cmocka_unit_test(test_unsafe_names),
+                                       cmocka_unit_test(test_names)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

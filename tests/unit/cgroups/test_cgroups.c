@@ -96,6 +96,29 @@ static void test_limits_are_converted(void **state) {
     holds(f, "memory.high", "900000");
 }
 
+static void test_weights_of_a_disk_that_bfq_schedules(void **state) {
+    struct fake *f = *state;
+    static const struct {
+        int given;
+        const char *text;
+    } cases[] = {{10, "10"}, {11, "11"}, {100, "100"}, {499, "499"}, {500, "500"}, {999, "999"}, {1000, "1000"}};
+
+    put(f, "io.bfq.weight", "");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_free_ char *text = xasprintf("{\"blockIO\":{\"weight\":%d}}", cases[i].given);
+        put(f, "io.bfq.weight", "");
+        assert_int_equal(apply(f, text, NULL, NULL), 0);
+        holds(f, "io.bfq.weight", cases[i].text);
+    }
+    put(f, "io.bfq.weight", "");
+    assert_int_equal(
+        apply(f, "{\"blockIO\":{\"weightDevice\":[{\"major\":8,\"minor\":16,\"weight\":300}]}}", NULL, NULL), 0);
+    holds(f, "io.bfq.weight", "8:16 300");
+    /* and where nothing weighs, that is said */
+    assert_int_equal(unlinkat(f->cg.fd, "io.bfq.weight", 0), 0);
+    assert_int_equal(apply(f, "{\"blockIO\":{\"weight\":500}}", NULL, NULL), -ENODEV);
+}
+
 static void test_the_extremes_of_shares(void **state) {
     struct fake *f = *state;
 
@@ -265,6 +288,7 @@ int main(void) {
         WITH_FAKE(test_missing_controllers),
         WITH_FAKE(test_bad_resources),
         WITH_FAKE(test_statistics),
+        WITH_FAKE(test_weights_of_a_disk_that_bfq_schedules),
         cmocka_unit_test(test_needed_controllers),
         cmocka_unit_test(test_life_of_a_group),
     };
