@@ -2,6 +2,7 @@
 #include "orchestrator/link/node_writes.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "orchestrator/client/workqueue.h"
@@ -105,8 +106,8 @@ static void range_of_node(const struct json *node, char ***keys) {
 
 static bool range_is_taken(const struct node_writes *w, const char *range) {
     size_t n = 0;
-    _cleanup_free_ struct json **nodes = informer_list(w->nodes, INDEX_RANGE, range, &n);
 
+    free(informer_list(w->nodes, INDEX_RANGE, range, &n)); /* only how many there are */
     return n > 0 || hashmap_has(w->cidrs, range);
 }
 
