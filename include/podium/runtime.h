@@ -101,7 +101,8 @@
  *     state                      "waiting" | "running" | "terminated"
  *     reason, message            waiting: PodInitializing, ContainerCreating, CrashLoopBackOff, RunContainerError, or
  *                                those of "held" when it would be its turn;
- *                                terminated: Completed, Error, OOMKilled, StartError (exit code 128)
+ *                                terminated: Completed, Error, OOMKilled, StartError (exit code 128), Unknown (exit
+ *                                code 255: it ran when the node went down)
  *     containerID                64 hex digits, new at every start; "" before the first
  *     pid                        running only
  *     started                    boolean: the postStart hook, if any, is done, and the startup probe succeeded

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "orchestrator/agent/containers.h"
+#include "orchestrator/agent/former_life.h"
 #include "orchestrator/agent/id_range.h"
 #include "orchestrator/agent/model.h"
 #include "orchestrator/agent/pod_files.h"
@@ -10,6 +12,7 @@
 #include "orchestrator/agent/probes/target.h"
 #include "orchestrator/agent/volumes.h"
 #include "podium/base/alloc.h"
+#include "podium/base/clock.h"
 #include "podium/base/fd.h"
 #include "podium/base/limits.h"
 #include "podium/base/path.h"
@@ -99,6 +102,20 @@ static struct json *pod_head(const struct agent_pod *pod, const char *hostname) 
 static int write_spec(const struct agent_pod *pod, const struct json *doc, struct error *err) {
     _cleanup_free_ char *path = path_join(pod->run_dir, POD_FILE_SPEC), *text = json_to_text(doc);
 
+    return file_write_atomic(path, text, strlen(text), 0600, false, err);
+}
+
+/* A supervisor without a record is the pod's first one since the node booted: it goes on from what was told before. */
+static int write_former_life(const struct agent_pod *pod, struct error *err) {
+    _cleanup_free_ char *path = path_join(pod->run_dir, POD_FILE_STATE), *text = NULL;
+    _cleanup_json_ struct json *doc = NULL;
+
+    if (access(path, F_OK) == 0)
+        return 0;
+    doc = former_life(pod->desired, now_realtime_usec());
+    if (!doc)
+        return 0;
+    text = json_to_text(doc);
     return file_write_atomic(path, text, strlen(text), 0600, false, err);
 }
 
@@ -198,6 +215,8 @@ static int build(struct agent_pod *pod, const struct pod_context *ctx, const str
         json_set(&doc, "ephemeralContainers", json_ref(json_get(before, "ephemeralContainers")));
     pod->stale_env = false;
     int r = write_spec(pod, doc, &err);
+    if (r == 0)
+        r = write_former_life(pod, &err);
     return r < 0 ? pod_problem_set(&pod->problem, "FailedCreatePodSandBox", NULL, "%s", error_text(&err, r)) : 0;
 }
 

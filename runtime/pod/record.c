@@ -7,7 +7,7 @@
 
 #include "podium/base/alloc.h"
 
-static const char *const reasons[] = {"Completed", "Error", "OOMKilled", "StartError"};
+static const char *const reasons[] = {"Completed", "Error", "OOMKilled", "StartError", "Unknown"};
 
 /* Reasons in the model are static strings. */
 static const char *intern_reason(const char *s) {
