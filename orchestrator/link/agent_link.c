@@ -71,10 +71,12 @@ static int on_reset(sd_event_source *s, void *userdata) {
 
     sd_event_source_disable_unref(steal(&l->reset));
     drop(l);
-    /* doubling pauses with some chance in them, so that nodes do not come back all at once */
-    uint64_t pause = DIAL_FIRST_USEC << (l->failures < 8 ? l->failures : 8);
-    if (pause > DIAL_MAX_USEC)
-        pause = DIAL_MAX_USEC;
+    /* doubling pauses with some chance in them, so that nodes do not come back all at once; no longer than from one
+     * heartbeat to the next, or a control plane that was away would give up nodes that are only waiting */
+    uint64_t pause = DIAL_FIRST_USEC << (l->failures < 8 ? l->failures : 8),
+             most = l->heartbeat_usec > 0 && l->heartbeat_usec < DIAL_MAX_USEC ? l->heartbeat_usec : DIAL_MAX_USEC;
+    if (pause > most)
+        pause = most;
     set_timer(l, l->failures == 0 ? 0 : pause / 2 + random_u64() % (pause / 2 + 1), on_dial_timer);
     return 0;
 }
