@@ -140,6 +140,8 @@ containers:
 Y
         pod_wait mighty .status.phase=Running
         podium exec mighty -- sh -c "mknod /tmp/disk b ${number/:/ } && head -c 8 /tmp/disk >/dev/null"
+        podium exec mighty -- sh -c "head -c 8 /dev/vda >/dev/null"
+        ! podium exec plain -- ls /dev/vda 2>/dev/null || false
         pods_gone plain mighty'
 }
 
@@ -151,11 +153,16 @@ Y
 containers:
 - {name: c, image: busybox:vm, command: [sh, -c, "b() { b | b & }; while :; do (b) 2>/dev/null; sleep 0.1; done"]}
 Y
+        full() { [ "$(cat /sys/fs/cgroup/podium.slice/pids.current)" -ge 100 ]; }
         until_true 90 sh -c "[ \$(cat /sys/fs/cgroup/podium.slice/pids.peak) -ge 120 ]"
+        # in the middle of it: new processes of the node, the API
+        until_true 90 full
         systemd-run -q --wait true && echo alive
+        podium create configmap meanwhile >/dev/null && podium delete configmap meanwhile >/dev/null && echo answers
+        until_true 10 full && echo still on
         pods_gone bomb
         systemctl set-property --runtime podium.slice TasksMax=80%'
-    [[ "$output" == *alive* ]]
+    [[ "$output" == *alive*answers*"still on"* ]]
 }
 
 @test "a running pod is resized: without a restart, with one where it wants that, never below what it uses" {
@@ -215,12 +222,20 @@ Y
 containers:
 - {name: c, image: busybox:vm, command: [sh, -c, "(i=0; while [ \$i -lt 60 ]; do sleep 1000 & i=\$((i+1)); done) 2>/dev/null & exec sleep 1000"], resources: {requests: {memory: 16Mi}, limits: {memory: 64Mi}}}
 Y
-        pod_wait bounded .status.phase=Running' >/dev/null
+        pod calm <<Y
+containers:
+- {name: c, image: busybox:vm, command: [sleep, "1000"]}
+Y
+        pod_wait bounded .status.phase=Running
+        pod_wait calm .status.phase=Running' >/dev/null
     # 16 Mi and nine tenths of the other 48 Mi, in whole pages
     run -0 vm 'g=$(pod_group bounded c)
         echo $(cat $g/memory.min $g/memory.high $g/../memory.min $g/../pids.max /sys/fs/cgroup/podium.slice/podium-burstable.slice/memory.min /sys/fs/cgroup/podium.slice/memory.min)
         until_true 60 sh -c "[ \$(cat $g/../pids.peak) = 40 ]" && echo bounded
-        pods_gone bounded >/dev/null
+        # who is in another pod does not notice
+        podium exec bounded -- sh -c "b() { b | b & }; b" >/dev/null 2>&1 || true
+        [ "$(podium exec calm -- sh -c "true; true | cat; echo here")" = here ] && [ "$(cat $g/../pids.current)" -ge 30 ] && echo unnoticed
+        pods_gone bounded calm >/dev/null
         # the slices follow when the unit has gone
         until_true 30 grep -qx 0 /sys/fs/cgroup/podium.slice/memory.min && echo given back
         rm /etc/podium/podium.conf.d/test.conf
@@ -228,5 +243,105 @@ Y
     printf '%s\n' "${lines[@]}"
     [ "${lines[0]}" = "16777216 62074880 16777216 40 16777216 16777216" ]
     [ "${lines[1]}" = bounded ]
-    [ "${lines[2]}" = "given back" ]
+    [ "${lines[2]}" = unnoticed ]
+    [ "${lines[3]}" = "given back" ]
+}
+
+@test "kernel settings: safe ones are the pod's alone, others are refused by the node until its administrator allows them" {
+    vm 'pod tuned <<Y
+securityContext: {sysctls: [{name: net.ipv4.tcp_syncookies, value: "0"}, {name: kernel.shm_rmid_forced, value: "1"}]}
+containers: [{name: c, image: busybox:vm, command: [sleep, "1000"]}]
+Y
+        unsafe() {
+            pod $1 <<Y
+securityContext: {sysctls: [{name: net.core.somaxconn, value: "77"}, {name: kernel.msgmax, value: "4242"}]}
+containers: [{name: c, image: busybox:vm, command: [sleep, "1000"]}]
+Y
+        }
+        unsafe refused
+        pod_wait refused .status.reason=SysctlForbidden
+        mkdir -p /etc/podium/podium.conf.d
+        printf "[Agent]\nAllowedUnsafeSysctls=net.core.somaxconn,kernel.msg*\n" >/etc/podium/podium.conf.d/test.conf
+        systemctl restart podium-agent
+        unsafe allowed
+        pod_wait tuned .status.phase=Running
+        pod_wait allowed .status.phase=Running' >/dev/null
+    run -0 vm 'pod_get refused .status.phase; echo
+        cd /proc/sys
+        before=$(cat net/ipv4/tcp_syncookies kernel/shm_rmid_forced net/core/somaxconn kernel/msgmax)
+        podium exec tuned -- cat /proc/sys/net/ipv4/tcp_syncookies /proc/sys/kernel/shm_rmid_forced
+        podium exec allowed -- cat /proc/sys/net/core/somaxconn /proc/sys/kernel/msgmax
+        podium exec tuned -- cat /proc/sys/net/core/somaxconn | grep -vx 77 >/dev/null && echo others
+        echo $before
+        rm /etc/podium/podium.conf.d/test.conf
+        systemctl restart podium-agent
+        pods_gone tuned refused allowed >/dev/null'
+    printf '%s\n' "${lines[@]}"
+    [ "${lines[*]:0:6}" = "Failed 0 1 77 4242 others" ]
+    [[ "${lines[6]}" =~ ^"1 0 "[0-9]+" 8192"$ ]]
+}
+
+@test "users of a pod's own: its root is nobody on the node, ranges are apart, files keep their owners" {
+    vm 'for p in one two; do
+            pod $p <<Y
+hostUsers: false
+securityContext: {fsGroup: 2000, sysctls: [{name: net.ipv4.ping_group_range, value: "0 2000"}, {name: kernel.shm_rmid_forced, value: "1"}]}
+volumes: [{name: v, emptyDir: {}}, {name: m, emptyDir: {medium: Memory}}, {name: d, downwardAPI: {defaultMode: 0400, items: [{path: name, fieldRef: {fieldPath: metadata.name}}]}}]
+containers:
+- {name: c, image: busybox:vm, command: [sh, -c, "echo out >/dev/stdout; exec sleep 1000"], securityContext: {privileged: true}, volumeMounts: [{name: v, mountPath: /v}, {name: m, mountPath: /m}, {name: d, mountPath: /d}]}
+Y
+        done
+        for p in one two; do pod_wait $p .status.phase=Running; done' >/dev/null
+    run -0 vm 'one=$(head -n 1 $(pod_group one c)/cgroup.procs) two=$(head -n 1 $(pod_group two c)/cgroup.procs)
+        read -r inside base size </proc/$one/uid_map
+        read -r _ other _ </proc/$two/uid_map
+        [ "$inside $size $(stat -c %u:%g /proc/$one)" = "0 65536 $base:$base" ] && [ $base -ge 524288 ] && echo nobody
+        [ $((base > other ? base - other : other - base)) -ge 65536 ] && echo apart
+        podium exec one -- sh -c "id -u; touch /v/a /m/a /a; chown 7:8 /v/a /m/a /a; stat -c %u:%g /v/a /m/a /a; cat /d/name; echo
+            cat /proc/sys/net/ipv4/ping_group_range /proc/sys/kernel/shm_rmid_forced; ip link set lo mtu 9000 && echo own network"
+        d=/var/lib/podium/pods/$(pod_get one .metadata.uid)
+        stat -c %u:%g $d/volumes/v/a $d/containers/c/upper/a
+        # what is the nodes stays so, also for root with all rights
+        podium exec one -- sh -c "echo 1 >/proc/sys/vm/swappiness" 2>/dev/null || echo refused
+        podium exec one -- sh -c "mknod /x b 254 0" 2>/dev/null || echo no node
+        cat /proc/sys/kernel/shm_rmid_forced
+        podium logs one
+        pods_gone one two >/dev/null'
+    printf '%s\n' "${lines[@]}"
+    [ "${lines[*]:0:3}" = "nobody apart 0" ]
+    [ "${lines[*]:3:4}" = "7:8 7:8 7:8 one" ]
+    [ "${lines[*]:7:3}" = $'0\t2000 1 own network' ]
+    [ "${lines[*]:10:2}" = "7:8 7:8" ]
+    [ "${lines[*]:12:4}" = "refused no node 0 out" ]
+}
+
+@test "what an administrator says of a pod's disk holds, and outlives agent and reload" {
+    vm 'pod reader <<Y
+volumes: [{name: v, emptyDir: {}}]
+containers:
+- {name: c, image: busybox:vm, command: [sleep, "1000"], volumeMounts: [{name: v, mountPath: /v}], resources: {requests: {cpu: 100m}}}
+Y
+        pod_wait reader .status.phase=Running
+        podium exec reader -- dd if=/dev/zero of=/v/file bs=1M count=4 conv=fsync' >/dev/null
+    run -0 vm 'g=$(pod_group reader) unit=$(basename $(pod_group reader)) n=$(cat /sys/class/block/vda/dev)
+        systemctl set-property --runtime $unit IOReadBandwidthMax="/dev/vda 1M"
+        systemctl set-property --runtime podium-burstable.slice IOWeight=200
+        systemctl daemon-reload
+        systemctl restart podium-agent
+        until_true 60 podium exec reader -- true
+        cat $g/io.max
+        cat /sys/fs/cgroup/podium.slice/podium-burstable.slice/io.weight /sys/fs/cgroup/podium.slice/podium-burstable.slice/io.bfq.weight 2>/dev/null | head -n 1 || true
+        read_bytes() { sed -n "s/^$n .*rbytes=\([0-9]*\).*/\1/p" $g/io.stat; }
+        began=$(date +%s%N) before=$(read_bytes)
+        podium exec reader -- dd if=/v/file of=/dev/null bs=256k iflag=direct 2>/dev/null
+        echo took $((($(date +%s%N) - began) / 1000000)) ms
+        [ $(($(read_bytes) - ${before:-0})) -ge 4194304 ] && echo counted
+        [ $((($(date +%s%N) - began) / 1000000)) -gt 3000 ] && echo bounded
+        pods_gone reader >/dev/null
+        systemctl set-property --runtime podium-burstable.slice IOWeight='
+    printf '%s\n' "${lines[@]}"
+    # systemd counts in thousands
+    [[ "${lines[0]}" == *" rbps=1000000 wbps=max riops=max wiops=max" ]]
+    [ "${lines[1]}" = "default 200" ]
+    [[ "$output" == *counted*bounded* ]]
 }
