@@ -40,7 +40,7 @@ static bool is_good(const char *dir, const char *name) {
 }
 
 static void test_clock_is_set(void **state) {
-    static const int64_t jumps[] = {0, YEAR, -HOUR, YEAR + HOUR, 0};
+    static const int64_t jumps[] = {0, YEAR, -HOUR, YEAR + HOUR, -6 * YEAR, 3 * YEAR, 0};
     char dir[] = "/tmp/podium-pki-XXXXXX";
 
     assert_non_null(mkdtemp(dir));
