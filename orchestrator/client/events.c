@@ -17,6 +17,7 @@
 #define BURST               25
 #define REFILL_USEC         (300 * USEC_PER_SEC)
 #define REMEMBERED_MAX      4096
+#define KNOWN_USEC          (3600 * USEC_PER_SEC) /* by then the event itself is gone */
 #define MESSAGE_MAX         1024
 #define TRIES_MAX           4
 #define RETRY_USEC          (2 * USEC_PER_SEC)
@@ -25,6 +26,7 @@
 /* One event that exists or is being created, by its whole identity. */
 struct known {
     char *ns, *name;
+    uint64_t last;  /* monotonic */
     unsigned count; /* as often as it happened, also when nobody was told */
     char first[TIMESTAMP_SIZE];
     bool exists;       /* was created: now it is patched */
@@ -51,6 +53,7 @@ struct event_recorder {
     struct hashmap *known, *similar, *spam;
     struct list writes;
     size_t n_writes;
+    uint64_t swept;
 };
 
 struct write {
@@ -85,6 +88,7 @@ struct event_recorder *event_recorder_new(sd_event *loop, struct client *client,
     rec->loop = sd_event_ref(loop);
     rec->client = client;
     rec->component = xstrdup(component);
+    rec->swept = now_monotonic_usec();
     rec->known = hashmap_new(known_free);
     rec->similar = hashmap_new(similar_free);
     rec->spam = hashmap_new(free);
@@ -269,6 +273,28 @@ static void forget_when_full(struct event_recorder *rec) {
         hashmap_clear(rec->spam);
 }
 
+size_t event_recorder_forget(struct event_recorder *rec, uint64_t now) {
+    struct hashmap_iter it = {0};
+
+    rec->swept = now;
+    while (hashmap_next(rec->known, &it)) {
+        const struct known *k = it.value;
+        if (!k->writing && !k->next && now - k->last >= KNOWN_USEC)
+            (void) hashmap_remove(rec->known, it.key);
+    }
+    it = (struct hashmap_iter){0};
+    while (hashmap_next(rec->similar, &it))
+        if (now - ((const struct similar *) it.value)->since > SIMILAR_WINDOW_USEC)
+            (void) hashmap_remove(rec->similar, it.key);
+    it = (struct hashmap_iter){0};
+    while (hashmap_next(rec->spam, &it)) {
+        const struct spam *s = it.value;
+        if (s->tokens + (double) (now - s->last) / (double) REFILL_USEC >= BURST)
+            (void) hashmap_remove(rec->spam, it.key);
+    }
+    return hashmap_len(rec->known) + hashmap_len(rec->similar) + hashmap_len(rec->spam);
+}
+
 static struct json *event_document(const struct event_recorder *rec, const struct known *k, const struct json *object,
                                    const char *type, const char *reason, const char *message, const char *now_text) {
     struct json *e = json_object();
@@ -307,6 +333,8 @@ static void record(struct event_recorder *rec, const struct json *object, const 
     uint64_t now = now_monotonic_usec();
     char now_text[TIMESTAMP_SIZE];
     timestamp_format(now_realtime_usec(), now_text);
+    if (now - rec->swept >= REFILL_USEC)
+        (void) event_recorder_forget(rec, now);
     forget_when_full(rec);
     _cleanup_free_ char *object_key = xasprintf("%s/%s/%s/%s", json_str_or(json_get(object, "kind"), ""),
                                                 json_str_or(json_path(object, "metadata", "namespace"), ""),
@@ -319,13 +347,16 @@ static void record(struct event_recorder *rec, const struct json *object, const 
     _cleanup_free_ char *known_key = xasprintf("%s %s %s", reason_key, json_str_or(json_get(object, "fieldPath"), ""),
                                                joined ? "(combined)" : message);
     struct known *k = hashmap_get(rec->known, known_key);
-    if (k)
+    if (k) {
         k->count++;
+        k->last = now;
+    }
     if (rec->n_writes >= CALLS_MAX || !take_token(rec, object_key, now))
         return;
     if (!k) {
         k = remember(rec, known_key, object, now_text);
         k->count = 1;
+        k->last = now;
     }
     struct json *event = event_document(rec, k, object, type, reason, text, now_text);
     if (k->writing) {

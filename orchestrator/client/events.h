@@ -9,7 +9,8 @@
  *    "(combined from similar events): …";
  *  - each object may cause 25 events at once and one more every five minutes; what exceeds is not written, but
  *    counted: the next write tells.
- * One loop thread. At most 4096 objects are remembered; the cache starts anew beyond.
+ * One loop thread. At most 4096 objects are remembered; the cache starts anew beyond. What matters no more goes by
+ * time, when later events come.
  */
 #ifndef PODIUM_CLIENT_EVENTS_H
 #define PODIUM_CLIENT_EVENTS_H
@@ -31,6 +32,10 @@ DEFINE_CLEANUP(struct event_recorder *, event_recorder_free)
  * Messages are cut at 1024 bytes, the API's limit. */
 void event_record(struct event_recorder *rec, const struct json *object, const char *type, const char *reason,
                   const char *fmt, ...) _printf_(5, 6);
+/* Forgets what makes no difference any more at `now` (monotonic): events that did not happen again for an hour,
+ * messages out of their ten minutes, objects that may cause a whole burst again. How many entries are left. The
+ * recorder does this by itself every five minutes in which something happens. */
+size_t event_recorder_forget(struct event_recorder *rec, uint64_t now);
 /* source.host, for what happens on a node; NULL clears. */
 void event_recorder_set_host(struct event_recorder *rec, const char *host);
 

@@ -10,6 +10,7 @@
 #include "orchestrator/client/events.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
+#include "podium/base/clock.h"
 #include "tests/unit/client/fake_client.c"
 
 struct env {
@@ -157,8 +158,27 @@ static void test_long_messages_are_cut_between_characters(void **state) {
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+static void test_what_matters_no_more_is_forgotten(void **state) {
+    struct env *e = *state;
+    event_record(e->rec, e->pod, EVENT_NORMAL, "Pulled", "image there");
+    fake_settle(e->loop);
+    uint64_t now = now_monotonic_usec();
+    assert_int_equal(event_recorder_forget(e->rec, now), 3);
+    assert_int_equal(event_recorder_forget(e->rec, now + 9 * 60 * USEC_PER_SEC), 2);  /* it may be noisy again */
+    assert_int_equal(event_recorder_forget(e->rec, now + 11 * 60 * USEC_PER_SEC), 1); /* and with new messages */
+    event_record(e->rec, e->pod, EVENT_NORMAL, "Pulled", "image there");              /* but it is the same event */
+    assert_int_equal(json_int_or(json_get(only_event(e, "team"), "count"), 0), 2);
+    assert_int_equal(event_recorder_forget(e->rec, now + 2 * 3600 * USEC_PER_SEC), 0);
+    /* a flood is remembered for as long as it is held against the object */
+    for (int i = 0; i < 30; i++)
+        event_record(e->rec, e->pod, EVENT_WARNING, "Failed", "again");
+    fake_settle(e->loop);
+    assert_int_equal(event_recorder_forget(e->rec, now + 1800 * USEC_PER_SEC), 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        T(test_what_matters_no_more_is_forgotten),
         T(test_an_event_says_what_happened_to_whom),
         T(test_the_same_event_again_raises_its_count),
         T(test_an_event_that_expired_is_made_anew_and_goes_on_counting),
