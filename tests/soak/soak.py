@@ -41,6 +41,8 @@ class Restarts(threading.Thread):
                     e = json.loads(line)
                     if e["type"] != "ERROR":
                         self.look(e["object"])
+                    if e["type"] == "DELETED" and e["object"]["metadata"]["namespace"] == "keepers":
+                        self.lost(e["object"])
             except (Away, Refused):
                 time.sleep(0.3)
 
@@ -53,6 +55,18 @@ class Restarts(threading.Thread):
                     self.evidence(pod, s)
                 except Exception as e:  # the report must not end the watch
                     self.play.note("no evidence for %s: %s" % (key, e))
+
+    def lost(self, pod):
+        """A pod that nobody deleted is gone. Why is in its last state, and in what its node did before."""
+        name = pod["metadata"]["name"]
+        text = "keepers/%s was deleted though nobody asked" % name
+        self.play.note(text)
+        self.play.failures.append(text + ": see restarts.txt")
+        with open(self.play.folder + "/restarts.txt", "a") as f:
+            f.write("=== %s %s\n%s\n" % (time.strftime("%H:%M:%S"), text, json.dumps(pod, indent=1)))
+            for n in self.play.cluster.nodes:
+                f.write(self.play.cluster.enter(n, "journalctl", "-q", "-o", "short-precise", "-u", "podium-server", "-u", "podium-agent",
+                                                "--since", "-60s") + "\n")
 
     def evidence(self, pod, status):
         m = pod["metadata"]
@@ -199,11 +213,19 @@ class Play:
     CALM_METRICS = ("processes", "supervisors", "units", "jobs", "cgroups", "net namespaces", "links", "nft", "mounts of nodes", "objects",
                     "events", "addresses", "watches", "files of run", "files of state", "server fds", "agent 1 fds", "agent 2 fds")
 
+    def check_keepers(self, phase):
+        there = {p["metadata"]["name"]: p for p in self.api.request("GET", "/api/v1/namespaces/keepers/pods")["items"]}
+        if len(there) != KEEPERS:
+            self.failures.append("%s: %d pods of %d that nobody deletes are there" % (phase, len(there), KEEPERS))
+        for name, p in there.items():
+            if not churn.ready(p):
+                self.failures.append("%s: %s is not ready" % (phase, name))
+
     def rest(self, n, most=180):
         phase = "rest %d" % n
         began = time.monotonic()
         self.clean()
-        calm, last = 0, None
+        calm, last, moving = 0, None, []
         while time.monotonic() - began < most:
             s = self.sample("to rest" if calm < CALM - judge.AT_REST else phase)
             now = [s.get(k) for k in self.CALM_METRICS]
@@ -219,10 +241,13 @@ class Play:
                 break
             time.sleep(EVERY_AT_REST)
         else:
-            self.note("did not come to rest: %s moved last" % ", ".join(moving))
+            text = "%s: did not come to rest: %s moved last" % (phase, ", ".join(moving) or "what could not be measured")
+            self.note(text)
+            self.failures.append(text)
             for s in self.samples[-judge.AT_REST:]:
                 s["phase"] = phase
         self.write()
+        self.check_keepers(phase)
         self.say("%s after %.0f s: server %.1f MB, %d units, %d objects" % (
             phase, time.monotonic() - began, self.samples[-1].get("server pss", 0) / 1024, self.samples[-1].get("units", 0),
             self.samples[-1].get("objects", 0)))
