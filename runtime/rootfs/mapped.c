@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Mounts made by the parent: with mapped ids, for only who rules over the source's file system may map them; or because
  * the root of a user namespace may not go where the source is. */
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/fsuid.h>
