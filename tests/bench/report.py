@@ -19,8 +19,11 @@ def read(path):
             m = measures.setdefault((o["group"], o["name"]), {"group": o["group"], "name": o["name"], "unit": o["unit"], "samples": [], "peers": {}})
             if "value" in o:
                 m["samples"].append(o["value"])
-            if "goal" in o:
-                m["goal"] = o["goal"]
+            goal = o.get("goal")
+            if isinstance(goal, (int, float)):  # by what is good of the unit
+                goal = "%s %g" % (">=" if more_is_better(o["unit"]) else "<=", goal)
+            if goal:
+                m["goal"] = goal
             if "peer" in o:
                 m["peers"].setdefault(o["peer"], []).append(o["peer_value"])
     return [finish(m) for m in measures.values()]

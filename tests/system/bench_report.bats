@@ -30,6 +30,9 @@ of() { jq -r --arg n "$1" ".measures[] | select(.name == \$n) | $2" "$D/bench.js
         theirs "start" ms runc 20
         ours "late" ms "<= 50" 80
         ours "alone" ms "<= 0.5 x crun" 4
+        echo '{"group":"g","name":"bound","value":12000,"unit":"pods/s","goal":10000}'
+        echo '{"group":"g","name":"size","value":2100,"unit":"MB","goal":2000}'
+        echo '{"group":"g","name":"aimless","value":1,"unit":"MB","goal":null}'
     } >"$D/figures"
     run report "$D/figures" "$D"
     echo "$output"
@@ -42,9 +45,12 @@ of() { jq -r --arg n "$1" ".measures[] | select(.name == \$n) | $2" "$D/bench.js
     [ "$(of start '.peers.crun.ratio')" = 2.25 ]
     [ "$(of start '.peers.runc.ratio')" = 5 ]
     [ "$(of late .verdict)" = MISSED ]
+    [ "$(of bound .verdict)" = met ]
+    [ "$(of size .verdict)" = MISSED ]
+    [ "$(of aimless .verdict)" = "" ]
     [ "$(of alone .verdict)" = "" ] # crun was not there
     [ "$(jq -r .kernel "$D/bench.json")" = 6.1 ]
-    [[ "$output" == *"4 figures, 2 goals met, 1 missed"* ]]
+    [[ "$output" == *"7 figures, 3 goals met, 2 missed"* ]]
     [[ "$output" == *"1100 (900-1200)"* ]]
     for f in ratios g; do python3 -c 'import sys, xml.etree.ElementTree as t; t.parse(sys.argv[1])' "$D/$f.svg"; done
     [ "$(grep -c 'beside' "$D/ratios.svg")" -eq 3 ]
