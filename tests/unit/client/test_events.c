@@ -10,7 +10,6 @@
 #include "orchestrator/client/events.h"
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
-#include "podium/base/clock.h"
 #include "tests/unit/client/fake_client.c"
 
 struct env {
