@@ -36,7 +36,7 @@ define tidy_recipe
 	$(Q)$(TIDY) --quiet --checks='$(1)' $< -- $(call TIDY_FLAGS,$<) >$@.tmp 2>/dev/null || { cat $@.tmp; rm -f $@.tmp; exit 1; }
 	$(Q)mv $@.tmp $@
 endef
-TIDY_NEEDS := .clang-tidy tests/.clang-tidy tests/lint/analyzer.h tests/lint/lint.mk
+TIDY_NEEDS := .clang-tidy tests/.clang-tidy tests/fuzz/.clang-tidy tests/lint/analyzer.h tests/lint/lint.mk
 $(BUILD)/tidy/%.ok: %.c $(TIDY_NEEDS) | check-libraries $(BUILD)/gen/type_ids.h
 	$(call tidy_recipe,$(TIDY_CHECKS))
 $(BUILD)/tidy-quick/%.ok: %.c $(TIDY_NEEDS) | check-libraries $(BUILD)/gen/type_ids.h
