@@ -348,8 +348,8 @@ static void test_cluster_kinds(void **state) {
 }
 
 static void expect_debug(const char *before, const char *after, const char *expected) {
-    static const char *const pod = "{'apiVersion':'v1','kind':'Pod','metadata':{'name':'p','namespace':'d'},'spec':{"
-                                   "'containers':[{'name':'main','image':'i'}],'ephemeralContainers':[%s]}}";
+    static const char pod[] = "{'apiVersion':'v1','kind':'Pod','metadata':{'name':'p','namespace':'d'},'spec':{"
+                              "'containers':[{'name':'main','image':'i'}],'ephemeralContainers':[%s]}}";
     _cleanup_free_ char *old_text = xasprintf(pod, before), *text = xasprintf(pod, after);
     _cleanup_field_errors_ struct field_errors errors = FIELD_ERRORS_INIT;
     for (char *p = old_text; (p = strchr(p, '\''));)
