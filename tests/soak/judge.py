@@ -19,6 +19,7 @@ from statistics import median
 
 COUNT, MEMORY, SIZE, BOUNDED, SHOWN = "count", "memory", "size", "bounded", "shown"
 AT_REST = 7  # samples taken of each rest: the last ones
+WINDOW = 330  # seconds in which the server's windows of events (five minutes) fill: before, its memory must grow
 
 
 class Rule:
@@ -128,6 +129,16 @@ def life_of(metric, rests):
     return best if len(best) > 1 else range(len(rests))
 
 
+def settled(metric, rests, compared, samples):
+    """Of the rests compared, those where the server's life was long enough to know what it needs."""
+    if metric not in ("server pss", "server anon"):
+        return compared
+    began = {}
+    for s in samples:
+        began.setdefault(s.get("pid of server"), s["time"])
+    return [i for i in compared if rests[i][-1]["time"] - began[rests[i][-1].get("pid of server")] >= WINDOW]
+
+
 def judge(samples):
     rests = rests_of(samples)
     if len(rests) < 2:
@@ -140,7 +151,7 @@ def judge(samples):
         if name in ("time", "phase") or name.startswith("pid of "):
             continue
         values, hours = [], []
-        for i in life_of(name, rests):
+        for i in settled(name, rests, life_of(name, rests), samples):
             there = [s[name] for s in rests[i] if s.get(name) is not None]
             values.append(median(there) if there else None)
             hours.append(rests[i][-1]["time"] / 3600)

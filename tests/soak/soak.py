@@ -4,7 +4,8 @@
 # Warm-up, rest 0, then three times a third of the churn and a rest. In the last third server and agents are restarted and
 # killed, before that only the agent of the second node. Results: soak.tsv (all samples), soak.svg (curves), soak.log (what
 # was done to daemons, what players complained of), restarts.txt (pods that restarted though nobody asked, with journals).
-# Exit code 1: something grows, a pod restarted, a daemon died, or the cluster did not come to rest.
+# Exit code 1: something grows, a pod restarted or went, a daemon died, or the cluster did not come to rest. Of less than half an hour
+# the server's memory says little: its windows of events fill for five minutes of each life.
 import argparse
 import json
 import os

@@ -11,7 +11,7 @@ setup() {
 samples() { # METRIC AWK
     awk -v name="$1" '
         function r() { seed = (seed * 1103515245 + 12345) % 2147483648; return seed / 2147483648 }
-        function show(phase) { printf "%d\t%s\t%s\t%s\n", t, phase, v, life; t += 5 }
+        function show(phase) { printf "%d\t%s\t%s\t%s\n", t, phase, v, life; t += 10 }
         BEGIN { seed = 7; t = 1000000; life = 10; OFS = "\t"; who = name; sub(/ [a-z]*$/, "", who)
             print "time", "phase", name, "pid of " who
             for (k = 0; k < 4; k++) {
@@ -93,6 +93,13 @@ grows() { # METRIC
     # restarted before each rest: what all young ones have in common still counts
     samples "agent 2 anon" 'life = 10 + n; v = 3000 + 600 * n'
     grows "agent 2 anon"
+}
+
+@test "the memory of a server whose windows of events still fill is not judged" {
+    samples "server anon" 'life = 10 + n; v = 40000 + 9000 * n'
+    judge
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"server anon"*"?"* ]]
 }
 
 @test "the journal may grow up to its limit" {
