@@ -337,8 +337,8 @@ containers:
 - name: c
   image: nginx:demo
   command: [sh, -c, "touch /tmp/well; exec sleep 1000"]
-  readinessProbe: {exec: {command: [test, -e, /tmp]}, periodSeconds: 1}
-  livenessProbe: {exec: {command: [test, -e, /tmp/well]}, periodSeconds: 1, failureThreshold: 1}'
+  readinessProbe: {exec: {command: [test, -e, /tmp]}, periodSeconds: 1, timeoutSeconds: 20}
+  livenessProbe: {exec: {command: [test, -e, /tmp/well]}, periodSeconds: 1, timeoutSeconds: 20, failureThreshold: 1}'
     pod_ready steady
     since() { pod_get steady '.status.conditions[?(@.type=="Ready")].lastTransitionTime'; }
     before=$(since)

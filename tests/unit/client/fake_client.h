@@ -40,9 +40,9 @@ unsigned fake_requests(struct fake *f, enum client_verb verb, const char *plural
 
 /* Runs the loop until nothing more happens at once (timers do not count). */
 void fake_settle(sd_event *loop);
-/* Runs the loop for this long. */
+/* Runs the loop for this long, not counting the time for which the machine let this process wait. */
 void fake_run_for(sd_event *loop, uint64_t usec);
-/* Runs the loop until the condition holds; false after 5 s. */
+/* Runs the loop until the condition holds; false after 30 s. */
 bool fake_wait(sd_event *loop, bool (*condition)(void *userdata), void *userdata);
 const struct resource *fake_resource(const char *plural); /* "pods", "replicasets" */
 struct json *fake_json(const char *text);                 /* parsed, ' read as " */

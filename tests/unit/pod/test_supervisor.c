@@ -303,6 +303,17 @@ static struct json *hooked_container(struct stage *s, const char *script) {
     return c;
 }
 
+static void wait_for_text(const struct stage *s, const char *file) {
+    _cleanup_free_ char *words = path_join(s->dir, file);
+    uint64_t until = now_monotonic_usec() + 15 * USEC_PER_SEC;
+    struct stat st;
+
+    while (stat(words, &st) < 0 || st.st_size == 0) {
+        assert_true(now_monotonic_usec() < until);
+        usleep(5000);
+    }
+}
+
 /* Hooks the agent runs: asked for, asked again of the next agent, their outcome obeyed. Last words are kept. */
 static void test_hooks_of_the_agent(void **state) {
     struct stage s;
@@ -311,8 +322,8 @@ static void test_hooks_of_the_agent(void **state) {
     struct json *doc = pod_doc("Always", 2);
     add(&doc, "containers",
         hooked_container(
-            &s,
-            "trap 'echo bye; printf \"last \\377 words\" > /dev/words; exit 3' TERM; while :; do sleep 0.05; done"));
+            &s, "trap 'echo bye; printf \"last \\377 words\" > /dev/words; exit 3' TERM; echo listens > /dev/words; "
+                "while :; do sleep 0.05; done"));
     launch(&s, doc);
     connect_to(&s);
     tell(&s, NETWORK);
@@ -333,6 +344,7 @@ static void test_hooks_of_the_agent(void **state) {
         json_unref(event(&s, "state"));
 
     /* restarted for its probe: preStop first, then the signal; the next run's postStart fails: that run ends, too */
+    wait_for_text(&s, "words/a"); /* else the signal comes before its trap */
     tell(&s, "{\"op\":\"restart\",\"container\":\"a\",\"message\":\"probe\"}");
     _cleanup_json_ struct json *pre = event(&s, "hook");
     assert_string_equal(json_str(json_get(pre, "hook")), "preStop");
@@ -360,14 +372,16 @@ static void test_hook_without_end(void **state) {
     stage_new(&s);
     struct json *doc = pod_doc("Always", 1);
     struct json *c = container(
-        &s, "a", "trap 'sleep 0.3; echo ended > /shared/end; exit 0' TERM; while :; do sleep 0.05; done", false);
+        &s, "a",
+        "trap 'sleep 0.3; echo ended > /shared/end; exit 0' TERM; echo > /shared/listens; while :; do sleep 0.05; done",
+        false);
     json_set_path(&c, json_bool(true), "preStop", "http");
     add(&doc, "containers", c);
     launch(&s, doc);
     connect_to(&s);
     tell(&s, NETWORK);
     wait_for(&s, "a", "running", 0);
-    usleep(200000); /* for its trap */
+    wait_for_text(&s, "shared/listens");
     tell(&s, "{\"op\":\"stop\"}");
     _cleanup_json_ struct json *failed = event(&s, "hook-failed");
     assert_string_equal(json_str(json_get(failed, "hook")), "preStop");
