@@ -58,6 +58,12 @@ enum waiting {
     ORPHANED,  /* … and the exchange has gone */
 };
 
+static void enter(struct http_server *h) {
+    (void) pthread_mutex_lock(&h->lock);
+    h->n_exchanges++;
+    (void) pthread_mutex_unlock(&h->lock);
+}
+
 static void leave(struct http_server *h) {
     (void) pthread_mutex_lock(&h->lock);
     if (--h->n_exchanges == 0)
@@ -69,12 +75,16 @@ static void resume(struct api_request *req) {
     struct exchange *x = req->transport;
     struct http_server *h = req->api->http;
     int waiting = WAITING;
+    /* Counts by itself: the connection may be answered and gone before MHD_resume_connection() comes to its last act,
+     * waking a daemon that must not have been stopped by then. */
+    enter(h);
     if (atomic_compare_exchange_strong(&req->waiting, &waiting, RESUMED)) {
         gate_wake(&x->gate);
     } else if (atomic_exchange(&req->waiting, LATE) == ORPHANED) {
         api_request_free(req);
         leave(h);
     }
+    leave(h);
 }
 
 /* Due, or the server stops: then only those are woken that wait for nothing but time. */
@@ -443,9 +453,7 @@ static enum api_progress begin(struct exchange *x, struct MHD_Connection *c) {
     x->started = x->counted = true;
     x->begun = now_monotonic_usec();
     metrics_begin(x->server->api->metrics, req);
-    (void) pthread_mutex_lock(&x->server->lock);
-    x->server->n_exchanges++;
-    (void) pthread_mutex_unlock(&x->server->lock);
+    enter(x->server);
     /* Whoever was let in before we began to stop is served once; a client that asks again is told to come back. */
     bool first = peer && peer_asks(peer);
     if (peer)

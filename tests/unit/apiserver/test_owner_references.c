@@ -10,9 +10,13 @@
     "\"name\":\"d\",\"uid\":\"u\",\"blockOwnerDeletion\":" block "}]}}"
 
 /* ann may write ConfigMaps; deleting them, and finalizers of Deployments, is what she may be given. */
-static int setup(void **state) {
-    assert_int_equal(fixture_setup_local(state), 0);
-    struct fixture *f = *state;
+static int setup_with(void **state, const char *plugins) {
+    struct fixture *f = xnew0(struct fixture);
+    fixture_new(f, false, 0);
+    if (plugins)
+        assert_int_equal(admission_enable(plugins, &f->api->admission, NULL), 0);
+    fixture_start(f);
+    *state = f;
     given(f, RBAC_PATH "/clusterroles",
           "{\"metadata\":{\"name\":\"writer\"},\"rules\":[{\"apiGroups\":[\"\"],\"resources\":[\"configmaps\"],"
           "\"verbs\":["
@@ -26,6 +30,12 @@ static int setup(void **state) {
     bind_to(f, NULL, "writer", "User", "ann");
     given(f, MAPS, "{\"metadata\":{\"name\":\"plain\"}}");
     return 0;
+}
+static int setup(void **state) {
+    return setup_with(state, NULL);
+}
+static int setup_enforced(void **state) {
+    return setup_with(state, "NodeRestriction,OwnerReferencesPermissionEnforcement");
 }
 
 static long writes(struct fixture *f, const char *method, const char *path, const char *body, const char *why) {
@@ -46,8 +56,6 @@ static void test_on(void **state) {
                              "finalizers on: , <nil>",
                *deletion = "cannot set an ownerRef on a resource you can't delete: , <nil>";
     struct fixture *f = *state;
-    assert_int_equal(admission_enable("NodeRestriction,OwnerReferencesPermissionEnforcement", &f->api->admission, NULL),
-                     0);
     assert_int_equal(writes(f, "POST", MAPS, OWNED("a", "true"), finalizers), 403);
     assert_int_equal(writes(f, "POST", MAPS, OWNED("b", "false"), ""), 201);
     assert_int_equal(writes(f, "PATCH", MAPS "/plain", OWNED("plain", "false"), deletion), 403);
@@ -73,7 +81,7 @@ int main(void) {
     (void) curl_global_init(CURL_GLOBAL_ALL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_off, setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_on, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_on, setup_enforced, fixture_teardown),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
