@@ -6,14 +6,30 @@ unit-bins: $(UNIT_BINS)
 list-unit-bins:
 	@echo $(UNIT_BINS)
 
+# Tests with threads, for ThreadSanitizer: all of the modules that make them, and those which make some themselves. Left
+# out: what measures memory, and long ones in which a single client asks one thing after another.
+TSAN_WITHOUT := $(patsubst %,tests/unit/%.c,store/test_map_pages store/test_memory store/test_damage store/test_crash \
+  apiserver/test_default_rows apiserver/test_validation_rows)
+TSAN_SRCS := $(filter-out $(TSAN_WITHOUT),$(sort $(foreach m,store apiserver,$(wildcard tests/unit/$(m)/test_*.c)) \
+  $(shell grep -lE 'pthread_create|apiserver_start|store_open' $(UNIT_SRCS))))
+TSAN_BINS := $(foreach s,$(TSAN_SRCS),$(call unit_bin,$(s)))
+.PHONY: tsan-bins list-tsan-bins
+tsan-bins: $(TSAN_BINS)
+list-tsan-bins:
+	@echo $(TSAN_BINS)
+
 deps:
 	@BUILD=$(BUILD) .ci/deps all
 check: deps
 	@BUILD=$(BUILD) tests/check
 check-asan:
 	@BUILD=$(BUILD) CHECK_STEPS=asan tests/check
+check-tsan:
+	@BUILD=$(BUILD) CHECK_STEPS=tsan tests/check
+# make check-system SANITIZE=address,undefined: the whole of it with sanitized programs; SYSTEM_TESTS chooses files
 check-system:
-	@BUILD=$(BUILD) CHECK_STEPS=system tests/check
+	@BUILD=$(BUILD) SANITIZE=$(SANITIZE) SYSTEM_TESTS="$(SYSTEM_TESTS)" CHECK_STEPS=system tests/check
+.PHONY: check-tsan
 # the conformance suite, which runs unchanged against any OCI runtime:  make check-oci RUNTIME=crun
 RUNTIME ?= $(BUILD)/baton
 check-oci: $(if $(filter $(BUILD)/baton,$(RUNTIME)),$(BUILD)/baton)
@@ -21,6 +37,22 @@ check-oci: $(if $(filter $(BUILD)/baton,$(RUNTIME)),$(BUILD)/baton)
 .PHONY: check-oci bench-oci
 lint:
 	@BUILD=$(BUILD) CHECK_STEPS=lint tests/check
+
+# What the unit tests run, and with COVERAGE_SYSTEM=1 the system tests whose programs run on this host as well (the API server
+# alone, baton). Not instrumented for threads: counts of the server are a little low.
+COVERAGE_BUILD := $(BUILD)/coverage
+COVERAGE_MAKE = $(MAKE) -s -j$$(nproc) BUILD=$(COVERAGE_BUILD) CFLAGS='-O0 -g -Wno-cpp --coverage'
+COVERAGE_FILES ?= $(foreach f,apply conversation encodings kubectl baton baton_config baton_oci baton_safety,tests/system/$(f).bats) \
+  $(wildcard tests/oci/*.bats)
+.PHONY: coverage
+coverage:
+	@.ci/deps all
+	$(Q)$(COVERAGE_MAKE) all unit-bins
+	$(Q)find $(COVERAGE_BUILD) -name '*.gcda' -delete
+	$(Q)-TEST_JOBS=$$(nproc) tests/run $$($(MAKE) -s BUILD=$(COVERAGE_BUILD) list-unit-bins)
+	$(Q)$(if $(COVERAGE_SYSTEM),$(COVERAGE_MAKE) -f tests/system/programs.mk system-programs)
+	$(Q)$(if $(COVERAGE_SYSTEM),-TEST_JOBS=$$(nproc) BUILD=$(COVERAGE_BUILD) tests/run $(COVERAGE_FILES))
+	$(Q)tests/coverage $(COVERAGE_BUILD)
 
 demo:
 	@BUILD=$(BUILD) .ci/deps demo

@@ -4,9 +4,10 @@
  * judged: no acknowledged write lost, no object torn, one order explains every answer, every watcher saw every change
  * once and in order.
  *
- * usage: crash [--lives N] [--seed N] [--inject CALLS:WHAT [--first N] [--step N]] SOCKET COMMAND…
+ * usage: crash [--lives N] [--seed N] [--inject CALLS:WHAT [--first N] [--step N]] [--gently MSEC] SOCKET COMMAND…
  * Without --inject the server is killed at a random moment. With it, strace(1) does WHAT ("error=EIO", "signal=KILL")
- * at one of the calls: at the FIRSTth in the first life, STEP further in each one after it.
+ * at one of the calls: at the FIRSTth in the first life, STEP further in each one after it. With --gently each life is
+ * that long, and ended by SIGTERM: the server must say good-bye with code 0.
  */
 #include <curl/curl.h>
 #include <fcntl.h>
@@ -25,7 +26,7 @@
 #include "tests/crash/judge.h"
 
 struct play {
-    unsigned lives, seed, first, step;
+    unsigned lives, seed, first, step, gently, ungentle;
     const char *inject;
     char **command;
     struct stage stage;
@@ -80,25 +81,28 @@ static bool wait_serving(const struct play *p, pid_t pid) {
     return false;
 }
 
-static void finish(pid_t pid) {
-    (void) kill(-pid, SIGKILL);
-    (void) waitpid(pid, NULL, 0);
+static void finish(struct play *p, pid_t pid) {
+    int status = 0;
+    (void) kill(p->gently ? pid : -pid, p->gently ? SIGTERM : SIGKILL);
+    (void) waitpid(pid, &status, 0);
+    if (p->gently && !(WIFEXITED(status) && WEXITSTATUS(status) == 0) && p->ungentle++ == 0)
+        printf("asked to end, the server ended with status 0x%x\n", (unsigned) status);
 }
 
 static void live(struct play *p, unsigned life) {
     pid_t pid = start(p, life, true);
     if (!wait_serving(p, pid)) {
         p->unborn++;
-        finish(pid);
+        finish(p, pid);
         return;
     }
     stage_set(&p->stage, true, false);
     /* long enough for an injection to strike; else any moment */
-    unsigned ms = p->inject ? 250 : 20 + (unsigned) rand_r(&p->seed) % 150;
+    unsigned ms = p->gently ? p->gently : p->inject ? 250 : 20 + (unsigned) rand_r(&p->seed) % 150;
     for (unsigned i = 0; i < ms && !ended(pid); i++)
         usleep(1000);
     p->struck += ended(pid);
-    finish(pid);
+    finish(p, pid);
     stage_set(&p->stage, false, false);
 }
 
@@ -117,7 +121,7 @@ static void begin(struct play *p) {
 static bool end(struct play *p) {
     pid_t pid = start(p, 0, false);
     if (!wait_serving(p, pid))
-        return printf("the server does not come up any more\n"), finish(pid), false;
+        return printf("the server does not come up any more\n"), finish(p, pid), false;
     stage_set(&p->stage, true, false);
     usleep(200000);
     stage_set(&p->stage, true, true);
@@ -126,7 +130,7 @@ static bool end(struct play *p) {
     for (int i = 0; i < WATCHERS; i++)
         (void) pthread_join(p->watchers[i].thread, NULL);
     read_all(&p->writers[WRITERS]);
-    finish(pid);
+    finish(p, pid);
     return true;
 }
 
@@ -151,20 +155,26 @@ static bool judge(struct play *p) {
         printf("%u requests were refused that should not be\n", p->stage.refused_otherwise);
     if (p->stage.acknowledged == 0)
         printf("nothing was written\n");
-    return ok && !p->stage.torn && !p->stage.refused_otherwise && p->stage.acknowledged;
+    return ok && !p->ungentle && !p->stage.torn && !p->stage.refused_otherwise && p->stage.acknowledged;
 }
 
 static int parse(struct play *p, int argc, char **argv) {
-    static const struct option options[] = {{"lives", 1, NULL, 'l'}, {"seed", 1, NULL, 's'}, {"inject", 1, NULL, 'i'},
-                                            {"first", 1, NULL, 'f'}, {"step", 1, NULL, 't'}, {0}};
+    static const struct option options[] = {{"lives", 1, NULL, 'l'},
+                                            {"seed", 1, NULL, 's'},
+                                            {"inject", 1, NULL, 'i'},
+                                            {"first", 1, NULL, 'f'},
+                                            {"step", 1, NULL, 't'},
+                                            {"gently", 1, NULL, 'g'},
+                                            {0}};
     int c;
     while ((c = getopt_long(argc, argv, "+", options, NULL)) != -1) {
         if (c == 'i')
             p->inject = optarg;
-        else if (c == 'l' || c == 's' || c == 'f' || c == 't')
+        else if (c == 'l' || c == 's' || c == 'f' || c == 't' || c == 'g')
             *(c == 'l'   ? &p->lives
               : c == 's' ? &p->seed
               : c == 'f' ? &p->first
+              : c == 'g' ? &p->gently
                          : &p->step) = (unsigned) strtoul(optarg, NULL, 10);
         else
             return -1;
@@ -180,7 +190,7 @@ int main(int argc, char **argv) {
     struct play p = {.lives = 10, .seed = (unsigned) random_u64(), .first = 1, .step = 1};
     if (parse(&p, argc, argv) < 0)
         return fprintf(stderr, "usage: crash [--lives N] [--seed N] [--inject CALLS:WHAT [--first N] [--step N]] "
-                               "SOCKET COMMAND...\n"),
+                               "[--gently MSEC] SOCKET COMMAND...\n"),
                2;
     printf("seed %u\n", p.seed);
     (void) signal(SIGPIPE, SIG_IGN);

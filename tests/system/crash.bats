@@ -36,6 +36,12 @@ struck() { [[ "$output" =~ \(([0-9]+)\ struck\ down,\ ([0-9]+)\ before ]] && [ $
     "$BIN/crash/check_history"
 }
 
+@test "asked to end under load, it ends well and all is there" {
+    run crash --lives 2 --gently 1500
+    echo "$output"
+    [ "$status" -eq 0 ]
+}
+
 @test "killed at any moment" {
     run crash --lives "$LIVES"
     echo "$output"
