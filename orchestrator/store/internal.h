@@ -21,6 +21,8 @@
 #include "podium/base/list.h"
 #include "podium/base/strbuf.h"
 
+enum { STORE_KEY_PART_BYTES_MAX = 1024 }; /* of a resource, namespace or name; rows have 16 bits for their sizes */
+
 /* --- item.c --- */
 struct item_text {
     size_t len;

@@ -72,11 +72,16 @@ static int check_end(const struct reader *r, const struct json *end, uint32_t su
 
 static int check_row(const struct reader *r, const struct json *row, uint64_t before, uint64_t newest,
                      struct error *err) {
+    static const char *const names[] = {"resource", "namespace", "name"};
     uint64_t revision = (uint64_t) json_int_or(json_get(row, "revision"), 0);
 
     if (!json_str(json_get(row, "resource")) || !json_str(json_get(row, "namespace")) ||
         !json_str(json_get(row, "name")) || !json_is_object(json_get(row, "object")))
         return error_set(err, -EBADMSG, "line %zu of the backup is no object", r->number);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strlen(json_str(json_get(row, names[i]))) > STORE_KEY_PART_BYTES_MAX)
+            return error_set(err, -EBADMSG, "line %zu of the backup has a name of more than %d bytes", r->number,
+                             STORE_KEY_PART_BYTES_MAX);
     if (revision <= before || revision > newest)
         return error_set(err, -EBADMSG, "line %zu of the backup has a revision out of order", r->number);
     return 0;
@@ -215,7 +220,7 @@ int store_restore_lmdb(const struct store_options *options, FILE *file, size_t *
     if (lstat(options->path, &st) == 0)
         return error_set(err, -EEXIST, "there is a store in %s: stop the server and move it away first", options->path);
     if (begin < 0)
-        return error_set_errno(err, -errno, "a backup is restored from a regular file");
+        return error_set(err, -ESPIPE, "a backup is restored from a regular file");
     int r = read_backup(file, NULL, NULL, &newest, err);
     if (r < 0)
         return r;

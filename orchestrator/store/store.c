@@ -9,8 +9,6 @@
 #include "podium/base/alloc.h"
 #include "podium/base/limits.h"
 
-enum { KEY_PART_BYTES_MAX = 1024 };
-
 /* --- resources --- */
 
 static void resource_state_free(void *p) {
@@ -185,8 +183,8 @@ static void enqueue(struct store *s, struct write *w) {
 }
 
 static int prepare(const struct store_write *w, struct item_draft *d) {
-    if (strlen(w->resource) > KEY_PART_BYTES_MAX || strlen(w->ns) > KEY_PART_BYTES_MAX ||
-        strlen(w->name) > KEY_PART_BYTES_MAX)
+    if (strlen(w->resource) > STORE_KEY_PART_BYTES_MAX || strlen(w->ns) > STORE_KEY_PART_BYTES_MAX ||
+        strlen(w->name) > STORE_KEY_PART_BYTES_MAX)
         return -E2BIG;
     if (w->doc ? !json_is_object(w->doc) : w->op != STORE_DELETE)
         return -EINVAL;
