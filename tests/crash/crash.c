@@ -198,5 +198,10 @@ int main(int argc, char **argv) {
     begin(&p);
     for (unsigned i = 0; i < p.lives; i++)
         live(&p, i);
-    return end(&p) && judge(&p) ? 0 : 1;
+    bool ok = end(&p) && judge(&p);
+    for (int i = 0; i < WRITERS + 1; i++)
+        free(p.writers[i].ops);
+    for (int i = 0; i < WATCHERS; i++)
+        free(p.watchers[i].sights);
+    return ok ? 0 : 1;
 }

@@ -41,6 +41,7 @@ running() { # a container that sleeps, and its process in $pid
 }
 
 @test "a failing system call undoes all before it; delete --force cleans up after a kill: a sample of make check-faults" {
+    ! grep -q 'lib[at]san\.so' "$BATON" || skip "a sanitizer has system calls of its own, and cannot look for leaks below strace"
     offset=$(($(date +%s) / 3600 % 60))
     run "$ROOT/tests/faults/run" --rounds 1 --every 60 --offset "$offset"
     [ "$status" = 0 ] || { echo "--offset $offset"; echo "$output"; false; }
