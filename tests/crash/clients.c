@@ -51,6 +51,9 @@ static CURL *connection(struct stage *s) {
     CURL *curl = curl_easy_init();
     curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, s->socket);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    /* A connection that was used before and ends without an answer makes curl ask again, silently: a deletion that was
+     * done would be answered "not found". Each request has its own, and what has no answer is known to have none. */
+    curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
     return curl;
 }
 

@@ -10,12 +10,14 @@
  * that long, and ended by SIGTERM: the server must say good-bye with code 0.
  */
 #include <curl/curl.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -85,6 +87,9 @@ static void finish(struct play *p, pid_t pid) {
     int status = 0;
     (void) kill(p->gently ? pid : -pid, p->gently ? SIGTERM : SIGKILL);
     (void) waitpid(pid, &status, 0);
+    while (waitpid(-pid, NULL, 0) > 0 ||
+           errno == EINTR) /* the server that strace leaves behind: its lock must be gone */
+        ;
     if (p->gently && !(WIFEXITED(status) && WEXITSTATUS(status) == 0) && p->ungentle++ == 0)
         printf("asked to end, the server ended with status 0x%x\n", (unsigned) status);
 }
@@ -194,6 +199,7 @@ int main(int argc, char **argv) {
                2;
     printf("seed %u\n", p.seed);
     (void) signal(SIGPIPE, SIG_IGN);
+    (void) prctl(PR_SET_CHILD_SUBREAPER, 1);
     curl_global_init(CURL_GLOBAL_ALL);
     begin(&p);
     for (unsigned i = 0; i < p.lives; i++)
