@@ -298,6 +298,7 @@ static struct client_watch *local_watch(struct client *client, const struct clie
         if (w->req->audit)
             audit_answered(w->req, 200, true);
         api_watch_set_wake(w->watch, watch_woken, w);
+        api_watch_hold(w->watch); /* when the loop is behind, listing everything anew would put it behind for good */
     }
     watch_post(w);
     return w;

@@ -21,6 +21,7 @@
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/fd.h"
+#include "podium/base/limits.h"
 #include "podium/base/log.h"
 #include "podium/base/path.h"
 
@@ -271,12 +272,24 @@ static void on_remove_object(void *userdata, const char *kind, const char *ns, c
     agent_remove_object(((struct agent_process *) userdata)->agent, kind, ns, name);
 }
 
-static int on_set_network(void *userdata, const struct json *network, struct error *err) {
-    return agent_set_network(((struct agent_process *) userdata)->agent, network, err);
+static int parse_network(const char *text, struct json **ret, struct error *err) {
+    const struct json_parse_options options = {.bytes_max = DBUS_PAYLOAD_MAX};
+
+    return json_parse(text, strlen(text), &options, ret, err);
 }
 
-static int on_update_peers(void *userdata, const struct json *changes, struct error *err) {
-    return agent_update_peers(((struct agent_process *) userdata)->agent, changes, err);
+static int on_set_network(void *userdata, const char *text, struct error *err) {
+    _cleanup_json_ struct json *network = NULL;
+
+    int r = parse_network(text, &network, err);
+    return r < 0 ? r : agent_set_network(((struct agent_process *) userdata)->agent, network, err);
+}
+
+static int on_update_peers(void *userdata, const char *text, struct error *err) {
+    _cleanup_json_ struct json *changes = NULL;
+
+    int r = parse_network(text, &changes, err);
+    return r < 0 ? r : agent_update_peers(((struct agent_process *) userdata)->agent, changes, err);
 }
 
 static struct json *get_node_status(void *userdata) {

@@ -17,6 +17,7 @@
 #define DIAL_FIRST_USEC (50 * USEC_PER_MSEC)
 #define DIAL_MAX_USEC   (10 * USEC_PER_SEC)
 #define DIAL_TIMEOUT    (LINK_HANDSHAKE_USEC)
+#define DIAL_PATIENCE   5u
 #define DNS_TIMEOUT_SEC 2
 
 static void dial(struct agent_link *l);
@@ -268,8 +269,13 @@ static int start_register(struct agent_link *l, struct error *err) {
     _cleanup_json_ struct json *labels = l->handler->node_labels(l->userdata);
     _cleanup_free_ char *status_text = json_to_text(status), *labels_text = json_to_text(labels);
 
-    int r = sd_bus_call_method_async(l->bus, NULL, NULL, LINK_SERVER_PATH, LINK_SERVER_INTERFACE, "Register",
-                                     on_registered, l, "sss", l->node_name, status_text, labels_text);
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+    int r = sd_bus_message_new_method_call(l->bus, &m, NULL, LINK_SERVER_PATH, LINK_SERVER_INTERFACE, "Register");
+
+    if (r >= 0)
+        r = sd_bus_message_append(m, "sss", l->node_name, status_text, labels_text);
+    if (r >= 0) /* the dial's timer is running */
+        r = sd_bus_call_async(l->bus, NULL, m, on_registered, l, UINT64_MAX);
     bus_pump_sent(l->pump);
     return r < 0 ? error_set_errno(err, r, "cannot call Register") : 0;
 }
@@ -393,7 +399,8 @@ static int dial_tcp(struct agent_link *l, struct error *err) {
 static void dial(struct agent_link *l) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
 
-    set_timer(l, DIAL_TIMEOUT, on_dial_timeout);
+    /* a server that thousands dial at once is slow: giving up and dialling again would make it slower */
+    set_timer(l, DIAL_TIMEOUT * (1 + (l->failures < DIAL_PATIENCE ? l->failures : DIAL_PATIENCE)), on_dial_timeout);
     int r = agent_join_is_unix(l) ? dial_unix(l, &err) : dial_tcp(l, &err);
     if (r < 0)
         agent_link_reset(l, error_text(&err, r));

@@ -32,9 +32,9 @@ struct agent_link_handler {
     void (*remove_pod)(void *userdata, const char *uid);
     void (*apply_object)(void *userdata, const struct json *object);
     void (*remove_object)(void *userdata, const char *kind, const char *ns, const char *name);
-    int (*set_network)(void *userdata, const struct json *network, struct error *err);
-    /* {pod range: address, or null}: what changed in the network's peers. */
-    int (*update_peers)(void *userdata, const struct json *changes, struct error *err);
+    /* Texts, as large as there are nodes: the network, and {pod range: address, or null}, what changed in its peers. */
+    int (*set_network)(void *userdata, const char *network, struct error *err);
+    int (*update_peers)(void *userdata, const char *changes, struct error *err);
     /* The Node's status and labels at registration; the caller unrefs. */
     struct json *(*node_status)(void *userdata);
     struct json *(*node_labels)(void *userdata);

@@ -47,10 +47,11 @@
 #define LINK_STREAM_PATH      "/org/podium/stream"
 
 #define LINK_HEARTBEATS_MISSED 4u
-#define LINK_HANDSHAKE_USEC    (10ull * 1000000ull)   /* a peer that has not registered by then is hung up on */
-#define LINK_PENDING_MAX       128u                   /* connections from the network that have not registered */
-#define LINK_PENDING_USEC      (1ull * 1000000ull)    /* what each of these has at least, however many others wait */
-#define LINK_STRANGER_BYTES    (128u * 1024u)         /* from a peer without a certificate: enough to Join */
+#define LINK_HANDSHAKE_USEC    (10ull * 1000000ull) /* a peer that has not registered by then is hung up on */
+#define LINK_REGISTER_USEC     (60ull * 1000000ull) /* the same for one known to be a node: thousands may dial at once */
+#define LINK_PENDING_MAX       128u                 /* connections from the network that have not registered */
+#define LINK_PENDING_USEC      (1ull * 1000000ull)  /* what each of these has at least, however many others wait */
+#define LINK_STRANGER_BYTES    (128u * 1024u)       /* from a peer without a certificate: enough to Join */
 #define LINK_NEWCOMER_BYTES    (8u * 1024u * 1024u)   /* from a peer with one, until it has registered */
 #define LINK_UNANSWERED_MAX    65536u                 /* calls a peer has not answered: more, and it is too slow */
 #define LINK_QUEUE_BYTES_MAX   (256u * 1024u * 1024u) /* documents waiting for a peer */

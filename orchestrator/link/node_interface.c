@@ -90,9 +90,9 @@ static int on_remove_object(sd_bus_message *m, void *userdata, sd_bus_error *e) 
 static int on_set_network(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     struct agent_link *l = userdata;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    _cleanup_json_ struct json *network = NULL;
+    const char *network;
 
-    int r = read_document(m, &network, e);
+    int r = sd_bus_message_read(m, "s", &network);
     if (r < 0)
         return r;
     r = l->handler->set_network(l->userdata, network, &err);
@@ -102,9 +102,9 @@ static int on_set_network(sd_bus_message *m, void *userdata, sd_bus_error *e) {
 static int on_update_peers(sd_bus_message *m, void *userdata, sd_bus_error *e) {
     struct agent_link *l = userdata;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    _cleanup_json_ struct json *changes = NULL;
+    const char *changes;
 
-    int r = read_document(m, &changes, e);
+    int r = sd_bus_message_read(m, "s", &changes);
     if (r < 0)
         return r;
     r = l->handler->update_peers(l->userdata, changes, &err);

@@ -42,6 +42,7 @@ struct entry {
     struct json *written; /* the value that was written last, as version `written_version` of the object */
     uint64_t written_version;
     unsigned differing; /* answers in a row whose status was not what had been sent */
+    bool waiting;       /* written; kept until the informer shows it, so that a newer value can be compared */
 };
 
 struct pending {
@@ -327,7 +328,17 @@ static void note_written(struct entry *e, const struct pending *c, const struct 
     e->written = json_ref(c->value);
 }
 
-/* 0: this value is written; 1: something more is to do at once; < 0: try again later. */
+/* The informer shows what was written, or that the pod is another or gone: nothing to remember. */
+static bool is_shown(const struct node_writes *w, const struct entry *e) {
+    const struct json *pod = informer_get(w->pods, e->ns, e->name);
+
+    return !pod || !same_text(json_str(json_path(pod, "metadata", "uid")), e->uid) || !is_behind(e, pod);
+}
+
+enum { WAIT = 2 };
+
+/* 0: this value is written; 1: something more is to do at once; WAIT: the informer's news will say when; < 0: try again
+ * later. */
 static int judge(struct node_writes *w, struct entry *e, const struct pending *c, const struct client_result *r) {
     switch (e->kind) {
     case ENTRY_NODE:
@@ -348,7 +359,10 @@ static int judge(struct node_writes *w, struct entry *e, const struct pending *c
         if (!client_ok(r)) /* a conflict: another's write, or another pod, which the next look will show */
             return -EAGAIN;
         note_written(e, c, r->object, true);
-        return 1; /* forgotten when the informer shows it: until then a newer value cannot be compared */
+        if (e->written != e->value)
+            return 1;
+        e->waiting = !is_shown(w, e);
+        return e->waiting ? WAIT : 0;
     case ENTRY_FINISHED:
         return client_ok(r) || reason_is(r, "NotFound") || reason_is(r, "Conflict") ? 0 : -EAGAIN;
     }
@@ -370,7 +384,7 @@ static void on_done(void *userdata, const struct client_result *result) {
     }
     (void) hashmap_remove(w->calls, key); /* frees c */
     workqueue_done(w->queue, key, r < 0 ? r : 0);
-    if (r > 0)
+    if (r == 1)
         workqueue_add(w->queue, key);
 }
 
@@ -400,6 +414,25 @@ static void sync_key(void *userdata, const char *key) {
     json_unref(request.body);
 }
 
+/* --- what the informer shows --- */
+
+static void on_pod(void *userdata, struct json *old, struct json *pod) {
+    struct node_writes *w = userdata;
+    const struct json *meta = json_get(pod ? pod : old, "metadata");
+
+    if (pod && !json_path(pod, "spec", "nodeName"))
+        return; /* nobody tells its status yet */
+    _cleanup_free_ char *key = xasprintf("status/%s/%s", json_str_or(json_get(meta, "namespace"), ""),
+                                         json_str_or(json_get(meta, "name"), ""));
+    struct entry *e = hashmap_get(w->entries, key);
+    if (!e || hashmap_has(w->calls, key))
+        return;
+    if (e->waiting && is_shown(w, e))
+        (void) hashmap_remove(w->entries, key);
+    else if (!e->waiting && pod && !is_behind(e, pod))
+        workqueue_add(w->queue, key); /* a newer value has waited for that */
+}
+
 /* --- interface --- */
 
 struct node_writes *node_writes_new(sd_event *loop, struct client *client, struct informer *nodes,
@@ -417,6 +450,7 @@ struct node_writes *node_writes_new(sd_event *loop, struct client *client, struc
     w->cidrs = hashmap_new(NULL);
     w->queue = workqueue_new(loop, CONCURRENCY, sync_key, w);
     workqueue_set_max_backoff(w->queue, BACKOFF_MAX_USEC);
+    informer_add_handlers(pods, &(struct informer_handlers){.changed = on_pod, .userdata = w});
     return w;
 }
 
@@ -425,6 +459,7 @@ void node_writes_free(struct node_writes *w) {
 
     if (!w)
         return;
+    informer_remove_handlers(w->pods, w);
     while (hashmap_next(w->calls, &it))
         client_cancel(w->client, ((struct pending *) it.value)->call);
     workqueue_free(w->queue);
@@ -452,6 +487,7 @@ static struct entry *put(struct node_writes *w, enum entry_kind kind, const char
     e->uid = uid ? xstrdup(uid) : NULL;
     json_unref(e->value);
     e->value = json_ref(value);
+    e->waiting = false;
     workqueue_add(w->queue, key);
     return e;
 }

@@ -538,6 +538,7 @@ static int on_tls_ready(void *userdata, gnutls_session_t session, struct error *
         is_node |= strcmp(*o, NODE_GROUP) == 0;
     if (is_node && strncmp(identity.common_name, NODE_USER_PREFIX, strlen(NODE_USER_PREFIX)) == 0) {
         tls_pipe_limit(p->pipe, LINK_NEWCOMER_BYTES);
+        (void) sd_event_source_set_time_relative(p->timer, LINK_REGISTER_USEC);
         free(p->certified);
         p->certified = xstrdup(identity.common_name + strlen(NODE_USER_PREFIX));
     } else {
@@ -606,7 +607,8 @@ int link_peer_accept(struct link_server *s, int fd_take, bool unix_socket, struc
     if (r >= 0)
         r = start_bus(p, plain, err);
     if (r >= 0) {
-        r = sd_event_add_time_relative(s->loop, &p->timer, CLOCK_MONOTONIC, LINK_HANDSHAKE_USEC,
+        r = sd_event_add_time_relative(s->loop, &p->timer, CLOCK_MONOTONIC,
+                                       unix_socket ? LINK_REGISTER_USEC : LINK_HANDSHAKE_USEC,
                                        s->heartbeat_usec / 4 + 1, on_timeout, p);
         if (r >= 0) /* after what waits to be read: when this process was stopped for a while, nobody was silent */
             r = sd_event_source_set_priority(p->timer, SD_EVENT_PRIORITY_IDLE);

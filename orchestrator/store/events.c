@@ -12,9 +12,12 @@
 
 enum {
     WINDOW_BYTES_MAX = 16 * 1024 * 1024, /* of text, per resource */
-    WINDOW_FRESH_EVENTS = 256,           /* these keep their documents: somebody is likely to read them */
-    WINDOW_AGED_EVENTS_MIN = 64,         /* however old, these stay */
-    WINDOW_FRESH_PARTS = 8,              /* after this part of the greatest age, nothing is fresh */
+    WINDOW_HELD_EVENTS_MAX = 1 << 19,    /* the same while somebody holds them */
+    WINDOW_HELD_BYTES_MAX = 512 * 1024 * 1024,
+    WINDOW_DROPS_MAX = 1024,     /* in front of one event */
+    WINDOW_FRESH_EVENTS = 256,   /* these keep their documents: somebody is likely to read them */
+    WINDOW_AGED_EVENTS_MIN = 64, /* however old, these stay */
+    WINDOW_FRESH_PARTS = 8,      /* after this part of the greatest age, nothing is fresh */
     WINDOW_CAP_MIN = 16,
 };
 
@@ -64,6 +67,11 @@ const struct store_event *window_at(const struct window *w, uint64_t seq) {
     return &slot(w, seq)->event;
 }
 
+void window_init(struct window *w, size_t max_events, uint64_t max_age, uint64_t floor) {
+    *w = (struct window){.max_events = max_events, .max_age = max_age, .floor = floor};
+    list_init(&w->holders);
+}
+
 void window_finish(struct window *w) {
     for (uint64_t seq = w->first; seq < w->next; seq++) {
         store_item_unref(slot(w, seq)->event.item);
@@ -95,6 +103,17 @@ static void resize(struct window *w, size_t cap) {
     w->cap = cap;
 }
 
+/* Somebody who may not miss anything has not looked at the oldest event yet. Not for ever, though: who is so much
+ * behind is lost. */
+static bool is_held(const struct window *w) {
+    const struct window_holder *h;
+
+    if (w->next - w->first >= WINDOW_HELD_EVENTS_MAX || w->bytes > WINDOW_HELD_BYTES_MAX)
+        return false;
+    list_foreach(h, &w->holders, link) if (h->seq == w->first) return true;
+    return false;
+}
+
 /* The oldest event is too old to be kept. */
 static bool is_aged(const struct window *w, uint64_t now) {
     return w->next - w->first > WINDOW_AGED_EVENTS_MIN && slot(w, w->first)->time + w->max_age < now;
@@ -124,7 +143,8 @@ static void drop_docs(const struct window *w, uint64_t seq, struct garbage *g) {
 void window_push(struct window *w, const struct store_event *e, uint64_t now, struct garbage *g) {
     size_t len = item_text_len(e->item);
 
-    while (is_over_full(w, len, now))
+    /* after somebody held a great many the rest goes with the next ones: readers wait meanwhile */
+    for (int n = 0; n < WINDOW_DROPS_MAX && is_over_full(w, len, now) && !is_held(w); n++)
         drop_first(w, g);
     if (w->next - w->first == w->cap)
         resize(w, w->cap ? w->cap * 2 : WINDOW_CAP_MIN);
@@ -138,7 +158,7 @@ void window_push(struct window *w, const struct store_event *e, uint64_t now, st
 }
 
 void window_sweep(struct window *w, uint64_t now, struct garbage *g) {
-    while (is_aged(w, now))
+    while (is_aged(w, now) && !is_held(w))
         drop_first(w, g);
     for (uint64_t seq = w->first; seq < w->next; seq++) {
         if (slot(w, seq)->time + w->max_age / WINDOW_FRESH_PARTS >= now)

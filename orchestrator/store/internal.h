@@ -93,6 +93,12 @@ struct window {
     uint64_t first, next; /* sequence numbers: [first, next) are there */
     uint64_t floor;       /* events up to this revision may be missing */
     size_t bytes;         /* of text */
+    struct list holders;  /* watches nothing is dropped in front of; under the state lock */
+};
+/* A watch that holds the window, as a member of it. */
+struct window_holder {
+    struct list link;
+    uint64_t seq; /* next event it will look at */
 };
 /* Things to release once the state lock is let go. */
 struct garbage {
@@ -106,6 +112,7 @@ struct garbage {
 void garbage_add_item(struct garbage *g, struct store_item *take); /* NULL is fine */
 void garbage_empty(struct garbage *g);
 void garbage_finish(struct garbage *g);
+void window_init(struct window *w, size_t max_events, uint64_t max_age, uint64_t floor);
 void window_finish(struct window *w);
 /* References of its own are taken; what falls out goes to g. now: monotonic microseconds. */
 void window_push(struct window *w, const struct store_event *e, uint64_t now, struct garbage *g);

@@ -28,9 +28,7 @@ static struct resource_state *resource_add(struct store *s, const char *resource
     struct resource_state *res = xnew0(struct resource_state);
 
     res->name = xstrdup(resource);
-    res->window.max_events = s->window_events;
-    res->window.max_age = s->window_age;
-    res->window.floor = s->open_revision;
+    window_init(&res->window, s->window_events, s->window_age, s->open_revision);
     list_init(&res->armed);
     hashmap_put(s->resources, resource, res);
     return res;

@@ -19,7 +19,8 @@
  *
  * Memory. An object is its document and its compact text, each made from the other on first use. Event windows hold
  * up to window_events events and 16 MiB of text per resource, for window_age_usec; old ones go as writes come, to
- * whatever resource. Objects and events that nobody reads keep the text only.
+ * whatever resource; more while a watch holds them (store_watch_hold()). Objects and events that nobody reads keep the
+ * text only.
  *
  * Threads. Every function may be called from any thread, for one watch from one thread at a time. Reads take a short
  * read lock and return references. Callbacks (`store_done_fn`, `store_wake_fn`) run on the store's commit thread: they
@@ -153,6 +154,10 @@ int store_watch_open(struct store *s, const char *resource, const char *ns, uint
 int store_watch_next(struct store_watch *w, struct store_event *ret) _must_check_;
 /* The revision up to which the watch has seen everything: for bookmarks. Rises with other resources' writes, too. */
 uint64_t store_watch_position(struct store_watch *w);
+/* From now on no event is dropped before this watch has seen it, however many there are (to half a million, or half a
+ * gigabyte of text): for the process's own parts, which would have to list everything again just when they are behind.
+ */
+void store_watch_hold(struct store_watch *w);
 /* After the return, wake is not running and will not be called. Not from within wake. */
 void store_watch_close(struct store_watch *w);
 

@@ -18,7 +18,7 @@ struct store_watch {
     store_wake_fn wake;
     void *userdata;
 
-    uint64_t seq;                  /* next event to look at */
+    struct window_holder hold;     /* seq: next event to look at */
     uint64_t position;             /* everything up to this revision was seen */
     struct store_item *item, *old; /* lent to the reader */
 
@@ -40,13 +40,14 @@ int store_watch_open(struct store *s, const char *resource, const char *ns, uint
     w->userdata = userdata;
     w->position = after;
     list_init(&w->link);
+    list_init(&w->hold.link);
     pthread_rwlock_rdlock(&s->state);
     if (after > s->revision)
         r = -ERANGE;
     else if (after < res->window.floor)
         r = -ESTALE;
     else
-        w->seq = window_seek(&res->window, after);
+        w->hold.seq = window_seek(&res->window, after);
     pthread_rwlock_unlock(&s->state);
     if (r < 0) {
         free(w->ns);
@@ -55,6 +56,13 @@ int store_watch_open(struct store *s, const char *resource, const char *ns, uint
     }
     *ret = w;
     return 0;
+}
+
+void store_watch_hold(struct store_watch *w) {
+    pthread_rwlock_wrlock(&w->store->state);
+    if (list_empty(&w->hold.link))
+        list_append(&w->resource->window.holders, &w->hold.link);
+    pthread_rwlock_unlock(&w->store->state);
 }
 
 static void return_lent(struct store_watch *w) {
@@ -75,10 +83,10 @@ int store_watch_next(struct store_watch *w, struct store_event *ret) {
 
     return_lent(w);
     pthread_rwlock_rdlock(&w->store->state);
-    if (w->seq < window->first)
+    if (w->hold.seq < window->first)
         r = -ESTALE;
-    while (r == 0 && w->seq < window->next) {
-        const struct store_event *e = window_at(window, w->seq++);
+    while (r == 0 && w->hold.seq < window->next) {
+        const struct store_event *e = window_at(window, w->hold.seq++);
         w->position = e->revision;
         if (w->ns && strcmp(w->ns, e->item->ns) != 0)
             continue;
@@ -97,7 +105,7 @@ int store_watch_next(struct store_watch *w, struct store_event *ret) {
 
 uint64_t store_watch_position(struct store_watch *w) {
     pthread_rwlock_rdlock(&w->store->state);
-    if (w->seq == w->resource->window.next)
+    if (w->hold.seq == w->resource->window.next)
         w->position = w->store->revision;
     pthread_rwlock_unlock(&w->store->state);
     return w->position;
@@ -111,6 +119,9 @@ void store_watch_close(struct store_watch *w) {
     while (w->running)
         pthread_cond_wait(&w->store->woken, &w->store->watching);
     pthread_mutex_unlock(&w->store->watching);
+    pthread_rwlock_wrlock(&w->store->state);
+    list_remove(&w->hold.link);
+    pthread_rwlock_unlock(&w->store->state);
     return_lent(w);
     free(w->ns);
     free(w);

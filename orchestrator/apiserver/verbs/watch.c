@@ -56,6 +56,11 @@ void api_watch_set_wake(struct api_watch *w, store_wake_fn wake, void *userdata)
     w->userdata = userdata;
 }
 
+void api_watch_hold(struct api_watch *w) {
+    if (w->changes)
+        store_watch_hold(w->changes);
+}
+
 const struct resource *api_watch_resource(const struct api_watch *w) {
     return w->resource;
 }

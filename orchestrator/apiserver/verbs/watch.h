@@ -19,6 +19,8 @@ struct watch_event {
 
 /* Before the first pull. */
 void api_watch_set_wake(struct api_watch *w, store_wake_fn wake, void *userdata);
+/* Nothing is dropped before this watch has seen it: store_watch_hold(). */
+void api_watch_hold(struct api_watch *w);
 /* 1: *ret filled; 0: nothing now, wake is armed; -1: the watch has ended. */
 int api_watch_next(struct api_watch *w, struct watch_event *ret);
 /* Monotonic microseconds at which to pull even without a wake. */

@@ -319,7 +319,7 @@ int main(int argc, char **argv) {
                                           "--eviction",
                                           "1",
                                           "--log-level",
-                                          "warning",
+                                          "info",
                                           NULL};
     struct bench b = {0};
 

@@ -106,8 +106,9 @@ static void push(struct window *w, uint64_t revision, uint64_t now) {
 
 static void test_window_forgets_what_is_old(void **state) {
     uint64_t minute = 60 * 1000000ull, revision = 0;
-    struct window w = {.max_events = 4096, .max_age = 10 * minute};
+    struct window w;
 
+    window_init(&w, 4096, 10 * minute, 0);
     for (; revision < 500; revision++)
         push(&w, revision + 1, 0);
     assert_int_equal(w.next - w.first, 500);
@@ -124,9 +125,10 @@ static void test_window_forgets_what_is_old(void **state) {
 
 /* What pushing does, when nothing is pushed: the events of a burst go, and the room for them. */
 static void test_window_is_swept(void **state) {
-    struct window w = {.max_events = 4096, .max_age = 1000};
+    struct window w;
     struct garbage g = {0};
 
+    window_init(&w, 4096, 1000, 0);
     for (uint64_t revision = 1; revision <= 500; revision++)
         push(&w, revision, 0);
     window_sweep(&w, 1000, &g);
@@ -141,10 +143,11 @@ static void test_window_is_swept(void **state) {
 }
 
 static void test_window_is_bounded_in_bytes(void **state) {
-    struct window w = {.max_events = 4096, .max_age = 1};
+    struct window w;
     size_t n = 1024 * 1024;
     char *text = xmalloc(n);
 
+    window_init(&w, 4096, 1, 0);
     memset(text, ' ', n);
     for (uint64_t revision = 1; revision <= 40; revision++) {
         struct garbage g = {0};

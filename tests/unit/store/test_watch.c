@@ -31,6 +31,36 @@ static void ignore_wake(void *userdata) {
     (void) userdata;
 }
 
+/* A watch that holds the window misses nothing, however slow it is; what it has seen goes as ever. */
+static void test_a_holder_misses_nothing(void **state) {
+    struct fixture *f = *state;
+    struct store_watch *holder, *other, *late;
+    struct store_event e;
+    uint64_t last = 0;
+
+    assert_int_equal(put(f->store, STORE_CREATE, "a", "x", 0, 0, NULL), 0);
+    assert_int_equal(store_watch_open(f->store, "configmaps", NULL, 1, ignore_wake, NULL, &holder), 0);
+    store_watch_hold(holder);
+    for (int i = 1; i <= 300; i++)
+        assert_int_equal(put(f->store, STORE_UPDATE, "a", "x", i, 0, NULL), 0);
+    assert_int_equal(store_watch_open(f->store, "configmaps", NULL, 1, ignore_wake, NULL, &other), 0);
+    for (int i = 1; i <= 300; i++) {
+        assert_int_equal(store_watch_next(holder, &e), 1);
+        assert_true(store_item_revision(e.item) > last);
+        last = store_item_revision(e.item);
+    }
+    assert_int_equal(store_watch_next(holder, &e), 0);
+    assert_int_equal(put(f->store, STORE_UPDATE, "a", "x", 301, 0, NULL), 0);
+    assert_int_equal(store_watch_next(holder, &e), 1);
+    assert_int_equal(store_watch_next(other, &e), -ESTALE); /* it holds nothing */
+    assert_int_equal(store_watch_open(f->store, "configmaps", NULL, 100, ignore_wake, NULL, &late), -ESTALE);
+    store_watch_close(other);
+    store_watch_close(holder);
+    for (int i = 0; i < 100; i++) /* and nobody holds it any more */
+        assert_int_equal(put(f->store, STORE_UPDATE, "a", "x", 400 + i, 0, NULL), 0);
+    assert_int_equal(store_watch_open(f->store, "configmaps", NULL, 310, ignore_wake, NULL, &late), -ESTALE);
+}
+
 static void test_events_from_a_revision(void **state) {
     struct fixture *f = *state;
     struct store_watch *w;
@@ -294,6 +324,7 @@ static void test_close_waits_for_a_running_wake(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_holder_misses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_events_from_a_revision, setup, teardown),
         cmocka_unit_test_setup_teardown(test_namespace_filter_and_position, setup, teardown),
         cmocka_unit_test_setup_teardown(test_falling_out_of_the_window, setup, teardown),
