@@ -202,14 +202,14 @@ is_clean() { # NODE
     on vm 'pods calm' >"$T/calm"
     # it has one that will be replaced
     on vm 'pods tour | grep -q " vm2 " || { podium delete pod $(pods tour | sed -n "s/ .* vm .*//p" | head -n 1); until_true 60 tour_complete; pods tour | grep " vm2 "; }' >&2
-    tour=$(on vm "pods tour | sed -n 's/ .* vm2 .*//p'")
+    tour=$(on vm "pods tour | sed -n 's/ .* vm2 .*//p'" | tr '\n' ' ')
     key=$(vm_on vm2 'sha256sum </var/lib/podium/agent/node.key')
     vm_stop vm2
     on vm "podium wait node/vm2 --for=condition=Ready=Unknown --timeout=60s
         until_true 90 tour_without vm2" >&2
     vm_start vm2
     on vm "podium wait node/vm2 --for=condition=Ready --timeout=120s
-        for p in $(echo $tour); do podium wait pod/\$p --for=delete --timeout=60s; done
+        for p in $tour; do podium wait pod/\$p --for=delete --timeout=60s; done
         until_true 60 tour_complete
         podium wait pod/calm2 --for=condition=Ready --timeout=90s
         podium wait pod/calm2 --for='jsonpath={.status.containerStatuses[0].restartCount}=1' --timeout=60s" >&2
