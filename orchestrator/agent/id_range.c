@@ -8,6 +8,7 @@
 
 #include "orchestrator/agent/model.h"
 #include "podium/base/fd.h"
+#include "podium/base/hashmap.h"
 
 #define SUBID_BYTES_MAX (1u << 20)
 
@@ -57,14 +58,6 @@ static bool is_taken(void *userdata, uint32_t base) {
            id_range_is_subordinate(strbuf_str(&s->subgid), base);
 }
 
-static uint64_t hash_of(const char *text) {
-    uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-
-    for (; *text; text++)
-        h = (h ^ (unsigned char) *text) * UINT64_C(0x100000001b3);
-    return h;
-}
-
 int id_range_choose(struct agent_pod *pod, struct error *err) {
     struct search s = {.agent = pod->agent, .subuid = STRBUF_INIT, .subgid = STRBUF_INIT};
 
@@ -74,7 +67,7 @@ int id_range_choose(struct agent_pod *pod, struct error *err) {
         strbuf_reset(&s.subuid);
     if (file_read("/etc/subgid", SUBID_BYTES_MAX, &s.subgid, NULL) < 0)
         strbuf_reset(&s.subgid);
-    pod->id_base = id_range_search(hash_of(pod->uid), is_taken, &s);
+    pod->id_base = id_range_search(fnv1a(pod->uid, strlen(pod->uid)), is_taken, &s);
     strbuf_finish(&s.subuid);
     strbuf_finish(&s.subgid);
     return pod->id_base ? 0 : error_set(err, -ENOSPC, "no range of users is left for the pod's user namespace");
