@@ -186,7 +186,7 @@ is_clean() { # NODE
     on vm "podium wait node/vm3 --for=condition=Ready --timeout=60s
         podium wait pod/$(cat "$T/replaced") --for=delete --timeout=60s
         until_true 60 tour_complete
-        ! tainted vm3
+        ! tainted vm3 || false
         pod_wait calm3 '.status.containerStatuses[0].restartCount=1'
         podium wait pod/calm3 --for=condition=Ready --timeout=60s
         [ \"\$(pod_get calm3 '.status.containerStatuses[0].lastState.terminated.exitCode')\" = 137 ]" >&2
