@@ -102,6 +102,7 @@ tour_complete() {
         [ "$(addresses)" = "$(ready_addresses)" ]
 }
 tainted() { podium get node "$1" -o json | jq -e 'any(.spec.taints[]?; .key == "node.kubernetes.io/unreachable" and .effect == "NoExecute")' >/dev/null; }
+untainted() { ! tainted "$1"; }
 # UIDs of the pods of a node
 uids() { podium get pods -A -o json | jq -r --arg n "$1" '.items[] | select(.spec.nodeName == $n) | .metadata.uid'; }
 given_up() { podium get events -o json | jq '[.items[] | select(.reason == "NodeNotReady" and .involvedObject.name != "vm") | .count // 1] | add // 0'; }
@@ -141,7 +142,7 @@ leftovers() {
 }
 clean() { [ -z "$(leftovers "$@")" ]; }
 # on NAME SCRIPT: with the functions above
-on() { vm_on "$1" -t 240 "$(declare -f pods addresses ready_addresses tour_without tour_complete tainted uids given_up reach names process killed_and_back leftovers clean)
+on() { vm_on "$1" -t 240 "$(declare -f pods addresses ready_addresses tour_without tour_complete tainted untainted uids given_up reach names process killed_and_back leftovers clean)
 $2"; }
 
 # The node has its pods and nothing of others
@@ -186,7 +187,7 @@ is_clean() { # NODE
     on vm "podium wait node/vm3 --for=condition=Ready --timeout=60s
         podium wait pod/$(cat "$T/replaced") --for=delete --timeout=60s
         until_true 60 tour_complete
-        ! tainted vm3 || false
+        until_true 60 untainted vm3
         pod_wait calm3 '.status.containerStatuses[0].restartCount=1'
         podium wait pod/calm3 --for=condition=Ready --timeout=60s
         [ \"\$(pod_get calm3 '.status.containerStatuses[0].lastState.terminated.exitCode')\" = 137 ]" >&2
