@@ -114,8 +114,10 @@ struct machine {
 };
 
 static void at(struct machine *m, uint64_t second, int64_t memory) {
-    m->seen[EVICTION_MEMORY] = (struct eviction_observation){true, memory, 1000 * MI};
-    eviction_decide(&m->config, m->seen, second * SEC, &m->state, &m->d);
+    struct eviction_observation *seen = m->seen; /* gcc 12 with sanitizers misjudges the member's size */
+
+    seen[EVICTION_MEMORY] = (struct eviction_observation){true, memory, 1000 * MI};
+    eviction_decide(&m->config, seen, second * SEC, &m->state, &m->d);
 }
 
 #define MEMORY_BIT (1u << EVICTION_MEMORY_PRESSURE)
