@@ -246,8 +246,13 @@ static uint32_t pack_value(struct packer *p, const struct json *v) {
     return at;
 }
 
+/* Packed without a vocabulary it says again what others say, too. */
+static bool is_packed_with(const struct json *v, const struct json_words *words) {
+    return is_packed(v) && *words_of(v) >> 4 == block_of(v)->root && (!words || block_of(v)->words == words->arena);
+}
+
 struct json *json_packed(const struct json *v, struct json_words *words) {
-    if (!v || (is_packed(v) && *words_of(v) >> 4 == block_of(v)->root))
+    if (!v || is_packed_with(v, words))
         return json_ref(v);
     if (type_of(v) != JSON_OBJECT && type_of(v) != JSON_ARRAY) /* nothing to be gained */
         return json_ref(v);

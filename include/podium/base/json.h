@@ -103,7 +103,8 @@ struct json *json_opened(const struct json *v);
 struct json_words;
 struct json_words *json_words_new(void);
 void json_words_free(struct json_words *w); /* NULL is fine */
-/* A new reference: to v if it is packed already or no container, else to a packed copy. words may be NULL. */
+/* A new reference: to v if it is packed already (with these words) or no container, else to a packed copy. words may be
+ * NULL. */
 struct json *json_packed(const struct json *v, struct json_words *words);
 /* A packed document straight from its text, in a third of the time of a tree: for texts of our own (see below) that are
  * read often. Objects that are members called seal (may be NULL) become sealed. Members that come twice are the

@@ -80,6 +80,13 @@ static void a_text_is_read_into_a_packed_document(void **state) {
     assert_string_equal(json_get_str(json_at(json_path(packed, "metadata", "managedFields"), 0), "manager"), "m");
     _cleanup_json_ struct json *again = json_packed(packed, NULL);
     assert_ptr_equal(again, packed);
+    /* what is kept in great number shares its words, however it was read */
+    struct json_words *words = json_words_new();
+    _cleanup_json_ struct json *kept = json_packed(packed, words), *kept_again = json_packed(kept, words);
+    assert_ptr_not_equal(kept, packed);
+    assert_ptr_equal(kept_again, kept);
+    assert_text(kept, sample);
+    json_words_free(words);
     _cleanup_json_ struct json *scalar = parse_packed(" 7 "), *text = parse_packed("\"fieldsV1\"");
     assert_int_equal(json_int_or(scalar, 0), 7);
     assert_string_equal(json_str(text), "fieldsV1");
