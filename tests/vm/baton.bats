@@ -124,8 +124,22 @@ teardown() {
         baton run -b /tmp/b d </dev/null
         edit ".linux.resources.devices += [{allow: true, type: \"b\", major: ${n%:*}, minor: ${n#*:}, access: \"rm\"}]"
         rm -f /tmp/b/rootfs/disk
-        baton run -b /tmp/b d </dev/null | grep -c "no disk" || true'
-    [ "$output" = $'null\nno disk\nno mem\n0' ]
+        baton run -b /tmp/b d </dev/null | grep -c "no disk" || true
+        # while it runs: the new rules take the place of the old ones
+        config sleep 100
+        edit ".linux.resources.devices = [{allow: false, access: \"rwm\"}, {allow: true, type: \"c\", access: \"m\"}]
+            | .process.capabilities.bounding += [\"CAP_MKNOD\"] | .process.capabilities.effective += [\"CAP_MKNOD\"] | .process.capabilities.permitted += [\"CAP_MKNOD\"]"
+        rm -f /tmp/b/rootfs/kmsg
+        baton run -d -b /tmp/b d </dev/null >/dev/null 2>&1
+        baton exec d mknod /kmsg c 1 11
+        opens() { baton exec d sh -c ": >/kmsg" 2>/dev/null && echo opens || echo refused; }
+        opens
+        for allow in true false; do
+            echo "{\"devices\": [{\"allow\": false, \"access\": \"rwm\"}, {\"allow\": $allow, \"type\": \"c\", \"major\": 1, \"minor\": 11, \"access\": \"rw\"}]}" >/tmp/change
+            baton update -r /tmp/change d
+            opens
+        done'
+    [ "$output" = $'null\nno disk\nno mem\n0\nrefused\nopens\nrefused' ]
 }
 
 @test "what a disk gives is bounded: io.max" {
@@ -138,6 +152,29 @@ teardown() {
         bounded=$(time_of)
         echo "free $free ms, bounded $bounded ms" >&2
         [ $bounded -gt 3000 ]'
+    # while it runs: other bounds, weights, and what was read is counted
+    run -0 vm 'n=$(cat /sys/class/block/vda/dev)
+        config sh -c "while :; do dd if=/file of=/dev/null bs=256k iflag=direct 2>/dev/null; done"
+        edit ".linux.resources.blockIO = {weight: 500, throttleReadBpsDevice: [{major: ${n%:*}, minor: ${n#*:}, rate: 1048576}]}"
+        modprobe bfq 2>/dev/null || true
+        baton run -d -b /tmp/b i </dev/null >/dev/null 2>&1
+        g=$(group_of i)
+        cat $g/io.max
+        [ ! -e $g/io.weight ] || grep -qx "default 4950" $g/io.weight
+        [ -e $g/io.weight ] || [ ! -e $g/io.bfq.weight ] || grep -qx "default 500" $g/io.bfq.weight
+        read_bytes() { sed -n "s/^$n .*rbytes=\([0-9]*\).*/\1/p" $g/io.stat; }
+        rate() { local a t; a=$(read_bytes) t=$(date +%s%N); sleep 4; echo $((($(read_bytes) - ${a:-0}) * 1000000 / ($(date +%s%N) - t))); }
+        slow=$(rate)
+        echo "{\"blockIO\": {\"throttleReadBpsDevice\": [{\"major\": ${n%:*}, \"minor\": ${n#*:}, \"rate\": 4194304}], \"throttleWriteIOPSDevice\": [{\"major\": ${n%:*}, \"minor\": ${n#*:}, \"rate\": 50}]}}" >/tmp/change
+        baton update -r /tmp/change i
+        cat $g/io.max
+        fast=$(rate)
+        echo "$slow and $fast kB/s" >&2
+        [ $slow -le 1400 ] && [ $fast -le 5600 ] && [ $fast -gt $((slow * 3 / 2)) ] && echo both hold'
+    printf '%s\n' "${lines[@]}"
+    [[ "${lines[0]}" == *" rbps=1048576 wbps=max riops=max wiops=max" ]]
+    [[ "${lines[1]}" == *" rbps=4194304 wbps=max riops=max wiops=50" ]]
+    [[ "$output" == *"both hold" ]]
 }
 
 @test "the manager systemd: limits are properties of a scope, and outlive a reload" {

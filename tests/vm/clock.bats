@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Somebody sets the machine's clock: a year ahead, and back to an hour before. Nothing of it may reach the pods.
+# Somebody sets the machine's clock: years ahead, and back to years before. Nothing of it may reach the pods.
 
 load harness
 
@@ -57,16 +57,16 @@ Y
     pods_gone "$1"
 }
 
-@test "a year ahead: certificates and tokens are renewed, nothing is restarted or unready, pods start" {
+@test "years ahead: certificates and tokens are renewed, nothing is restarted or unready, pods start" {
     vm -t 200 '. /run/clock.bash
-        set_clock "+1 year"
+        set_clock "+3 years"
         works ahead
         state | diff /run/state.old -'
 }
 
-@test "back, to an hour before: the same" {
+@test "back, to years before anything was made: the same" {
     vm -t 200 '. /run/clock.bash
-        set_clock "-1 year -1 hour"
+        set_clock "-6 years"
         works back
         state | diff /run/state.old -'
 }

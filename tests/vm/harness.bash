@@ -125,6 +125,20 @@ vm_stop() { # [NAME]
     rm -f "$T/${1:-vm}/keeper"
 }
 
+# Waits until the machine has switched itself off.
+vm_went() { # [NAME]
+    local keeper end=$((SECONDS + 2 * ${VM_TIMEOUT_BOOT:-240}))
+    keeper=$(cat "$T/${1:-vm}/keeper") || return 1
+    while kill -0 "$keeper" 2>/dev/null; do
+        [ $SECONDS -lt $end ] || {
+            vm_console "${1:-vm}"
+            return 1
+        }
+        sleep 0.1
+    done
+    rm -f "$T/${1:-vm}/keeper"
+}
+
 vm_teardown() {
     local k
     for k in "${T:-/nonexistent}"/*/keeper; do

@@ -82,3 +82,13 @@ web_started() { # TIMES
     [ "${lines[-2]}" = Succeeded ]
     [ "${lines[-1]}" = ran ]
 }
+
+@test "poweroff: the same as a reboot, for who is there when it is switched on again" {
+    vm '[ "$(grep -c terminated /srv/notes/web)" = 1 ]
+        systemctl start --no-block --job-mode=replace-irreversibly poweroff.target' || true
+    vm_went
+    vm_start
+    web_started 4
+    run -0 vm 'grep -c prestop /srv/notes/web; grep -c terminated /srv/notes/web; wc -l </srv/notes/side; cat /srv/notes/once'
+    [ "$output" = $'2\n2\n2\nran' ]
+}
