@@ -87,28 +87,26 @@ static int on_remove_object(sd_bus_message *m, void *userdata, sd_bus_error *e) 
     return sd_bus_reply_method_return(m, "");
 }
 
-static int on_set_network(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+/* A call with one text, and nothing to say but that it was taken. */
+static int on_text(sd_bus_message *m, void *userdata, int (*take)(void *userdata, const char *text, struct error *err),
+                   sd_bus_error *e) {
     struct agent_link *l = userdata;
     _cleanup_(error_clear) struct error err = ERROR_INIT;
-    const char *network;
+    const char *text;
 
-    int r = sd_bus_message_read(m, "s", &network);
+    int r = sd_bus_message_read(m, "s", &text);
     if (r < 0)
         return r;
-    r = l->handler->set_network(l->userdata, network, &err);
+    r = take(l->userdata, text, &err);
     return r < 0 ? refuse(e, &err, r) : sd_bus_reply_method_return(m, "");
 }
 
-static int on_update_peers(sd_bus_message *m, void *userdata, sd_bus_error *e) {
-    struct agent_link *l = userdata;
-    _cleanup_(error_clear) struct error err = ERROR_INIT;
-    const char *changes;
+static int on_set_network(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    return on_text(m, userdata, ((struct agent_link *) userdata)->handler->set_network, e);
+}
 
-    int r = sd_bus_message_read(m, "s", &changes);
-    if (r < 0)
-        return r;
-    r = l->handler->update_peers(l->userdata, changes, &err);
-    return r < 0 ? refuse(e, &err, r) : sd_bus_reply_method_return(m, "");
+static int on_update_peers(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+    return on_text(m, userdata, ((struct agent_link *) userdata)->handler->update_peers, e);
 }
 
 typedef int (*open_fn)(void *userdata, struct link_stream *stream, const struct json *options, void **ret_userdata,
