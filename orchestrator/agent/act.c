@@ -451,6 +451,7 @@ void act_tell_status(struct agent_pod *pod) {
         .last_words = pod->last_words,
         .refused_reason = pod->refused_reason,
         .refused_message = pod->refused_message,
+        .rejected = pod->rejected,
         .disrupted = pod->disrupted,
         .resize = resize_status(pod),
         .allocation = pod->allocation,

@@ -56,6 +56,7 @@ struct agent_pod {
     bool images_awaited;        /* so do some for their images (images_waiting has the words) */
     bool stale_env;             /* an object that environments are made from changed */
     char *refused_reason, *refused_message;
+    bool rejected;     /* refused before anything of it was begun */
     bool disrupted;    /* refused for the node's sake */
     bool admitted;     /* the node had room for it when it came (eviction/manager.h) */
     bool ended_before; /* when it was first named it had: what the API holds of it stays */

@@ -167,6 +167,7 @@ void agent_pod_reject(struct agent_pod *pod, const char *reason, const char *mes
         return;
     pod->refused_reason = xstrdup(reason);
     pod->refused_message = xasprintf("Pod was rejected: %s", message);
+    pod->rejected = true;
     agent_event(pod, NULL, "Warning", reason, "%s", message);
 }
 

@@ -434,6 +434,13 @@ static void put_address(struct json **o, const char *one, const char *many, cons
     json_set(o, many, list);
 }
 
+static void put_statuses(struct json **o, const char *key, bool wanted, struct json *list) {
+    if (wanted)
+        json_set(o, key, list);
+    else
+        json_unref(list);
+}
+
 struct json *status_make(const struct status_input *in) {
     struct json *init = container_statuses(in, "initContainers", true);
     struct json *mains = container_statuses(in, "containers", false);
@@ -453,16 +460,12 @@ struct json *status_make(const struct status_input *in) {
     if (*in->pod_ip)
         put_address(&o, "podIP", "podIPs", in->pod_ip);
     json_set(&o, "startTime", time_value(in->start_time));
-    if (json_len(init) > 0)
-        json_set(&o, "initContainerStatuses", init);
-    else
-        json_unref(init);
-    json_set(&o, "containerStatuses", mains);
+    /* as upstream: a pod that the node did not take has no containers there, and lists show the reason instead */
+    bool begun = !in->rejected || in->state;
+    put_statuses(&o, "initContainerStatuses", begun && json_len(init) > 0, init);
+    put_statuses(&o, "containerStatuses", begun, mains);
     struct json *ephemeral = ephemeral_statuses(in);
-    if (json_len(ephemeral) > 0)
-        json_set(&o, "ephemeralContainerStatuses", ephemeral);
-    else
-        json_unref(ephemeral);
+    put_statuses(&o, "ephemeralContainerStatuses", begun && json_len(ephemeral) > 0, ephemeral);
     json_set(&o, "qosClass", json_string(pod_qos_class(json_get(in->pod, "spec"))));
     return o;
 }

@@ -28,6 +28,7 @@ struct status_input {
     const char *resize;                           /* resize_status() */
     const struct json *allocation;                /* allocation.h; may be NULL */
     const char *refused_reason, *refused_message; /* the node will never run it; NULL */
+    bool rejected;                                /* refused before it began: nothing is said of containers */
     bool disrupted;                               /* because of the node, not of the pod: DisruptionTarget */
 };
 

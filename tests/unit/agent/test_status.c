@@ -352,9 +352,31 @@ static void test_evicted(void **state) {
     assert_null(condition(own, "DisruptionTarget", "status"));
 }
 
+/* One that the node did not even take has nothing there that could be waiting: lists show why instead. */
+static void test_rejected(void **state) {
+    _cleanup_json_ struct json *pod = parse(ALWAYS), *s = parse(RUNNING);
+    struct status_input in = {.pod = pod,
+                              .host_ip = "",
+                              .pod_ip = "",
+                              .refused_reason = "Evicted",
+                              .refused_message = "Pod was rejected: The node had condition: [MemoryPressure]. ",
+                              .rejected = true};
+    _cleanup_json_ struct json *never = status_make(&in);
+
+    assert_string_equal(phase(never), "Failed");
+    assert_string_equal(json_str(json_get(never, "reason")), "Evicted");
+    assert_null(json_get(never, "containerStatuses"));
+    assert_null(json_get(never, "initContainerStatuses"));
+    /* an agent that takes it up after its settings changed knows more */
+    in.state = s;
+    _cleanup_json_ struct json *once = status_make(&in);
+    assert_true(json_len(json_get(once, "containerStatuses")) > 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_evicted),
+        cmocka_unit_test(test_rejected),
         cmocka_unit_test(test_memory_qos),
         cmocka_unit_test(test_readiness_probe),
         cmocka_unit_test(test_sidecar_readiness),
