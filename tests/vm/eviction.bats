@@ -16,7 +16,7 @@ setup_file() {
         cat >/etc/podium/podium.conf.d/test.conf <<C
 [Agent]
 EvictionHard=memory.available<200Mi,nodefs.available<10%,imagefs.available<15%
-EvictionPressureTransitionPeriod=15s
+EvictionPressureTransitionPeriod=10m
 ImageGcHigh=100
 ImageGcMinAge=0
 LogLevel=debug
@@ -77,33 +77,62 @@ Y
         rm /run/flags/go' >/dev/null
     run -0 vm 'hog=$(cat /run/hog)
         echo $(pod_get $hog .status.reason): $(pod_get $hog .status.message)
+        echo $(pod_get $hog ".status.conditions[?(@.type==\"DisruptionTarget\")].status") $(pod_get $hog ".status.conditions[?(@.type==\"DisruptionTarget\")].reason")
         for p in full modest; do echo $(pod_get $p .status.phase) $(pod_get $p ".status.containerStatuses[0].restartCount"); done
-        podium get events | grep -c "EvictionThresholdMet.*Attempting to reclaim memory"'
+        podium get events | grep -c "EvictionThresholdMet.*Attempting to reclaim memory"
+        until_true 30 sh -c "podium get events --field-selector reason=Evicted,involvedObject.name=$hog -o name | grep -q ."
+        podium get events --field-selector reason=Evicted,involvedObject.name=$hog -o jsonpath="{.items[0].type} {.items[0].metadata.annotations.starved_resource} {.items[0].metadata.annotations.offending_containers}"'
     printf '%s\n' "${lines[@]}"
     [[ "${lines[0]}" =~ ^"Evicted: The node was low on resource: memory. Threshold quantity: 200Mi, available: "[0-9]+[KM]?i?". Container c was using "[0-9]+[KM]i", request is 0, has larger consumption of memory."$ ]]
-    [ "${lines[1]}" = "Running 0" ]
+    [ "${lines[1]}" = "True TerminationByKubelet" ]
     [ "${lines[2]}" = "Running 0" ]
-    [ "${lines[3]}" = 1 ]
-    # well again: the one that replaces it is taken
-    vm 'podium wait node --all --for=condition=MemoryPressure=False --timeout=120s
-        podium wait rs/hog --for=jsonpath={.status.readyReplicas}=1 --timeout=120s
-        pods_gone full modest'
+    [ "${lines[3]}" = "Running 0" ]
+    [ "${lines[4]}" = 1 ]
+    [ "${lines[5]}" = "Warning memory c" ]
 }
 
-@test "an evicted pod stays evicted when the agent starts anew" {
-    run -0 vm 'hog=$(cat /run/hog)
-        systemctl restart podium-agent
-        pod after <<Y >/dev/null
+@test "a node short of memory says so, is tainted, and takes no pod that asks for none" {
+    run -0 vm 'podium get node -o jsonpath="{range .items[0].status.conditions[?(@.type==\"MemoryPressure\")]}{.status} {.reason}{\"\n\"}{end}"
+        until_true 30 sh -c "podium get node -o jsonpath={.items[0].spec.taints[*].key}:{.items[0].spec.taints[*].effect} | grep -x node.kubernetes.io/memory-pressure:NoSchedule"
+        for p in "none {}" "some {\"requests\":{\"memory\":\"1Mi\"}}"; do
+            set -- $p
+            pod $1 <<Y >/dev/null
+nodeName: $(hostname)
 containers:
-- {name: c, image: busybox:vm, command: [sleep, "1000"]}
+- {name: c, image: busybox:vm, command: [sleep, "1000"], resources: $2}
 Y
-        pod_wait after .status.phase=Running >/dev/null
+        done
+        pod_wait some .status.phase=Running >/dev/null
+        until_true 60 sh -c "podium get pod none -o jsonpath={.status.phase} | grep -xE \"Failed|Running\""
+        echo "$(pod_get none .status.reason): $(pod_get none .status.message)"
+        podium get pod none --no-headers | sed -E "s/ +/ /g; s/ [^ ]+ *$//"
+        podium get pods -l app=hog --field-selector status.phase!=Failed -o jsonpath="{range .items[*]}{.status.phase} {.status.conditions[?(@.type==\"PodScheduled\")].reason}{\"\n\"}{end}"'
+    printf '%s\n' "${lines[@]}"
+    [ "${lines[0]}" = "True KubeletHasInsufficientMemory" ]
+    [ "${lines[1]}" = "node.kubernetes.io/memory-pressure:NoSchedule" ]
+    [ "${lines[2]}" = Failed ]
+    [ "${lines[3]}" = "Evicted: Pod was rejected: The node had condition: [MemoryPressure]. " ]
+    [ "${lines[4]}" = "none 0/1 Evicted 0" ]
+    # what replaces the one that was evicted waits for another node
+    [ "${lines[5]}" = "Pending Unschedulable" ]
+}
+
+@test "when the agent starts anew what was evicted stays so, and the node, well again, takes pods" {
+    run -0 vm 'hog=$(cat /run/hog)
+        sed -i s/=10m/=5s/ /etc/podium/podium.conf.d/test.conf
+        systemctl restart podium-agent
+        podium wait node --all --for=condition=MemoryPressure=False --timeout=120s >/dev/null
+        # the one that replaces it
+        podium wait rs/hog --for=jsonpath={.status.readyReplicas}=1 --timeout=120s >/dev/null
+        echo taints: $(podium get node -o jsonpath={.items[0].spec.taints})
         echo $(pod_get $hog .status.phase) $(pod_get $hog .status.reason)
         systemctl list-units --plain --no-legend "podium-pod-default-$hog*" | wc -l
         podium delete rs hog >/dev/null
-        pods_gone after >/dev/null'
-    [ "${lines[0]}" = "Failed Evicted" ]
-    [ "${lines[1]}" = 0 ]
+        pods_gone full modest none some >/dev/null'
+    printf '%s\n' "${lines[@]}"
+    [ "${lines[0]}" = taints: ]
+    [ "${lines[1]}" = "Failed Evicted" ]
+    [ "${lines[2]}" = 0 ]
 }
 
 @test "a full disk is relieved of what nobody uses first, then of the pod that holds most" {
