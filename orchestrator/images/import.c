@@ -172,20 +172,22 @@ static void push_unique(struct json **array, const char *s) {
     (void) json_append(array, json_string(s));
 }
 
-static struct json *known_record(struct image_store *store, const char *digest) {
+/* *ret: what is known of the image; NULL when it is new. */
+static int known_record(struct image_store *store, const char *digest, struct json **ret, struct error *err) {
     _cleanup_(image_records_finish) struct image_records records = {0};
 
-    if (records_scan(store, &records, NULL) < 0)
-        return NULL;
-    for (size_t i = 0; i < records.n; i++)
+    int r = records_scan(store, &records, err);
+    for (size_t i = 0; r >= 0 && i < records.n && !*ret; i++)
         if (strcmp(json_str(json_get(records.items[i], "digest")), digest) == 0)
-            return json_ref(records.items[i]);
-    return NULL;
+            *ret = json_ref(records.items[i]);
+    return r;
 }
 
 static int write_record(struct import *import, const struct found_image *image, struct error *err) {
-    _cleanup_json_ struct json *known = known_record(import->store, image->digest);
-    _cleanup_json_ struct json *record = json_object();
+    _cleanup_json_ struct json *known = NULL, *record = json_object();
+    int r = known_record(import->store, image->digest, &known, err);
+    if (r < 0)
+        return r;
     struct json *names = json_is_null(json_get(known, "names")) ? json_array() : json_ref(json_get(known, "names"));
     struct json *repositories =
         json_is_null(json_get(known, "repositories")) ? json_array() : json_ref(json_get(known, "repositories"));

@@ -58,16 +58,17 @@ static int owners_read(struct image_store *store, char ***ret, struct error *err
     char **owners = NULL;
     size_t n = 0, cap = 0;
     struct dirent *e;
-    while ((e = readdir(dir))) {
+    while ((errno = 0, e = readdir(dir))) {
         if (!is_pin_name(e->d_name))
             continue;
         xgrow(&owners, n, &cap);
         owners[n++] = xstrdup(e->d_name);
     }
+    int r = errno ? error_set_errno(err, -errno, "cannot read %s/pins", store->root) : 0;
     xgrow(&owners, n, &cap);
     owners[n] = NULL;
     *ret = owners;
-    return 0;
+    return r;
 }
 
 int pins_collect(struct image_store *store, struct hashmap *set, struct error *err) {

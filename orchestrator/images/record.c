@@ -61,18 +61,22 @@ static bool record_is_sound(const struct json *record) {
            (!json_get(record, "repoDigests") || strings_only(json_get(record, "repoDigests")));
 }
 
-static int record_read(struct image_store *store, const char *name, struct json **ret) {
+/* *ret is NULL when the record is broken, or gone by now. One that cannot be read at the moment is an error: whoever
+ * took it for absent would remove the image's layers. */
+static int record_read(struct image_store *store, const char *name, struct json **ret, struct error *err) {
     _cleanup_strbuf_ struct strbuf text = STRBUF_INIT;
     _cleanup_json_ struct json *record = NULL;
 
-    int r = file_read_at(store->imagesfd, name, RECORD_BYTES_MAX, &text, NULL);
-    if (r >= 0)
-        r = json_parse(strbuf_str(&text), text.len, NULL, &record, NULL);
+    *ret = NULL;
+    int r = file_read_at(store->imagesfd, name, RECORD_BYTES_MAX, &text, err);
+    if (r == -ENOENT || r == -EFBIG) {
+        error_clear(err);
+        return 0;
+    }
     if (r < 0)
         return r;
-    if (!record_is_sound(record))
-        return -EINVAL;
-    *ret = steal(&record);
+    if (json_parse(strbuf_str(&text), text.len, NULL, &record, NULL) >= 0 && record_is_sound(record))
+        *ret = steal(&record);
     return 0;
 }
 
@@ -82,18 +86,28 @@ static char *cache_key(const char *name, const struct stat *st) {
                      st->st_ctim.tv_nsec);
 }
 
-static struct json *record_cached(struct image_store *store, struct hashmap *fresh, const char *name) {
+/* *ret as of record_read() */
+static int record_cached(struct image_store *store, struct hashmap *fresh, const char *name, struct json **ret,
+                         struct error *err) {
     struct stat st;
-    struct json *record;
 
-    if (fstatat(store->imagesfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
-        return NULL;
+    *ret = NULL;
+    if (fstatat(store->imagesfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : error_set_errno(err, -errno, "cannot read %s/images/%s", store->root, name);
+    if (!S_ISREG(st.st_mode))
+        return 0;
     _cleanup_free_ char *key = cache_key(name, &st);
-    record = hashmap_steal(store->cache, key);
-    if (!record && record_read(store, name, &record) < 0)
-        return NULL;
-    hashmap_put(fresh, key, record);
-    return json_ref(record);
+    struct json *record = hashmap_steal(store->cache, key);
+    if (!record) {
+        int r = record_read(store, name, &record, err);
+        if (r < 0)
+            return r;
+    }
+    if (record) {
+        hashmap_put(fresh, key, record);
+        *ret = json_ref(record);
+    }
+    return 0;
 }
 
 static void json_release(void *p) {
@@ -111,9 +125,10 @@ static int compare_records(const void *a, const void *b) {
 }
 
 int records_scan(struct image_store *store, struct image_records *ret, struct error *err) {
-    struct image_records out = {0};
+    _cleanup_(image_records_finish) struct image_records out = {0};
     size_t cap = 0;
     struct dirent *e;
+    int r = 0;
 
     int fd = openat(store->imagesfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
@@ -124,21 +139,27 @@ int records_scan(struct image_store *store, struct image_records *ret, struct er
         return error_set(err, -ENOMEM, "out of memory");
     }
     struct hashmap *fresh = hashmap_new(json_release);
-    while ((e = readdir(dir))) {
+    while (r >= 0 && (errno = 0, e = readdir(dir))) {
         size_t n = strlen(e->d_name);
         if (n != LAYER_HEX + 5 || strcmp(e->d_name + LAYER_HEX, ".json") != 0)
             continue;
-        struct json *record = record_cached(store, fresh, e->d_name);
-        if (!record)
+        struct json *record;
+        r = record_cached(store, fresh, e->d_name, &record, err);
+        if (r < 0 || !record)
             continue;
         xgrow(&out.items, out.n, &cap);
         out.items[out.n++] = record;
     }
+    if (r >= 0 && errno)
+        r = error_set_errno(err, -errno, "cannot read %s/images", store->root);
     hashmap_free(store->cache);
     store->cache = fresh;
+    if (r < 0)
+        return r;
     if (out.n)
         qsort(out.items, out.n, sizeof(*out.items), compare_records);
     *ret = out;
+    out = (struct image_records){0};
     return 0;
 }
 

@@ -51,7 +51,8 @@ const char *store_hex(const char *digest);
 
 /* --- record.c --- */
 void image_records_finish(struct image_records *records);
-/* Reads all records; broken ones (which only meddling can make) are skipped. */
+/* Reads all records; broken ones (which only meddling can make) are skipped. Those that cannot be read at the moment
+ * (descriptors, memory, the disk) make it fail: layers of images that are not in the list are collected. */
 int records_scan(struct image_store *store, struct image_records *ret, struct error *err) _must_check_;
 /* Writes the record and takes its names off all others. Call locked. */
 int record_write(struct image_store *store, struct json *record, struct error *err) _must_check_;
