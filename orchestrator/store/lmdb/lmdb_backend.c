@@ -29,8 +29,10 @@
 #include "podium/base/path.h"
 
 enum {
-    RESERVE_PAGES = 1024, /* or a quarter of a small map */
-    GROW_PAGES = 1024,    /* the file grows by this much */
+    RESERVE_PAGES = 1024,  /* or a quarter of a small map */
+    GROW_PAGES = 1024,     /* the file grows by this much */
+    SOAK_PAGES = 64,       /* written with zeros ahead of use, at a time */
+    SOAK_BATCH_PAGES = 24, /* for batches up to this: larger ones pay for one commit of the journal themselves */
     MAP_BYTES_MIN = 256 * 1024,
 };
 #define MAP_BYTES_DEFAULT (8ull << 30)
@@ -44,7 +46,8 @@ struct lmdb_backend {
     MDB_dbi dbi;
     size_t page_size, map_pages, reserve;
     struct map_pages map;
-    bool failed; /* an fsync failed: what is on disk is unknown */
+    size_t soaked; /* pages up to here have been written */
+    bool failed;   /* an fsync failed: what is on disk is unknown */
 
     /* Only while opening and loading: where to go when LMDB finds its file inconsistent, and what to give up then. */
     jmp_buf *on_damage;
@@ -203,7 +206,39 @@ static size_t unused_pages(const struct lmdb_backend *b, size_t want) {
     return in_file < used ? 0 : in_file - used;
 }
 
-static bool has_room(const struct lmdb_backend *b, const struct store_change *changes, size_t n) {
+/*
+ * A page that was only allocated costs a commit of the file system's journal when it is first written: the disk is
+ * waited for twice. So pages at the end are written before they are needed, many for one such commit. Single creations
+ * are a third quicker with it. Nothing of these pages is the store's yet: LMDB's newest state ends before them.
+ */
+static void soak(struct lmdb_backend *b, size_t want) {
+    static const char zeros[64 * 1024];
+    MDB_envinfo info;
+    struct stat st;
+    int fd;
+
+    mdb_env_info(b->env, &info);
+    mdb_env_get_fd(b->env, &fd);
+    size_t used = info.me_last_pgno + 1;
+    if (b->soaked < used)
+        b->soaked = used;
+    if (want > SOAK_BATCH_PAGES || b->soaked >= used + want || fstat(fd, &st) < 0)
+        return;
+    size_t end = (size_t) st.st_size / b->page_size;
+    if (end > used + want + SOAK_PAGES)
+        end = used + want + SOAK_PAGES;
+    off_t from = (off_t) (b->soaked * b->page_size), to = (off_t) (end * b->page_size);
+    while (from < to) {
+        size_t n = (size_t) (to - from) < sizeof(zeros) ? (size_t) (to - from) : sizeof(zeros);
+        ssize_t done = pwrite(fd, zeros, n, from);
+        if (done <= 0)
+            return; /* it is but quicker with it */
+        from += done;
+    }
+    b->soaked = end;
+}
+
+static bool has_room(struct lmdb_backend *b, const struct store_change *changes, size_t n) {
     size_t want = b->reserve;
     bool writes = false;
 
@@ -216,6 +251,7 @@ static bool has_room(const struct lmdb_backend *b, const struct store_change *ch
     if (!writes)
         return true;
     size_t unused = unused_pages(b, want);
+    soak(b, want - b->reserve);
     /* Walking the free list costs; only near the end it is needed. */
     return unused >= want || unused + free_list_pages(b) >= want;
 }

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The mapped file does not stay in the process's memory, neither after writing it nor after reading all of it. */
+/* The file: it does not stay in the process's memory, neither after writing it nor after reading all of it; and its
+ * pages are written before they are used. */
 #include "tests/unit/store/store_fixture.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#include "podium/base/fd.h"
 
 #define OBJECTS 6000
 #define KB_EACH 2
@@ -57,8 +62,42 @@ static void test_pages_are_let_go(void **state) {
     fixture_finish(&f);
 }
 
+/* Behind the last page the store uses, as LMDB's two meta pages tell. Reading all of the file would not do: what was
+ * read counts as data. */
+static off_t end_of_use(int fd) {
+    uint64_t last, newest = 0;
+
+    for (off_t page = 0; page < 2; page++) {
+        assert_int_equal(pread(fd, &last, sizeof(last), page * 4096 + 136), sizeof(last));
+        newest = last > newest ? last : newest;
+    }
+    return (off_t) (newest + 1) * 4096;
+}
+
+/* Where a page that was only allocated is a hole to lseek(2), as on ext4, xfs, btrfs and tmpfs: there is none in front
+ * of the next writes. */
+static void test_pages_are_written_before_they_are_used(void **state) {
+    struct fixture f = {.options = {.no_sync = true}};
+    char name[16];
+
+    fixture_init(&f);
+    fixture_open(&f);
+    _cleanup_free_ char *path = xasprintf("%s/data.mdb", f.path);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (int i = 0; i < 200; i++) {
+        (void) snprintf(name, sizeof(name), "o%d", i);
+        assert_int_equal(put(f.store, STORE_CREATE, "", name, i, 0, NULL), 0);
+        off_t end = end_of_use(fd);
+        assert_true(lseek(fd, 0, SEEK_END) > end);
+        assert_int_equal(lseek(fd, end, SEEK_DATA), end);
+    }
+    fixture_finish(&f);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pages_are_let_go)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pages_are_let_go),
+                                       cmocka_unit_test(test_pages_are_written_before_they_are_used)};
 
     return cmocka_run_group_tests_name("map_pages", tests, NULL, NULL);
 }
