@@ -25,6 +25,7 @@
 #include "podium/base/fd.h"
 #include "podium/base/log.h"
 #include "podium/base/path.h"
+#include "podium/base/slice.h"
 
 struct server_process {
     struct server_options options;
@@ -226,6 +227,7 @@ static int start(struct server_process *p, struct error *err) {
     activation_take(&p->options, &p->sockets);
 
     raise_descriptor_limit();
+    slice_shorten(); /* before the first thread is started */
 
     if (r == 0)
         r = mkdir_parents(p->options.data_dir, 0755, err);
