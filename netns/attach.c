@@ -107,7 +107,7 @@ static int configure_inside(void *userdata, struct error *err) {
         r = netlink_link_up(sock, LOOPBACK_INDEX, 0, err);
     if (r < 0)
         return r;
-    int index = netlink_link_index(sock, attach->ifname ? attach->ifname : POD_IFNAME, err);
+    int index = netlink_link_index(attach->ifname ? attach->ifname : POD_IFNAME, err);
     if (index < 0)
         return index;
     r = netlink_address_add(sock, index, in->address, err);
@@ -122,7 +122,7 @@ static int configure_inside(void *userdata, struct error *err) {
  * what is sent before is lost, and a lost first DNS query costs a pod five seconds. `events` hears of links since
  * before they were set up, so nothing is missed between looking and waiting. After the time-out the pod starts anyway.
  */
-static void wait_operational(struct nl_sock *sock, struct nl_sock *events, const char *host_end) {
+static void wait_operational(struct nl_sock *events, const char *host_end) {
     uint64_t end = now_monotonic_usec() + OPERATIONAL_WAIT_MSEC * USEC_PER_MSEC;
     int fd = nl_socket_get_fd(events);
 
@@ -130,7 +130,7 @@ static void wait_operational(struct nl_sock *sock, struct nl_sock *events, const
         _cleanup_link_ struct rtnl_link *link = NULL;
         char drain[4096];
 
-        if (netlink_link_get(sock, host_end, &link, NULL) < 0 || rtnl_link_get_operstate(link) == IF_OPER_UP)
+        if (netlink_link_get(host_end, &link, NULL) < 0 || rtnl_link_get_operstate(link) == IF_OPER_UP)
             return;
         uint64_t now = now_monotonic_usec();
         struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -152,7 +152,7 @@ static int open_events(struct nl_sock **ret, struct error *err) {
 
 static int finish_pair(struct nl_sock *sock, const char *host_end, struct inside *inside, struct error *err) {
     _cleanup_nlsock_ struct nl_sock *events = NULL;
-    int index = netlink_link_index(sock, host_end, err);
+    int index = netlink_link_index(host_end, err);
 
     if (index < 0)
         return index;
@@ -164,7 +164,7 @@ static int finish_pair(struct nl_sock *sock, const char *host_end, struct inside
     if (r >= 0)
         r = netns_run(inside->attach->netns_fd, configure_inside, inside, err);
     if (r >= 0)
-        wait_operational(sock, events, host_end);
+        wait_operational(events, host_end);
     return r;
 }
 
@@ -190,7 +190,7 @@ int netns_attach(const struct netns_attach *attach, struct error *err) {
     if (r >= 0)
         r = netlink_open(&sock, err);
     if (r >= 0)
-        r = netlink_link_get(sock, attach->bridge, &bridge, err);
+        r = netlink_link_get(attach->bridge, &bridge, err);
     if (r < 0)
         return r;
     netns_link_name(attach->owner, host_end);
@@ -203,12 +203,13 @@ int netns_attach(const struct netns_attach *attach, struct error *err) {
         if (r >= 0)
             r = make_pair(sock, attach, host_end, bridge_index, mtu, address, err);
     }
-    if (r < 0)
-        return r;
     struct inside inside = {.attach = attach, .address = address};
-    r = finish_pair(sock, host_end, &inside, err);
-    if (r < 0)
-        (void) netlink_link_delete(sock, host_end, NULL);
+    if (r >= 0)
+        r = finish_pair(sock, host_end, &inside, err);
+    if (r < 0) { /* the pair may be there though its making failed: the answer could not be read */
+        int undone = netns_link_remove(host_end, NULL);
+        (void) undone; /* netns_attached_retain() takes what is left */
+    }
     return r;
 }
 
@@ -230,7 +231,7 @@ int netns_attached_retain(const char *bridge, char *const *owners, struct error 
     int r = netlink_open(&sock, err);
     if (r < 0)
         return r;
-    int index = netlink_link_index(sock, bridge, err);
+    int index = netlink_link_index(bridge, err);
     if (index < 0)
         return index;
     int rc = rtnl_link_alloc_cache(sock, AF_UNSPEC, &cache);

@@ -74,7 +74,7 @@ int netns_bridge_ensure(const char *name, const char *address, unsigned mtu, str
     if (r >= 0)
         r = make_bridge(sock, name, wanted, err);
     if (r >= 0)
-        r = netlink_link_get(sock, name, &link, err);
+        r = netlink_link_get(name, &link, err);
     if (r < 0)
         return r;
     if (!rtnl_link_is_bridge(link))
@@ -109,7 +109,7 @@ static int host_address(const char *link, const char *address, struct nl_sock **
     if (r >= 0)
         r = netlink_open(ret_sock, err);
     if (r >= 0)
-        r = netlink_link_index(*ret_sock, link, err);
+        r = netlink_link_index(link, err);
     if (r < 0)
         return r;
     nl_addr_set_prefixlen(local, 32);

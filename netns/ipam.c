@@ -81,32 +81,39 @@ static int parse_cidr(struct ipam *ipam, const char *cidr, struct error *err) {
     return 0;
 }
 
-/* The owner an entry points to; false when there is none (no link, too long). */
-static bool read_link(const struct ipam *ipam, const char *name, char owner[OWNER_BYTES_MAX + 2]) {
+/* The owner an entry points to: 1, 0 when there is none (no link, too long), -errno when that cannot be told. */
+static int read_link(const struct ipam *ipam, const char *name, char owner[OWNER_BYTES_MAX + 2]) {
     ssize_t n = readlinkat(ipam->dirfd, name, owner, OWNER_BYTES_MAX + 1);
 
-    if (n <= 0 || n > OWNER_BYTES_MAX)
-        return false;
+    if (n < 0)
+        return errno == EINVAL || errno == ENOENT ? 0 : -errno;
+    if (n == 0 || n > OWNER_BYTES_MAX)
+        return 0;
     owner[n] = 0;
-    return true;
+    return 1;
 }
 
-/* Takes over one entry of the folder, or removes it: not ours, outside the range, or a second one of an owner. */
-static void load_entry(struct ipam *ipam, const char *name) {
+/* Takes over one entry of the folder, or removes it: not ours, outside the range, or a second one of an owner. One that
+ * cannot be read at the moment is a pod's address all the same: an error. */
+static int load_entry(struct ipam *ipam, const char *name) {
     char owner[OWNER_BYTES_MAX + 2];
     uint32_t offset;
 
+    int r = read_link(ipam, name, owner);
+    if (r < 0)
+        return r;
     if (strcmp(name, CURSOR_NAME) == 0) {
-        if (read_link(ipam, name, owner) && parse_offset(ipam, owner, &offset))
+        if (r && parse_offset(ipam, owner, &offset))
             ipam->cursor = offset;
-        return;
+        return 0;
     }
-    if (!parse_offset(ipam, name, &offset) || !read_link(ipam, name, owner) || hashmap_has(ipam->owners, owner)) {
+    if (!r || !parse_offset(ipam, name, &offset) || hashmap_has(ipam->owners, owner)) {
         (void) unlinkat(ipam->dirfd, name, 0);
-        return;
+        return 0;
     }
     bit_set(ipam, offset, true);
     hashmap_put(ipam->owners, owner, (void *) (uintptr_t) offset);
+    return 0;
 }
 
 static int load(struct ipam *ipam, struct error *err) {
@@ -119,10 +126,13 @@ static int load(struct ipam *ipam, struct error *err) {
         return error_set(err, -ENOMEM, "out of memory");
     }
     struct dirent *e;
-    while ((e = readdir(dir)))
+    int r = 0;
+    while (r >= 0 && (errno = 0, e = readdir(dir)))
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            load_entry(ipam, e->d_name);
-    return 0;
+            r = load_entry(ipam, e->d_name);
+    if (r >= 0 && errno)
+        r = -errno;
+    return r < 0 ? error_set_errno(err, r, "cannot read %s", ipam->dir) : 0;
 }
 
 static int open_dir(struct ipam *ipam, struct error *err) {

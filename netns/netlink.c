@@ -57,17 +57,23 @@ int netlink_open(struct nl_sock **ret, struct error *err) {
     return 0;
 }
 
-int netlink_link_get(struct nl_sock *sock, const char *name, struct rtnl_link **ret, struct error *err) {
-    int rc = rtnl_link_get_kernel(sock, 0, name, ret);
+/* A socket of its own: libnl does not say when the acknowledgement behind the answer could not be read, and would take
+ * it for the answer to the next request (an empty list, a success). */
+int netlink_link_get(const char *name, struct rtnl_link **ret, struct error *err) {
+    _cleanup_nlsock_ struct nl_sock *sock = NULL;
 
+    int r = netlink_open(&sock, err);
+    if (r < 0)
+        return r;
+    int rc = rtnl_link_get_kernel(sock, 0, name, ret);
     if (rc == -NLE_OBJ_NOTFOUND || rc == -NLE_NODEV)
         return error_set(err, -ENODEV, "there is no network link %s", name);
     return rc < 0 ? netlink_error(err, rc, "cannot read network link %s", name) : 0;
 }
 
-int netlink_link_index(struct nl_sock *sock, const char *name, struct error *err) {
+int netlink_link_index(const char *name, struct error *err) {
     _cleanup_link_ struct rtnl_link *link = NULL;
-    int r = netlink_link_get(sock, name, &link, err);
+    int r = netlink_link_get(name, &link, err);
 
     return r < 0 ? r : rtnl_link_get_ifindex(link);
 }

@@ -32,10 +32,10 @@ int netlink_open(struct nl_sock **ret, struct error *err) _must_check_;
 /* libnl's error (NLE_*) as negative errno with "what: reason". libnl folds several errnos into one of its codes: the
  * nearest is returned. */
 int netlink_error(struct error *err, int nle, const char *what, ...) _printf_(3, 4) _must_check_;
-/* Index of a link; -ENODEV when absent. */
-int netlink_link_index(struct nl_sock *sock, const char *name, struct error *err) _must_check_;
-/* The link asked from the kernel; -ENODEV when absent. */
-int netlink_link_get(struct nl_sock *sock, const char *name, struct rtnl_link **ret, struct error *err) _must_check_;
+/* The link asked from the kernel, in the calling thread's namespace; -ENODEV when absent. */
+int netlink_link_get(const char *name, struct rtnl_link **ret, struct error *err) _must_check_;
+/* Its index; -ENODEV when absent. */
+int netlink_link_index(const char *name, struct error *err) _must_check_;
 int netlink_link_delete(struct nl_sock *sock, const char *name, struct error *err); /* absent is success */
 /* Sets a link up; mtu 0: as it is. */
 int netlink_link_up(struct nl_sock *sock, int index, unsigned mtu, struct error *err) _must_check_;

@@ -41,7 +41,7 @@ static int route_add(struct nl_sock *sock, const char *cidr, const char *via, co
     if (r >= 0 && via)
         r = netlink_address_parse(via, false, &gateway, err);
     if (r >= 0 && dev)
-        r = index = netlink_link_index(sock, dev, err);
+        r = index = netlink_link_index(dev, err);
     if (r < 0)
         return r;
     struct rtnl_nexthop *hop = rtnl_route_nh_alloc();

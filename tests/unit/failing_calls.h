@@ -12,8 +12,8 @@
  *     }
  *
  * The rounds go on until one is through without a failure. Opening, making, writing, syncing, renaming, removing and
- * locking of files can fail; closing, reading, asking for attributes and memory do not. Descriptors that are left open
- * make the round fail. Threads: calls of all are counted; errno is the thread's.
+ * locking of files can fail, and messages of sockets; closing, reading, asking for attributes and memory do not.
+ * Descriptors that are left open make the round fail. Threads: calls of all are counted; errno is the thread's.
  */
 #ifndef PODIUM_TESTS_FAILING_CALLS_H
 #define PODIUM_TESTS_FAILING_CALLS_H
@@ -25,6 +25,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -34,6 +36,7 @@ static struct {
     atomic_uint calls;   /* since failing_begin() */
     unsigned at;         /* the one that fails; 0: none */
     int error;           /* its errno */
+    const char *spared;  /* the name of one that never fails; NULL: all do */
     const char *what;    /* its name; NULL: it did not come */
     unsigned fds, tried; /* descriptors at the beginning; rounds with a failure */
 } failing;
@@ -49,8 +52,8 @@ static inline unsigned failing_count_fds(void) {
     return n;
 }
 
+/* Several times in a round: each of them has a call of this number fail. */
 static inline void failing_begin(void) {
-    failing.what = NULL;
     failing.calls = 0;
     failing.fds = failing_count_fds();
     failing.armed = true;
@@ -76,6 +79,7 @@ static inline bool failing_next(void) {
 
     if (!more)
         assert_true(failing.tried > 0);
+    failing.what = NULL;
     return more;
 }
 
@@ -91,7 +95,7 @@ static inline bool failing_next(void) {
     } while (0)
 
 static inline bool failing_now(const char *what) {
-    if (!failing.armed || ++failing.calls != failing.at)
+    if (!failing.armed || (failing.spared && strcmp(failing.spared, what) == 0) || ++failing.calls != failing.at)
         return false;
     failing.what = what;
     errno = failing.error;
@@ -138,11 +142,15 @@ FAILING(int, renameat2, (int from, const char *old, int to, const char *new, uns
 FAILING(int, unlink, (const char *path), SYS_unlinkat, AT_FDCWD, path, 0)
 FAILING(int, rmdir, (const char *path), SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR)
 FAILING(int, unlinkat, (int dir, const char *path, int flags), SYS_unlinkat, dir, path, flags)
+FAILING(ssize_t, readlinkat, (int dir, const char *path, char *to, size_t n), SYS_readlinkat, dir, path, to, n)
 FAILING(int, fchmod, (int fd, mode_t mode), SYS_fchmod, fd, mode)
 FAILING(int, fchown, (int fd, uid_t uid, gid_t gid), SYS_fchown, fd, uid, gid)
 FAILING(int, fchownat, (int dir, const char *path, uid_t uid, gid_t gid, int flags), SYS_fchownat, dir, path, uid, gid,
         flags)
 FAILING(int, fsetxattr, (int fd, const char *name, const void *value, size_t n, int flags), SYS_fsetxattr, fd, name,
         value, n, flags)
+FAILING(int, socket, (int domain, int type, int protocol), SYS_socket, domain, type, protocol)
+FAILING(ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags), SYS_sendmsg, fd, m, flags)
+FAILING(ssize_t, recvmsg, (int fd, struct msghdr *m, int flags), SYS_recvmsg, fd, m, flags)
 
 #endif
