@@ -2,7 +2,6 @@
 #include "podium/netns_services.h"
 
 #include <arpa/inet.h>
-#include <malloc.h>
 #include <string.h>
 
 #include "netns/nft.h"
@@ -10,6 +9,7 @@
 #include "netns/services/elements.h"
 #include "podium/base/alloc.h"
 #include "podium/base/hashmap.h"
+#include "podium/base/memory.h"
 #include "podium/netns.h"
 
 #define TRIM_BYTES (512u * 1024u) /* a transaction of more text than this leaves a heap worth trimming */
@@ -290,7 +290,7 @@ int netns_services_commit(struct netns_services *services, struct error *err) {
 void netns_services_rest(struct netns_services *services) {
     nft_close(steal(&services->nft));
     nl_socket_free(steal(&services->connections));
-    (void) malloc_trim(0);
+    memory_trim();
 }
 
 static int open_connections(struct netns_services *services, struct error *err) {

@@ -2,7 +2,6 @@
 #include "orchestrator/agent/records.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <string.h>
 
 #include "orchestrator/agent/model.h"
@@ -11,6 +10,7 @@
 #include "podium/base/clock.h"
 #include "podium/base/fd.h"
 #include "podium/base/log.h"
+#include "podium/base/memory.h"
 #include "podium/base/path.h"
 
 #define FILE_BYTES_MAX (256u * 1024u * 1024u)
@@ -102,7 +102,7 @@ static void write_file(struct agent_records *r, struct record_file *f) {
         log_warning("what this node shall run is not recorded: %s", error_text(&err, k));
     strbuf_finish(&text);
     if (size > TRIM_BYTES)
-        (void) malloc_trim(0);
+        memory_trim();
 }
 
 /* In the middle of a resync, or before the first, what is known is not what is wanted. */

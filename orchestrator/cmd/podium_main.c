@@ -25,6 +25,10 @@ static const struct verb verbs[] = {
     {"node", "stop", local_node_stop_main},
 };
 
+/* Read by jemalloc(3) where podium is linked with it; MALLOC_CONF in the environment goes before. */
+extern const char *const malloc_conf;
+const char *const malloc_conf = "dirty_decay_ms:2000,muzzy_decay_ms:0";
+
 int main(int argc, char **argv) {
     for (size_t i = 0; argc > 1 && i < ARRAY_LEN(verbs); i++) {
         const struct verb *v = &verbs[i];

@@ -5,12 +5,12 @@
  */
 #include "orchestrator/store/internal.h"
 
-#include <malloc.h>
 #include <string.h>
 
 #include "podium/base/alloc.h"
 #include "podium/base/clock.h"
 #include "podium/base/log.h"
+#include "podium/base/memory.h"
 
 enum {
     BATCH_WRITES_MAX = 2048,
@@ -149,7 +149,7 @@ static void sweep(struct committer *c, uint64_t now) {
     bool much = c->garbage.n_items + c->garbage.n_docs + c->garbage.n_texts >= TRIM_THINGS_MIN;
     garbage_empty(&c->garbage);
     if (much)
-        (void) malloc_trim(0); /* small blocks from all over: nothing is given back by itself */
+        memory_trim(); /* small blocks from all over: nothing is given back by itself */
 }
 
 /* Makes committed writes visible, wakes and acknowledges; frees the writes. */

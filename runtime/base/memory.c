@@ -56,10 +56,22 @@ static bool is_traced(void) {
     return !tracer || strtol(tracer + strlen("\nTracerPid:"), NULL, 10) != 0;
 }
 
+/* jemalloc's, in programs that are linked with it (jemalloc(3)); absent from others. */
+__attribute__((weak)) int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len);
+
+void memory_trim(void) {
+    if (mallctl) {
+        (void) mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
+        (void) mallctl("arena.4096.purge", NULL, NULL, NULL, 0); /* MALLCTL_ARENAS_ALL */
+    } else {
+        (void) malloc_trim(0);
+    }
+}
+
 void memory_give_back(void) {
     uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE);
 
     if (!is_traced())
         (void) dl_iterate_phdr(drop_clean, &page);
-    (void) malloc_trim(0); /* last: reading allocates */
+    memory_trim(); /* last: reading allocates */
 }

@@ -14,4 +14,8 @@
  * attached, as its breakpoints are in them. Of any thread; others may go on. */
 void memory_give_back(void);
 
+/* The first half alone: free blocks of whatever allocator the program is linked with (jemalloc(3) "arena.<i>.purge",
+ * else malloc_trim(3)) go back to the kernel. For who has just freed much. Of any thread. */
+void memory_trim(void);
+
 #endif
