@@ -105,7 +105,7 @@ tainted() { podium get node "$1" -o json | jq -e 'any(.spec.taints[]?; .key == "
 untainted() { ! tainted "$1"; }
 # UIDs of the pods of a node
 uids() { podium get pods -A -o json | jq -r --arg n "$1" '.items[] | select(.spec.nodeName == $n) | .metadata.uid'; }
-given_up() { podium get events -o json | jq '[.items[] | select(.reason == "NodeNotReady" and .involvedObject.name != "vm") | .count // 1] | add // 0'; }
+given_up() { podium get events -o json | jq '[.items[] | select(.reason == "NodeNotReady") | .count // 1] | add // 0'; }
 # From a pod: each pod of tour by its address, and one by the service's; prints who answered
 # (nc: the wget of a static busybox wants libraries that the image does not have)
 reach() { # POD

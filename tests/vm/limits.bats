@@ -7,6 +7,7 @@ load harness
 setup_file() {
     vm_setup
     vm_start
+    vm "cut -d' ' -f1 /proc/modules | sort >/run/modules"
     vm_cluster
     # swap there is, to see that no limit is evaded by it
     vm 'fallocate -l 256M /swap && chmod 600 /swap && mkswap -q /swap && swapon /swap'
@@ -344,4 +345,12 @@ Y
     [[ "${lines[0]}" == *" rbps=1000000 wbps=max riops=max wiops=max" ]]
     [ "${lines[1]}" = "default 200" ]
     [[ "$output" == *counted*bounded* ]]
+}
+
+@test "the kernel's modules are there before the agent's loop would wait for them" {
+    # more than at the boot: what the agent's unit names, what that needs, and who does checksums for it; nothing came late
+    run -0 vm 'named=$(systemctl show -P ExecStartPre podium-agent | sed -n "s/.*argv\[\]=modprobe -abq \([^;]*\) ;.*/\1/p")
+        for m in $named; do modprobe -D $m; done | sed -n "s|^insmod .*/\([^/.]*\)\.ko.*|\1|p" | tr - _ | sort -u >/run/named
+        echo $(grep -cx nft_chain_nat /run/named) late: $(cut -d" " -f1 /proc/modules | sort | comm -13 /run/modules - | comm -23 - /run/named | grep -v ^crc32c)'
+    [ "$output" = "1 late:" ]
 }
