@@ -39,11 +39,13 @@ lint:
 	@BUILD=$(BUILD) CHECK_STEPS=lint tests/check
 
 # What the unit tests run, and with COVERAGE_SYSTEM=1 the system tests whose programs run on this host as well (the API server
-# alone, baton). Not instrumented for threads: counts of the server are a little low.
+# alone, baton). What is counted is low: of threads a little (not instrumented for them); of baton whatever runs behind
+# pivot_root, where the files of the counts are not, or ends by a signal, by _exit() or as another program. Left out:
+# notified seccomp filters, which wait for ever for the writing of the counts.
 COVERAGE_BUILD := $(BUILD)/coverage
 COVERAGE_MAKE = $(MAKE) -s -j$$(nproc) BUILD=$(COVERAGE_BUILD) CFLAGS='-O0 -g -Wno-cpp --coverage'
 COVERAGE_FILES ?= $(foreach f,apply conversation encodings kubectl baton baton_config baton_oci baton_safety,tests/system/$(f).bats) \
-  $(wildcard tests/oci/*.bats)
+  $(filter-out tests/oci/seccomp.bats,$(wildcard tests/oci/*.bats))
 .PHONY: coverage
 coverage:
 	@.ci/deps all

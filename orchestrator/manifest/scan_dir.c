@@ -177,17 +177,32 @@ static void keep_below(struct scan_dir *s, const char *folder) {
             ((struct entry *) it.value)->seen = s->run;
 }
 
+/* The file, or what is below the folder, is not gone because it cannot be read at the moment. */
+static void keep_unread(struct scan_dir *s, const char *file, const char *what, int r) {
+    _cleanup_free_ char *folder = xasprintf("%s/", file);
+    struct entry *e = get_entry(s, file);
+
+    keep_below(s, folder);
+    e->st = (struct stat){0};
+    set_problem(s, e, explain(file, what, r));
+}
+
 static void look_at_folder(struct scan_dir *s, const char *path, const char *folder, unsigned depth);
 
 /* folder: relative with "/" behind, "" for the directory itself. */
 static void look_at(struct scan_dir *s, const char *path, const char *folder, const char *name, unsigned depth) {
     _cleanup_free_ char *below = path_join(path, name), *file = xasprintf("%s%s", folder, name);
     struct stat st, link;
-    if (lstat(below, &link) < 0)
-        return; /* gone in the meantime: an event will follow */
+    if (lstat(below, &link) < 0) {
+        if (errno != ENOENT) /* else gone in the meantime: an event will follow */
+            keep_unread(s, file, "cannot look at it", -errno);
+        return;
+    }
     if (stat(below, &st) < 0) {
         int r = -errno;
-        if (scan_name_is_manifest(name)) {
+        if (r != -ENOENT && r != -ENOTDIR && r != -ELOOP) {
+            keep_unread(s, file, "cannot look at it", r);
+        } else if (scan_name_is_manifest(name)) {
             struct entry *e = get_entry(s, file);
             e->st = (struct stat){0};
             set_problem(s, e, explain(file, "the link leads nowhere", r));
@@ -217,9 +232,14 @@ static void look_at_folder(struct scan_dir *s, const char *path, const char *fol
         set_problem(s, get_entry(s, folder), explain(*folder ? folder : ".", "cannot open the folder", r));
         return;
     }
-    for (struct dirent *d; (d = readdir(dir));)
+    for (struct dirent *d; (errno = 0, d = readdir(dir));)
         if (d->d_name[0] != '.')
             look_at(s, path, folder, d->d_name, depth);
+    if (errno) {
+        r = -errno;
+        keep_below(s, folder);
+        set_problem(s, get_entry(s, folder), explain(*folder ? folder : ".", "cannot read the folder", r));
+    }
 }
 
 static void forget_unseen(struct scan_dir *s) {

@@ -12,7 +12,7 @@
  *     }
  *
  * The rounds go on until one is through without a failure. Opening, making, writing, syncing, renaming, removing and
- * locking of files can fail, and messages of sockets; closing, reading, asking for attributes and memory do not.
+ * locking of files can fail, and messages of sockets; and looks at names; closing, reading and memory do not.
  * Descriptors that are left open make the round fail. Threads: calls of all are counted; errno is the thread's.
  */
 #ifndef PODIUM_TESTS_FAILING_CALLS_H
@@ -143,6 +143,8 @@ FAILING(int, unlink, (const char *path), SYS_unlinkat, AT_FDCWD, path, 0)
 FAILING(int, rmdir, (const char *path), SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR)
 FAILING(int, unlinkat, (int dir, const char *path, int flags), SYS_unlinkat, dir, path, flags)
 FAILING(ssize_t, readlinkat, (int dir, const char *path, char *to, size_t n), SYS_readlinkat, dir, path, to, n)
+FAILING(int, stat64, (const char *path, void *st), SYS_newfstatat, AT_FDCWD, path, st, 0)
+FAILING(int, lstat64, (const char *path, void *st), SYS_newfstatat, AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW)
 FAILING(int, fchmod, (int fd, mode_t mode), SYS_fchmod, fd, mode)
 FAILING(int, fchown, (int fd, uid_t uid, gid_t gid), SYS_fchown, fd, uid, gid)
 FAILING(int, fchownat, (int dir, const char *path, uid_t uid, gid_t gid, int flags), SYS_fchownat, dir, path, uid, gid,
