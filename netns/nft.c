@@ -32,6 +32,12 @@ int nft_run_in(struct nft_ctx *nft, const char *commands, struct error *err) {
     return error_set(err, code, "nftables: %.*s", text ? (int) strcspn(text, "\n") : 0, text ? text : "");
 }
 
+const char *nft_output(struct nft_ctx *nft) {
+    const char *text = nft_ctx_get_output_buffer(nft);
+
+    return text ? text : "";
+}
+
 int nft_run(const char *commands, struct error *err) {
     _cleanup_(nft_closep) struct nft_ctx *nft = nft_open(err);
 

@@ -20,5 +20,7 @@ struct nft_ctx *nft_open(struct error *err);
 void nft_close(struct nft_ctx *nft); /* NULL is fine */
 DEFINE_CLEANUP(struct nft_ctx *, nft_close)
 int nft_run_in(struct nft_ctx *nft, const char *commands, struct error *err) _must_check_;
+/* What the commands run last printed ("" for nothing): the context's, until the next ones. */
+const char *nft_output(struct nft_ctx *nft);
 
 #endif

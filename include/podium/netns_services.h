@@ -4,8 +4,9 @@
  * table of netns_firewall_ensure().
  *
  * What it is. All services share a few maps and a few chains; a change touches only the elements that differ, in one
- * transaction, and nothing is listed back. A map keyed by address, protocol and port names a chain for the number of
- * endpoints; that chain draws a slot and a second map, keyed by address, port and slot, gives the endpoint:
+ * transaction, and nothing is listed back (but the names of chains, when all is replaced: those of an earlier life go).
+ * A map keyed by address, protocol and port names a chain for the number of endpoints; that chain draws a slot and a
+ * second map, keyed by address, port and slot, gives the endpoint:
  *
  *   10.96.0.7 . tcp . 80 : goto outside-tcp-ip-3 → pick-tcp-ip-3: 10.96.0.7 . 80 . (random of 3) : 10.244.1.9 . 8080
  *

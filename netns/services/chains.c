@@ -2,6 +2,7 @@
 #include "netns/services/chains.h"
 
 #include <netinet/in.h>
+#include <string.h>
 
 #include "netns/nft.h"
 #include "podium/base/cleanup.h"
@@ -27,9 +28,10 @@ void chain_map_name(const char *map, uint8_t protocol, bool by_port, char *out, 
     (void) snprintf(out, size, "%s_%s_%s", map, chain_protocol_name(protocol), by_port ? "port" : "ip");
 }
 
+static const char *const kind_names[] = {"", "pick", "outside", "anywhere", "local"};
+
 void chain_name(const struct chain *chain, char out[CHAIN_NAME_SIZE]) {
-    static const char *const kinds[] = {"", "pick", "outside", "anywhere", "local"};
-    size_t n = (size_t) snprintf(out, CHAIN_NAME_SIZE, "%s-%s-%s-%u", kinds[chain->kind],
+    size_t n = (size_t) snprintf(out, CHAIN_NAME_SIZE, "%s-%s-%s-%u", kind_names[chain->kind],
                                  chain_protocol_name(chain->protocol), chain->by_port ? "port" : "ip", chain->n);
 
     if (chain->kind == CHAIN_LOCAL)
@@ -38,6 +40,46 @@ void chain_name(const struct chain *chain, char out[CHAIN_NAME_SIZE]) {
         n += (size_t) snprintf(out + n, CHAIN_NAME_SIZE - n, "-cluster");
     if (chain->affinity_seconds)
         (void) snprintf(out + n, CHAIN_NAME_SIZE - n, "-%us", chain->affinity_seconds);
+}
+
+/* By its beginning, "outside-tcp-": the names of chains that are always there have none like it. */
+static enum chain_kind kind_of_name(const char *name) {
+    char beginning[24];
+
+    for (enum chain_kind kind = CHAIN_PICK; kind <= CHAIN_LOCAL; kind++)
+        for (size_t i = 0; i < ARRAY_LEN(protocols); i++) {
+            int n =
+                snprintf(beginning, sizeof(beginning), "%s-%s-", kind_names[kind], chain_protocol_name(protocols[i]));
+            if (strncmp(name, beginning, (size_t) n) == 0)
+                return kind;
+        }
+    return CHAIN_NONE;
+}
+
+bool chains_next_listed(const char **at, char ret_name[CHAIN_NAME_SIZE], enum chain_kind *ret_kind) {
+    static const char ours[] = "table " NFT_TABLE " {", chain[] = "\tchain ";
+
+    for (const char *line = *at, *next; *line; line = next) {
+        next = line + strcspn(line, "\n");
+        next += *next == '\n';
+        if (strncmp(line, "table ", 6) == 0 && strncmp(line, ours, strlen(ours)) != 0) {
+            const char *end = strstr(line, "\n}");
+            next = end ? end + 1 : line + strlen(line);
+        }
+        *at = next;
+        if (strncmp(line, chain, strlen(chain)) != 0)
+            continue;
+        const char *name = line + strlen(chain);
+        size_t n = strcspn(name, " \n");
+        if (n >= CHAIN_NAME_SIZE)
+            continue;
+        memcpy(ret_name, name, n);
+        ret_name[n] = '\0';
+        *ret_kind = kind_of_name(ret_name);
+        if (*ret_kind != CHAIN_NONE)
+            return true;
+    }
+    return false;
 }
 
 unsigned chain_targets(const struct chain *chain, struct chain targets[2]) {

@@ -52,6 +52,11 @@ unsigned chain_targets(const struct chain *chain, struct chain targets[2]);
 /* Commands that make it, or make it anew; its targets must be there. */
 void chain_make(const struct chain *chain, struct strbuf *out);
 
+/* What nft prints for CHAINS_LIST has a line for each chain: gives the next one of our table that chain_make() may have
+ * made, with the kind its name tells. `*at`: the text at first, then where it went on; false at the end. */
+#define CHAINS_LIST "list chains inet"
+bool chains_next_listed(const char **at, char ret_name[CHAIN_NAME_SIZE], enum chain_kind *ret_kind);
+
 const char *chain_protocol_name(uint8_t protocol);
 /* "service_slots_tcp_ip" */
 void chain_map_name(const char *map, uint8_t protocol, bool by_port, char *out, size_t size);

@@ -99,6 +99,31 @@ static void remove_chains(struct netns_services *s, struct strbuf *out) {
     }
 }
 
+/* When all is replaced: chains of an earlier life, which nothing leads to once the maps are empty, go as those that are
+ * no longer used. */
+static int adopt_chains(struct netns_services *s, struct error *err) {
+    char name[CHAIN_NAME_SIZE];
+    enum chain_kind kind;
+
+    if (!s->nft)
+        s->nft = nft_open(err);
+    int r = s->nft ? nft_run_in(s->nft, CHAINS_LIST, err) : -ENOMEM;
+    if (r < 0)
+        return error_prefix(err, r, "cannot list chains");
+    const char *at = nft_output(s->nft);
+    while (chains_next_listed(&at, name, &kind)) {
+        struct chain_use *use = hashmap_get(s->chains, name);
+        if (!use) {
+            use = xnew0(struct chain_use);
+            use->chain.kind = kind;
+            hashmap_put(s->chains, name, use);
+        }
+        if (use->uses == 0)
+            use->made = true;
+    }
+    return 0;
+}
+
 /* --- frontends --- */
 
 static char *entrance_of(const struct netns_frontend *f) {
@@ -261,6 +286,11 @@ int netns_services_commit(struct netns_services *services, struct error *err) {
     _cleanup_strbuf_ struct strbuf nft = STRBUF_INIT;
 
     if (services->replace) {
+        int r = adopt_chains(services, err);
+        if (r < 0) {
+            services->stale = true;
+            return r;
+        }
         chains_make_base(&nft);
         chains_flush_maps(&nft);
     }

@@ -13,6 +13,8 @@
 #include <arpa/inet.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -525,6 +527,51 @@ static void every_kind(void) {
     netns_services_free(s.services);
 }
 
+/* Chains, as nft shows them, but for those that are always there. */
+static int made_chains(void) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    char line[128];
+    int n = 0;
+    FILE *nft = popen("nft list chains inet", "r");
+
+    CHECK(nft);
+    while (fgets(line, sizeof(line), nft))
+        n += strstr(line, "chain pick-") || strstr(line, "chain outside-") || strstr(line, "chain anywhere-") ||
+             strstr(line, "chain local-");
+    CHECK(pclose(nft) == 0);
+    return n;
+}
+
+/* Who starts anew leaves no chain behind that only services of the life before needed. */
+static void chains_of_an_earlier_life(void) {
+    _cleanup_(error_clear) struct error err = ERROR_INIT;
+    struct stage s = {0};
+
+    set_stage(&s);
+    struct netns_frontend address = frontend(&s, VIP, 80, PODS), port = frontend(&s, NULL, 30080, PODS), kept = address;
+    address.affinity_seconds = 60;
+    port.sources = NETNS_SOURCES_LOCAL;
+    port.local = &s.endpoints[1];
+    port.n_local = 1;
+    kept.address = ip("10.96.0.8");
+    change(&s, "a", NULL, &address);
+    change(&s, "b", NULL, &port);
+    change(&s, "c", NULL, &kept);
+    CHECK(made_chains() == 7);
+    netns_services_free(s.services);
+    /* one of the same name elsewhere is not ours */
+    CHECK(system("nft 'add table inet other; add chain inet other pick-tcp-ip-3-60s'") == 0);
+    s.services = netns_services_new();
+    change(&s, "c", NULL, &kept);
+    CHECK(made_chains() == 2 + 1);
+    CHECK(ask(s.pods[0], SOCK_STREAM, "10.96.0.8", 80).from > 0);
+    change(&s, "a", NULL, &address);
+    netns_services_reset(s.services);
+    change(&s, "c", NULL, &kept);
+    CHECK(made_chains() == 2 + 1 && !netns_services_stale(s.services));
+    netns_services_free(s.services);
+}
+
 static void host_ports(void) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     struct stage s = {0};
@@ -594,6 +641,7 @@ NAMESPACED(affinity)
 NAMESPACED(restart_without_a_gap)
 NAMESPACED(removed_endpoints_end_connections)
 NAMESPACED(every_kind)
+NAMESPACED(chains_of_an_earlier_life)
 NAMESPACED(host_ports)
 NAMESPACED(contested_address)
 
@@ -606,6 +654,7 @@ int main(void) {
         cmocka_unit_test(test_restart_without_a_gap),
         cmocka_unit_test(test_removed_endpoints_end_connections),
         cmocka_unit_test(test_every_kind),
+        cmocka_unit_test(test_chains_of_an_earlier_life),
         cmocka_unit_test(test_host_ports),
         cmocka_unit_test(test_contested_address),
     };
