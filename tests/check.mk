@@ -175,7 +175,7 @@ bench-bins: $(BUILD)/bench/api_bench
 
 # thousands of simulated nodes:  make bench-nodes NODES="1000 5000"
 NODES ?= 1000 5000 20000
-NODES_SIM_OBJS := $(patsubst %,$(BUILD)/o/tests/bench/%.o,nodes/sim nodes/watcher nodes/cluster api/server api/load api/objects)
+NODES_SIM_OBJS := $(patsubst %,$(BUILD)/o/tests/bench/%.o,nodes/sim nodes/watcher nodes/cluster nodes/threads api/server api/load api/objects)
 $(BUILD)/bench/nodes_bench $(BUILD)/bench/nodes_check: $(BUILD)/bench/%: $(BUILD)/o/tests/bench/nodes/%.o $(NODES_SIM_OBJS) \
   $(call link_libs,cmd)
 	@mkdir -p $(@D)

@@ -99,6 +99,8 @@ static int start_thread(struct store *s) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int r = -pthread_create(&s->thread, NULL, store_commit_main, s);
+    if (r == 0)
+        (void) pthread_setname_np(s->thread, "store"); /* as top(1) shows it */
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r;
 }

@@ -211,6 +211,8 @@ int audit_log_new(const struct audit_log_options *o, struct audit_log **ret, str
         r = -pthread_create(&l->thread, NULL, run, l);
         if (r < 0)
             r = error_set_errno(err, r, "cannot start the audit log's thread");
+        else
+            (void) pthread_setname_np(l->thread, "audit");
     }
     if (r < 0) {
         release(l);

@@ -117,6 +117,8 @@ int keeper_new(struct keeper **ret, struct error *err) {
         r = register_fd(k, k->stop, EPOLLIN, &k->stop);
     if (r == 0)
         r = -pthread_create(&k->thread, NULL, keeper_main, k);
+    if (r == 0)
+        (void) pthread_setname_np(k->thread, "watches");
     if (r < 0) {
         release(k);
         return error_set_errno(err, r, "cannot start the thread that looks after watches");
