@@ -121,6 +121,7 @@ struct api_request {
         written_fn done;
         enum mutate_action action;
         unsigned attempts;
+        api_step_fn again;   /* see api_settle() */
         bool conditional;    /* the client named a revision: a stale one is its problem */
         const char *through; /* the subresource managedFields tell of, where the rules are the object's: "scale" */
         int result;

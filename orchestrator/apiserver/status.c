@@ -188,7 +188,11 @@ enum api_progress api_store_failure(struct api_request *req, const char *name, i
                         OBJECT_STORED_BYTES_MAX);
     case -ENOSPC:
         return api_fail(req, 507, "InsufficientStorage",
-                        "the store is full: delete objects or enlarge the store, then try again");
+                        "the store is full: delete objects, or make room on its disk, then try again");
+    case -ECANCELED:
+        req->out.retry_after = 1;
+        return api_fail(req, 503, "ServiceUnavailable",
+                        "writes fail at the moment, and this one depends on them: please try again later");
     default:
         return api_internal_error(req, "the store could not write: %s", error_text(NULL, result));
     }

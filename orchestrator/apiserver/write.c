@@ -48,7 +48,7 @@ void api_write_committed(void *userdata, int result, struct store_item *item) {
 
 static bool lost_race(const struct api_request *req, int result) {
     /* A creation by a plain POST conflicts for good; one by PUT or apply finds the object when it looks again. */
-    return result == -ESTALE || (result == -ENOENT && req->write.action != MUTATE_CREATE) ||
+    return result == -ESTALE || result == -ECANCELED || (result == -ENOENT && req->write.action != MUTATE_CREATE) ||
            (result == -EEXIST && req->write.action == MUTATE_CREATE);
 }
 
@@ -58,10 +58,10 @@ static enum api_progress concluded(struct api_request *req) {
     resource_quota_settle(req);
     if (r == 0)
         return finish(req, req->write.item);
-    if (lost_race(req, r) && !req->write.conditional && ++req->write.attempts < WRITE_ATTEMPTS_MAX)
+    if (lost_race(req, r) && (!req->write.conditional || r == -ECANCELED) && ++req->write.attempts < WRITE_ATTEMPTS_MAX)
         return attempt(req);
     (void) api_store_failure(req, req->name, r);
-    return r == -EEXIST || r == -ENOENT || r == -ESTALE ? api_settle(req) : API_DONE;
+    return r == -EEXIST || r == -ENOENT || r == -ESTALE ? api_settle(req, attempt) : API_DONE;
 }
 
 int api_submit(struct api_request *req, const struct store_write *w) {
@@ -102,16 +102,18 @@ static void settled(void *userdata, int result, struct store_item *item) {
 }
 
 static enum api_progress answer_settled(struct api_request *req) {
-    int r = req->write.result;
-    if (r == 0 && store_failures(req->api->store) != req->write.failures)
-        r = -EIO;
-    if (r < 0)
-        return api_store_failure(req, req->name, r);
-    return req->write.action == MUTATE_KEEP ? keep(req) : API_DONE;
+    if (req->write.result == 0 && store_failures(req->api->store) == req->write.failures)
+        return req->write.action == MUTATE_KEEP ? keep(req) : API_DONE;
+    service_pool_settle(req);
+    resource_quota_settle(req);
+    if (++req->write.attempts < WRITE_ATTEMPTS_MAX)
+        return req->write.again(req);
+    return api_store_failure(req, req->name, -ECANCELED);
 }
 
-enum api_progress api_settle(struct api_request *req) {
+enum api_progress api_settle(struct api_request *req, api_step_fn again) {
     req->write.result = 0;
+    req->write.again = again;
     req->next = answer_settled;
     if (!req->dry_run && store_settle(req->api->store, req->resource->key, req->ns, req->name, settled, req))
         return API_PENDING;
@@ -127,7 +129,7 @@ static enum api_progress attempt(struct api_request *req) {
     req->write.old_doc = req->write.old ? version_shown(req->resource, req->write.old) : NULL;
     req->write.action = req->write.fn(req, req->write.old_doc, &doc);
     if (req->write.action == MUTATE_FAILED)
-        return api_settle(req);
+        return api_settle(req, attempt);
     if (req->write.action != MUTATE_KEEP && !req->dry_run)
         return submit(req, doc);
     req->write.shown = doc != NULL;
@@ -135,7 +137,7 @@ static enum api_progress attempt(struct api_request *req) {
         json_unref(req->out.object);
         req->out.object = steal(&doc);
     }
-    return req->write.action == MUTATE_KEEP ? api_settle(req) : keep(req);
+    return req->write.action == MUTATE_KEEP ? api_settle(req, attempt) : keep(req);
 }
 
 enum api_progress api_mutate(struct api_request *req, mutate_fn fn, written_fn done) {

@@ -29,9 +29,10 @@ enum api_progress api_mutate(struct api_request *req, mutate_fn fn, written_fn d
 int api_submit(struct api_request *req, const struct store_write *w) _must_check_;
 
 /* Refusals and "nothing to change" may rest on a state still on its way to the disk: who was told so and reads then
- * must not find the state before it. So the answer, which has been made, goes out when that is durable.
- * req->write.failures must have been taken before the state was looked at. */
-enum api_progress api_settle(struct api_request *req);
+ * must not find the state before it. So the answer, which has been made, goes out when that is durable. Where the state
+ * does not come about, because the disk is full or fails, the question is open again: `again` is called, which starts
+ * over; 503 when that goes on and on. req->write.failures must have been taken before the state was looked at. */
+enum api_progress api_settle(struct api_request *req, api_step_fn again);
 
 /* For store_submit with the request as user data: keeps result and item in req->write and resumes the request. Runs on
  * the commit thread, so it only hands over. */

@@ -191,7 +191,7 @@ static void drop_dependents(struct store *s, struct hashmap *failed_keys, struct
         struct write *failed = hashmap_get(failed_keys, w->key);
         struct write_queue *to = failed ? out : &s->queue;
         if (failed)
-            w->result = failed->result;
+            w->result = -ECANCELED;
         *to->tail = w;
         to->tail = &w->next;
         to->n++;
@@ -231,7 +231,7 @@ static void commit_singly(struct committer *c) {
 
     for (size_t i = 0; i < c->n; i++) {
         struct write *w = c->writes[i], *base = hashmap_get(failed, w->key);
-        w->result = base ? base->result : commit(c, &w, 1);
+        w->result = base ? -ECANCELED : commit(c, &w, 1);
         if (w->result == 0) {
             publish(c, &w, 1);
             continue;

@@ -12,7 +12,8 @@
  * correctly; if a batch fails, every write of it and all that were built on it fail. Documents handed in are
  * published: nobody writes them afterwards. Writing a document that equals the stored one is the caller's business.
  *
- * Room. When map or disk are nearly full, creations and updates fail with -ENOSPC; deletions go on.
+ * Room. When map or disk are nearly full, creations fail with -ENOSPC. Updates go on for as long as they do not make
+ * objects much larger, deletions in any case.
  *
  * Order. DESIGN.md has the event loop order the writes; here a short mutex does, and readers take a read lock, so that
  * the threads which serve HTTP answer gets, lists and watches, and submit writes, without a detour over the loop.
@@ -78,7 +79,8 @@ struct store_write {
 };
 
 /* result: 0, or -EEXIST, -ENOENT, -ESTALE (revision is not expect_revision), -ENOSPC (back-end full), -E2BIG (object
- * too large), -EIO. item: the new state (deletion: last state carrying the revision of the deletion); borrowed. */
+ * too large), -ECANCELED (built on a write that failed: nothing speaks against trying again), -EIO. item: the new state
+ * (deletion: last state carrying the revision of the deletion); borrowed. */
 typedef void (*store_done_fn)(void *userdata, int result, struct store_item *item);
 
 struct store_options {

@@ -26,7 +26,7 @@ static bool name_is_generated(const struct api_request *req) {
 static enum api_progress name_taken(struct api_request *req) {
     if (!name_is_generated(req)) {
         (void) api_already_exists(req, req->name);
-        return api_settle(req);
+        return api_settle(req, create_step);
     }
     if (++req->write.attempts < GENERATE_ATTEMPTS)
         return create_step(req);
@@ -44,6 +44,8 @@ static enum api_progress created(struct api_request *req) {
     resource_quota_settle(req);
     if (req->write.result == -EEXIST)
         return name_taken(req);
+    if (req->write.result == -ECANCELED && ++req->write.attempts < WRITE_ATTEMPTS_MAX)
+        return create_step(req);
     if (req->write.result < 0)
         return api_store_failure(req, req->name, req->write.result);
     return api_reply_item(req, 201, req->write.item);

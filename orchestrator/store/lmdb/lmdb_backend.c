@@ -238,20 +238,26 @@ static void soak(struct lmdb_backend *b, size_t want) {
     b->soaked = end;
 }
 
+/*
+ * Creations leave the whole reserve. Updates take from it, down to a quarter, as they give back what they take: the row
+ * they replace. Without them most deletions would not go on at all (what has a grace period or finalizers is marked
+ * first), and no node could say that it is alive. Removals may have the rest.
+ */
 static bool has_room(struct lmdb_backend *b, const struct store_change *changes, size_t n) {
-    size_t want = b->reserve;
-    bool writes = false;
+    size_t want = 0, keep = b->reserve / 4;
 
     for (size_t i = 0; i < n; i++) {
         if (changes[i].remove)
             continue;
-        writes = true;
         want += row_size(&changes[i]) / b->page_size + 2;
+        if (!changes[i].old_revision)
+            keep = b->reserve;
     }
-    if (!writes)
+    if (want == 0)
         return true;
-    size_t unused = unused_pages(b, want);
-    soak(b, want - b->reserve);
+    size_t unused = unused_pages(b, want + keep);
+    soak(b, want);
+    want += keep;
     /* Walking the free list costs; only near the end it is needed. */
     return unused >= want || unused + free_list_pages(b) >= want;
 }

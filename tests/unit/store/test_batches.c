@@ -97,7 +97,7 @@ static void test_failed_batch_takes_back_what_was_built_on_it(void **state) {
     waiter_wait(&built, 3);
     waiter_wait(&other, 1);
     assert_int_equal(first.result, -EIO);
-    assert_int_equal(built.result, -EIO);
+    assert_int_equal(built.result, -ECANCELED);
     assert_int_equal(value_of(s, "a", "x"), 1);
 
     /* what is committed counts again, and revisions only rise */

@@ -340,6 +340,35 @@ static void test_damaged_file_is_told(void **state) {
     assert_damage_is_told(f);
 }
 
+/* Of a size as before: that takes no room for long. 0, or what the first one that failed got. */
+static int update_all(struct store *s, int n, const char *filler) {
+    char name[32];
+
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < n; i++) {
+            struct waiter wait = WAITER_INIT;
+            snprintf(name, sizeof(name), "n%05d", i);
+            _cleanup_json_ struct json *doc = document("a", name, round);
+            json_set(&doc, "data", json_string(filler));
+            const struct store_write w = {STORE_UPDATE, "configmaps", "a", name, doc, 0};
+            if (store_submit(s, &w, waiter_done, &wait) < 0)
+                return -EINVAL;
+            waiter_wait(&wait, 1);
+            if (wait.result < 0)
+                return wait.result;
+        }
+    return 0;
+}
+
+/* Until there is no room even for updates. */
+static int grow_all(struct store *s, int n) {
+    _cleanup_free_ char *filler = xmalloc(60001);
+
+    memset(filler, 'y', 60000);
+    filler[60000] = 0;
+    return update_all(s, n, filler);
+}
+
 static void test_full_map_still_deletes(void **state) {
     struct fixture *f = *state;
     char name[32], *filler = xmalloc(2301);
@@ -367,15 +396,19 @@ static void test_full_map_still_deletes(void **state) {
     assert_int_equal(r, -ENOSPC);
     assert_in_range(n, 100, 1000);
     assert_int_equal(store_count(f->store, "configmaps"), (size_t) n);
-    /* updates are refused, too; a batch of both lets the deletions through */
-    struct waiter wait = WAITER_INIT;
+    assert_int_equal(update_all(f->store, n, filler), 0);
+    assert_int_equal(put(f->store, STORE_CREATE, "b", "new", 0, 0, NULL), -ENOSPC);
+    assert_int_equal(grow_all(f->store, n), -ENOSPC);
+    /* a batch of both lets the deletions through */
+    struct waiter wait = WAITER_INIT, created = WAITER_INIT;
     for (int i = 0; i < n; i++) {
         snprintf(name, sizeof(name), "n%05d", i);
         assert_int_equal(submit(f->store, STORE_DELETE, "a", name, 0, 0, &wait), 0);
         if (i == 0)
-            assert_int_equal(submit(f->store, STORE_CREATE, "b", "new", 0, 0, &wait), 0);
+            assert_int_equal(submit(f->store, STORE_CREATE, "b", "new", 0, 0, &created), 0);
     }
-    waiter_wait(&wait, (unsigned) n + 1);
+    waiter_wait(&wait, (unsigned) n);
+    waiter_wait(&created, 1);
     assert_int_equal(wait.result, 0);
     assert_in_range(store_count(f->store, "configmaps"), 0, 1);
     /* and there is room again, also after a restart */
@@ -419,6 +452,10 @@ static int fill_small_disk(const char *path) {
     _cleanup_close_ int fd = open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     while (write(fd, filler, 2300) > 0)
         ;
+    if (update_all(f.store, n - 1, filler) != 0)
+        return 6;
+    if (grow_all(f.store, n - 1) != -ENOSPC)
+        return 7;
     for (int i = 0; i < n - 1; i++) {
         snprintf(name, sizeof(name), "n%05d", i);
         if (put(f.store, STORE_DELETE, "a", name, 0, 0, NULL) != 0)
