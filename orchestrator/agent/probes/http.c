@@ -127,7 +127,7 @@ static void deliver(struct http_request *q) {
                                                              : steal(&reason);
     }
     a.text = text;
-    /* out of the list: done may start the next one, or end the pool's owner */
+    /* out of the list: done may start the next one, or free the pool */
     list_remove(&q->link);
     list_init(&q->link);
     (void) curl_multi_remove_handle(q->pool->multi, q->easy);
@@ -164,9 +164,15 @@ static bool follow(struct http_request *q) {
     return false;
 }
 
-/* Never from inside libcurl, which must not be re-entered. */
+static void check_finished(struct http_pool *pool) {
+    (void) sd_event_source_set_enabled(pool->deliver, SD_EVENT_ONESHOT);
+}
+
+/* Never from inside libcurl, which must not be re-entered. One at a time, and last of all: done may cancel any other,
+ * and free the pool. */
 static int on_deliver(sd_event_source *source, void *userdata) {
     struct http_pool *pool = userdata;
+    struct http_request *next = NULL, *i;
     int left;
 
     for (CURLMsg *m; (m = curl_multi_info_read(pool->multi, &left));) {
@@ -177,21 +183,17 @@ static int on_deliver(sd_event_source *source, void *userdata) {
         q->outcome = m->data.result == CURLE_WRITE_ERROR && q->answer.len >= HTTP_BODY_MAX ? CURLE_OK : m->data.result;
         q->finished = true;
     }
-    for (;;) { /* from the start each time: done may cancel any other */
-        struct http_request *q, *next = NULL;
-        list_foreach(q, &pool->requests, link) {
-            if (q->finished && !next)
-                next = q;
-        }
-        if (!next)
-            return 0;
-        if (!follow(next))
-            deliver(next);
+    list_foreach(i, &pool->requests, link) {
+        if (!i->finished)
+            continue;
+        if (next)
+            check_finished(pool);
+        else
+            next = i;
     }
-}
-
-static void check_finished(struct http_pool *pool) {
-    (void) sd_event_source_set_enabled(pool->deliver, SD_EVENT_ONESHOT);
+    if (next && !follow(next))
+        deliver(next);
+    return 0;
 }
 
 static size_t on_body(char *p, size_t size, size_t n, void *userdata) {

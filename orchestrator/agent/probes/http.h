@@ -5,7 +5,8 @@
  * end. TLS certificates are not verified: who probes a pod trusts the pod's address (as upstream).
  *
  * Ownership. done comes once, from the loop, never from inside http_request_start(); the request is freed after it.
- * http_request_cancel() before that frees it without a call. What the answer points to is valid during done.
+ * http_request_cancel() before that frees it without a call. What the answer points to is valid during done, which may
+ * free the pool.
  *
  * Threads. The loop's; libcurl looks host names up in threads of its own.
  */

@@ -241,6 +241,48 @@ static void cancelled(void **state) {
     assert_false(s->answer.done);
 }
 
+/* Three that end at once; the first to be told ends something. */
+struct ending {
+    struct stage *stage;
+    struct http_request *requests[3];
+    bool pool;
+    int told;
+};
+
+static void on_first_end(void *userdata, const struct http_answer *a) {
+    struct ending *e = userdata;
+
+    assert_int_equal(a->error, -ECONNREFUSED);
+    if (e->told++ > 0)
+        return;
+    if (e->pool)
+        http_pool_free(steal(&e->stage->pool));
+    else
+        http_request_cancel(e->requests[2]);
+}
+
+static void end_from_within(struct stage *s, bool pool, int expect_told) {
+    struct ending e = {.stage = s, .pool = pool};
+    _cleanup_free_ char *url = xasprintf("http://127.0.0.1:%u/", s->closed_port);
+    const struct http_options o = {.mode = HTTP_TCP, .url = url, .timeout_usec = 5 * USEC_PER_SEC};
+
+    for (size_t i = 0; i < ARRAY_LEN(e.requests); i++)
+        assert_int_equal(http_request_start(s->pool, &o, on_first_end, &e, &e.requests[i], NULL), 0);
+    while (e.told < expect_told)
+        assert_true(sd_event_run(s->loop, USEC_PER_SEC) >= 0);
+    for (int i = 0; i < 5; i++)
+        assert_true(sd_event_run(s->loop, 10 * USEC_PER_MSEC) >= 0);
+    assert_int_equal(e.told, expect_told);
+}
+
+static void ended_from_within_an_answer(void **state) {
+    struct stage *s = *state;
+
+    end_from_within(s, false, 2);
+    end_from_within(s, true, 1);
+    assert_int_equal(http_pool_new(s->loop, &s->pool, NULL), 0);
+}
+
 /* Waits until something happens to the one socket it inherited that is connecting, apart from those it knows. */
 _Noreturn static void hold_socket(int listening, const int *fillers, size_t n) {
     struct tcp_info info;
@@ -302,6 +344,7 @@ int main(void) {
         cmocka_unit_test(failures),
         cmocka_unit_test(connections),
         cmocka_unit_test(cancelled),
+        cmocka_unit_test(ended_from_within_an_answer),
         cmocka_unit_test(given_up_while_a_child_holds_it),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
