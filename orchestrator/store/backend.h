@@ -44,9 +44,8 @@ struct store_backend;
 struct store_backend_ops {
     /* Hands out every row in revision order; *ret_revision: the newest revision ever committed (0: none). */
     int (*load)(struct store_backend *b, store_row_fn row, void *userdata, uint64_t *ret_revision, struct error *err);
-    /* -ENOSPC: no room, nothing happened; a batch of one removal must succeed even then (keep a reserve), and one update
-     * that takes no more room than it gives back should.
-     * -EIO and others: nothing is known to have happened. */
+    /* -ENOSPC: no room, nothing happened; a batch of one removal must succeed even then (keep a reserve), and one
+     * update that takes no more room than it gives back should. -EIO and others: nothing is known to have happened. */
     int (*commit)(struct store_backend *b, const struct store_change *changes, size_t n, struct error *err);
     void (*close)(struct store_backend *b);
 };
