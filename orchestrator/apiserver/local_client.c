@@ -81,6 +81,7 @@ static struct api_request *request_from(struct local_client *c, const struct cli
     req->user_agent = xstrdup(INTERNAL_AGENT);
     req->body_doc = json_ref(r->body);
     req->patch_type = r->patch_type;
+    req->keeps = r->keeps;
     api_param_set(req, "labelSelector", r->label_selector);
     api_param_set(req, "fieldSelector", r->field_selector);
     api_param_set(req, "resourceVersion", r->resource_version);
@@ -251,6 +252,12 @@ static void watch_failed(struct client_watch *w) {
     end(w, "ERROR", status);
 }
 
+static struct json *event_object(const struct client_watch *w, const struct watch_event *e) {
+    if (!e->item)
+        return json_ref(e->object);
+    return w->req->keeps ? json_ref(store_item_doc(e->item)) : store_item_read(e->item);
+}
+
 static void watch_run(struct loop_task *task) {
     struct client_watch *w = container_of(task, struct client_watch, task);
     atomic_store(&w->queued, false);
@@ -269,7 +276,7 @@ static void watch_run(struct loop_task *task) {
             end(w, "CLOSED", NULL);
             return;
         }
-        _cleanup_json_ struct json *object = e.item ? store_item_read(e.item) : json_ref(e.object);
+        _cleanup_json_ struct json *object = event_object(w, &e);
         if (strcmp(e.type, "ERROR") == 0) {
             end(w, "ERROR", object);
             return;

@@ -94,6 +94,7 @@ struct api_request {
     struct strbuf body;
     struct json *body_doc;      /* in-process callers: the decoded body; `body` is empty then */
     bool watch_allowed;         /* the transport can carry a watch */
+    bool keeps;                 /* in-process callers: documents are kept, as long as they are the store's */
     struct audit_record *audit; /* NULL: not audited (audit/annotate.h) */
 
     /* route */

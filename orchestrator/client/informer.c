@@ -153,7 +153,7 @@ static struct json *with_kind(const struct informer *i, struct json *object) {
     return copy;
 }
 
-/* Packed: it may be kept for months, and the tree it came as goes with the event. */
+/* Packed: it may be kept for months. In-process it comes packed: then the store and all informers hold the same one. */
 static struct json *kept(const struct informer *i, struct json *object) {
     _cleanup_json_ struct json *all = i->keep ? i->keep(object) : with_kind(i, object);
     return json_packed(all, i->words);
@@ -281,6 +281,7 @@ static struct client_request base_request(const struct informer *i) {
         .ns = i->ns,
         .label_selector = i->label_selector,
         .field_selector = i->field_selector,
+        .keeps = !i->keep,
     };
 }
 

@@ -7,7 +7,7 @@
  * until informer_synced() the copy is empty or being filled, and "absent" means nothing. A re-list reports only what
  * really differs. Objects have apiVersion and kind even where the list left them out, are shared and must not be
  * written (take a json_ref() and write that: copy on write). They are kept packed: what a handler or a list lends is
- * not what the server's event carried, though it is equal to it.
+ * the store's own document in-process, and otherwise not what the server's event carried, though it is equal to it.
  *
  * Ownership. Handlers and lists lend objects; json_ref() what is kept. An informer must not be freed from inside a
  * handler. The client must outlive its informers.

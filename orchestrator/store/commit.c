@@ -135,17 +135,45 @@ static void apply(struct store *s, struct write *w, uint64_t now, struct garbage
  * What nobody will ask for goes by the clock, too. Heartbeats of nodes see to it that there is a batch now and then; a
  * cluster without writes keeps what it has.
  */
-static void sweep(struct committer *c, uint64_t now) {
+static void sweep_windows(struct committer *c, uint64_t now) {
     struct store *s = c->store;
     struct hashmap_iter it = {0};
 
-    if (now < c->swept + s->window_age / SWEEP_PARTS)
-        return;
-    c->swept = now;
     pthread_rwlock_wrlock(&s->state);
     while (hashmap_next(s->resources, &it))
         window_sweep(&((struct resource_state *) it.value)->window, now, &c->garbage);
     pthread_rwlock_unlock(&s->state);
+}
+
+/* Documents that were made for a reader once. Readers get their turn in between. */
+static void sweep_index(struct committer *c, const struct index *ix) {
+    struct store *s = c->store;
+    size_t chunk = 0;
+
+    do {
+        pthread_rwlock_wrlock(&s->state);
+        chunk = index_drop_docs(ix, chunk, &c->garbage);
+        pthread_rwlock_unlock(&s->state);
+    } while (chunk > 0);
+}
+
+static void sweep(struct committer *c, uint64_t now) {
+    struct store *s = c->store;
+    struct hashmap_iter it = {0};
+    size_t n = 0;
+
+    if (now < c->swept + s->window_age / SWEEP_PARTS)
+        return;
+    c->swept = now;
+    sweep_windows(c, now);
+    /* they stay as long as the store does; the table may grow meanwhile */
+    pthread_rwlock_rdlock(&s->state);
+    _cleanup_free_ struct resource_state **all = xreallocarray(NULL, hashmap_len(s->resources) + 1, sizeof(*all));
+    while (hashmap_next(s->resources, &it))
+        all[n++] = it.value;
+    pthread_rwlock_unlock(&s->state);
+    for (size_t i = 0; i < n; i++)
+        sweep_index(c, &all[i]->index);
     bool much = c->garbage.n_items + c->garbage.n_docs + c->garbage.n_texts >= TRIM_THINGS_MIN;
     garbage_empty(&c->garbage);
     if (much)

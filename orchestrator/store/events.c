@@ -14,10 +14,11 @@ enum {
     WINDOW_BYTES_MAX = 16 * 1024 * 1024, /* of text, per resource */
     WINDOW_HELD_EVENTS_MAX = 1 << 19,    /* the same while somebody holds them */
     WINDOW_HELD_BYTES_MAX = 512 * 1024 * 1024,
-    WINDOW_DROPS_MAX = 1024,     /* in front of one event */
-    WINDOW_FRESH_EVENTS = 256,   /* these keep their documents: somebody is likely to read them */
-    WINDOW_AGED_EVENTS_MIN = 64, /* however old, these stay */
-    WINDOW_FRESH_PARTS = 8,      /* after this part of the greatest age, nothing is fresh */
+    WINDOW_DROPS_MAX = 1024,      /* in front of one event */
+    WINDOW_FRESH_EVENTS = 256,    /* these keep their documents: somebody is likely to read them */
+    WINDOW_UNSEEN_EVENTS = 16384, /* these, too, while somebody holds them */
+    WINDOW_AGED_EVENTS_MIN = 64,  /* however old, these stay */
+    WINDOW_FRESH_PARTS = 8,       /* after this part of the greatest age, nothing is fresh */
     WINDOW_CAP_MIN = 16,
 };
 
@@ -28,14 +29,14 @@ void garbage_add_item(struct garbage *g, struct store_item *take) {
     g->items[g->n_items++] = take;
 }
 
-static void garbage_add_doc(struct garbage *g, struct json *take) {
+void garbage_add_doc(struct garbage *g, struct json *take) {
     if (!take)
         return;
     xgrow(&g->docs, g->n_docs, &g->cap_docs);
     g->docs[g->n_docs++] = take;
 }
 
-static void garbage_add_text(struct garbage *g, struct item_text *take) {
+void garbage_add_text(struct garbage *g, struct item_text *take) {
     if (!take)
         return;
     xgrow(&g->texts, g->n_texts, &g->cap_texts);
@@ -127,17 +128,27 @@ static bool is_over_full(const struct window *w, size_t len, uint64_t now) {
     return n >= w->max_events || w->bytes + len > WINDOW_BYTES_MAX || is_aged(w, now);
 }
 
-static void drop_made(struct store_item *i, struct garbage *g) {
-    garbage_add_doc(g, item_take_doc(i));
-    garbage_add_text(g, item_take_packed(i));
-}
-
 static void drop_docs(const struct window *w, uint64_t seq, struct garbage *g) {
     const struct store_event *stale = window_at(w, seq);
 
-    drop_made(stale->item, g);
+    item_drop_made(stale->item, g);
     if (stale->old)
-        drop_made(stale->old, g);
+        item_drop_made(stale->old, g);
+}
+
+/* The first event that still has its document needs it no more: parts of our own that have not seen it would parse the
+ * text again, each of them, and be more behind for it. */
+static bool is_stale(struct window *w) {
+    const struct window_holder *h;
+
+    if (w->stale < w->first)
+        w->stale = w->first;
+    if (w->next - w->stale <= WINDOW_FRESH_EVENTS)
+        return false;
+    if (w->next - w->stale > WINDOW_UNSEEN_EVENTS)
+        return true;
+    list_foreach(h, &w->holders, link) if (h->seq <= w->stale) return false;
+    return true;
 }
 
 void window_push(struct window *w, const struct store_event *e, uint64_t now, struct garbage *g) {
@@ -153,8 +164,8 @@ void window_push(struct window *w, const struct store_event *e, uint64_t now, st
     store_item_ref(e->item)->held++;
     if (e->old)
         store_item_ref(e->old)->held++;
-    if (w->next - w->first > WINDOW_FRESH_EVENTS)
-        drop_docs(w, w->next - 1 - WINDOW_FRESH_EVENTS, g);
+    for (int n = 0; n < WINDOW_DROPS_MAX && is_stale(w); n++)
+        drop_docs(w, w->stale++, g);
 }
 
 void window_sweep(struct window *w, uint64_t now, struct garbage *g) {

@@ -10,7 +10,10 @@
 
 #include "podium/base/alloc.h"
 
-enum { CHUNK_ITEMS = 512 };
+enum {
+    CHUNK_ITEMS = 512,
+    DROP_CHUNKS = 4, /* at once */
+};
 
 struct index_chunk {
     size_t n;
@@ -193,4 +196,13 @@ struct store_item *index_remove(struct index *ix, const char *ns, const char *na
     if (p.chunk > 0)
         join_chunks(ix, p.chunk - 1);
     return old;
+}
+
+size_t index_drop_docs(const struct index *ix, size_t chunk, struct garbage *g) {
+    size_t end = chunk + DROP_CHUNKS < ix->n_chunks ? chunk + DROP_CHUNKS : ix->n_chunks;
+
+    for (; chunk < end; chunk++)
+        for (size_t i = 0; i < ix->chunks[chunk]->n; i++)
+            item_drop_made(ix->chunks[chunk]->items[i], g);
+    return end < ix->n_chunks ? end : 0;
 }

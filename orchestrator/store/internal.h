@@ -36,27 +36,37 @@ struct store_item {
     uint64_t revision;
     _Atomic(struct json *) doc;
     _Atomic(struct item_text *) text, packed; /* packed: NULL until somebody wants it */
+    struct json_words *words;                 /* the store's: of documents read from the text; may be NULL */
     size_t name_at;
     char ns[]; /* "ns\0name\0" */
 };
 
 /* A document on its way to become an item: everything expensive is done before the submit lock is taken. */
 struct item_draft {
-    struct json *doc;   /* own copies of root and metadata, so that the revision can be set without copying */
+    struct json_words *words;
+    struct json
+        *doc; /* packed, else own copies of root and metadata, so that the revision can be set without copying */
+    struct json *blank; /* packed: where the revision goes */
     struct strbuf text; /* encoded with an empty resourceVersion */
     size_t hole;        /* where its digits go */
 };
-void item_draft_init(struct item_draft *d, const struct json *doc);
+void item_draft_init(struct item_draft *d, const struct json *doc, struct json_words *words);
+/* Makes the text, and packs the document: the one informers and readers will share. */
 void item_draft_encode(struct item_draft *d);
 void item_draft_finish(struct item_draft *d);
 struct store_item *item_from_draft(struct item_draft *d, uint64_t revision, const char *ns, const char *name);
-struct store_item *item_from_text(const char *text, size_t len, uint64_t revision, const char *ns, const char *name);
+/* words: see struct store_item. */
+struct store_item *item_from_text(const char *text, size_t len, uint64_t revision, const char *ns, const char *name,
+                                  struct json_words *words);
 /* Takes the document out of an item nobody but event windows and the index hold, to be rebuilt from the text if ever
  * asked for; NULL when it is in use, or when somebody else has the document anyway. Under the state write lock; the
  * caller unrefs. */
 struct json *item_take_doc(struct store_item *i);
 /* Likewise what store_item_packed() has made; the caller frees. */
 struct item_text *item_take_packed(struct store_item *i);
+/* Both, as things to release. */
+struct garbage;
+void item_drop_made(struct store_item *i, struct garbage *g);
 size_t item_text_len(const struct store_item *i); /* 0 when not encoded yet */
 
 /* --- index.c: items ordered by (ns, name); holds one reference each --- */
@@ -80,6 +90,9 @@ struct index_pos index_end(const struct index *ix);
 struct store_item *index_at(const struct index *ix, struct index_pos p); /* borrowed; NULL at the end */
 void index_next(const struct index *ix, struct index_pos *p);
 size_t index_distance(const struct index *ix, struct index_pos from, struct index_pos to); /* from <= to */
+/* Documents of the items of some chunks from `chunk` on that nobody reads any more go; returns where to go on, 0 at the
+ * end. Under the state write lock, which is why it is not all at once. */
+size_t index_drop_docs(const struct index *ix, size_t chunk, struct garbage *g);
 
 /* --- events.c: the newest events of one resource --- */
 struct window_event {
@@ -92,6 +105,7 @@ struct window {
     uint64_t max_age;     /* microseconds */
     uint64_t first, next; /* sequence numbers: [first, next) are there */
     uint64_t floor;       /* events up to this revision may be missing */
+    uint64_t stale;       /* events before this one were asked to give up their documents */
     size_t bytes;         /* of text */
     struct list holders;  /* watches nothing is dropped in front of; under the state lock */
 };
@@ -110,6 +124,8 @@ struct garbage {
     size_t n_texts, cap_texts;
 };
 void garbage_add_item(struct garbage *g, struct store_item *take); /* NULL is fine */
+void garbage_add_doc(struct garbage *g, struct json *take);
+void garbage_add_text(struct garbage *g, struct item_text *take);
 void garbage_empty(struct garbage *g);
 void garbage_finish(struct garbage *g);
 void window_init(struct window *w, size_t max_events, uint64_t max_age, uint64_t floor);
@@ -159,6 +175,7 @@ struct seal;
 struct store {
     struct store_backend *backend;
     struct seal *seal; /* sealing.h; NULL: nothing is encrypted */
+    struct json_words *words;
     unsigned window_events;
     uint64_t window_age;    /* microseconds */
     uint64_t open_revision; /* no event up to here is in any window */

@@ -7,13 +7,14 @@
 
 #include "podium/base/alloc.h"
 
-static struct store_item *item_new(uint64_t revision, const char *ns, const char *name) {
+static struct store_item *item_new(uint64_t revision, const char *ns, const char *name, struct json_words *words) {
     size_t ns_size = strlen(ns) + 1, name_size = strlen(name) + 1;
     struct store_item *i = xmalloc(sizeof(*i) + ns_size + name_size);
 
     atomic_init(&i->refs, 1);
     i->held = 0;
     i->revision = revision;
+    i->words = words;
     atomic_init(&i->doc, NULL);
     atomic_init(&i->text, NULL);
     atomic_init(&i->packed, NULL);
@@ -56,7 +57,8 @@ static struct json *parse_text(struct store_item *i) {
 
     /* Cannot fail: the text is our own encoding, its checksum was verified when it was loaded. Who owns which field is
      * carried, not looked into. */
-    return json_parse_packed(t->data, t->len, "fieldsV1", &doc, NULL) < 0 ? NULL : doc;
+    const struct json_packed_options how = {.seal = "fieldsV1", .words = i->words};
+    return json_parse_packed(t->data, t->len, &how, &doc, NULL) < 0 ? NULL : doc;
 }
 
 /* Two threads may both derive it; the first to publish wins and everybody sees that one. */
@@ -156,11 +158,18 @@ struct item_text *item_take_packed(struct store_item *i) {
     return atomic_exchange(&i->packed, NULL);
 }
 
+void item_drop_made(struct store_item *i, struct garbage *g) {
+    garbage_add_doc(g, item_take_doc(i));
+    garbage_add_text(g, item_take_packed(i));
+}
+
 /* --- drafts --- */
 
-void item_draft_init(struct item_draft *d, const struct json *doc) {
-    *d = (struct item_draft){.doc = json_ref(doc), .text = STRBUF_INIT};
-    json_set(json_edit(&d->doc, "metadata"), "resourceVersion", json_string(""));
+static const char no_revision[] = "                    "; /* as many bytes as the largest has digits */
+
+void item_draft_init(struct item_draft *d, const struct json *doc, struct json_words *words) {
+    *d = (struct item_draft){.doc = json_ref(doc), .text = STRBUF_INIT, .words = words};
+    json_set(json_edit(&d->doc, "metadata"), "resourceVersion", json_string(no_revision));
 }
 
 void item_draft_finish(struct item_draft *d) {
@@ -177,9 +186,12 @@ static void encode_metadata(struct item_draft *d, const struct json *metadata) {
             strbuf_addc(&d->text, ',');
         json_write_string(key, strlen(key), &d->text);
         strbuf_addc(&d->text, ':');
-        json_write(json_value_at(metadata, i), 0, &d->text);
-        if (strcmp(key, "resourceVersion") == 0)
-            d->hole = d->text.len - 1; /* between the quotes of "" */
+        if (strcmp(key, "resourceVersion") == 0) {
+            d->hole = d->text.len + 1; /* between the quotes */
+            strbuf_adds(&d->text, "\"\"");
+        } else {
+            json_write(json_value_at(metadata, i), 0, &d->text);
+        }
     }
     strbuf_addc(&d->text, '}');
 }
@@ -198,14 +210,21 @@ void item_draft_encode(struct item_draft *d) {
             json_write(json_value_at(d->doc, i), 0, &d->text);
     }
     strbuf_addc(&d->text, '}');
+    struct json *blank = json_path(d->doc, "metadata", "resourceVersion");
+    struct json *packed = json_packed_blank(d->doc, d->words, blank, &d->blank);
+    json_unref(d->doc);
+    d->doc = packed;
 }
 
 struct store_item *item_from_draft(struct item_draft *d, uint64_t revision, const char *ns, const char *name) {
-    struct store_item *i = item_new(revision, ns, name);
+    struct store_item *i = item_new(revision, ns, name, d->words);
     char digits[24];
     size_t n = (size_t) snprintf(digits, sizeof(digits), "%" PRIu64, revision);
 
-    json_set(json_edit(&d->doc, "metadata"), "resourceVersion", json_string_len(digits, n));
+    if (d->blank)
+        json_fill_blank(d->blank, digits, n);
+    else
+        json_set(json_edit(&d->doc, "metadata"), "resourceVersion", json_string_len(digits, n));
     atomic_init(&i->doc, steal(&d->doc));
     if (d->text.len == 0)
         return i;
@@ -218,8 +237,9 @@ struct store_item *item_from_draft(struct item_draft *d, uint64_t revision, cons
     return i;
 }
 
-struct store_item *item_from_text(const char *text, size_t len, uint64_t revision, const char *ns, const char *name) {
-    struct store_item *i = item_new(revision, ns, name);
+struct store_item *item_from_text(const char *text, size_t len, uint64_t revision, const char *ns, const char *name,
+                                  struct json_words *words) {
+    struct store_item *i = item_new(revision, ns, name, words);
     struct item_text *t = xmalloc(sizeof(*t) + len + 1);
 
     t->len = len;

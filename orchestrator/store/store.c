@@ -57,7 +57,7 @@ static int load_row(void *userdata, const struct store_row *row, struct error *e
     if (!res)
         res = resource_add(s, row->resource);
     struct store_item *twin =
-        index_put(&res->index, item_from_text(row->text, row->text_len, row->revision, row->ns, row->name));
+        index_put(&res->index, item_from_text(row->text, row->text_len, row->revision, row->ns, row->name, s->words));
     if (twin) {
         store_item_unref(twin);
         return error_set(err, -EBADMSG, "the store is damaged: %s \"%s\" is in it twice", row->resource, row->name);
@@ -75,6 +75,7 @@ static void free_store(struct store *s) {
     pthread_cond_destroy(&s->woken);
     s->backend->ops->close(s->backend);
     sealing_free(s->seal);
+    json_words_free(s->words);
     free(s);
 }
 
@@ -111,6 +112,7 @@ int store_open_backend(struct store_backend *b, const struct store_options *opti
 
     *ret = NULL;
     s->backend = b;
+    s->words = json_words_new();
     s->window_events = options->window_events ? options->window_events : WATCH_WINDOW_EVENTS;
     s->window_age = options->window_age_usec ? options->window_age_usec : WATCH_WINDOW_AGE_USEC;
     s->queue.tail = &s->queue.head;
@@ -182,7 +184,7 @@ static void enqueue(struct store *s, struct write *w) {
         pthread_cond_signal(&s->submitted);
 }
 
-static int prepare(const struct store_write *w, struct item_draft *d) {
+static int prepare(const struct store *s, const struct store_write *w, struct item_draft *d) {
     if (strlen(w->resource) > STORE_KEY_PART_BYTES_MAX || strlen(w->ns) > STORE_KEY_PART_BYTES_MAX ||
         strlen(w->name) > STORE_KEY_PART_BYTES_MAX)
         return -E2BIG;
@@ -192,14 +194,14 @@ static int prepare(const struct store_write *w, struct item_draft *d) {
         return 0;
     if (!json_is_null(json_get(w->doc, "metadata")) && !json_is_object(json_get(w->doc, "metadata")))
         return -EINVAL;
-    item_draft_init(d, w->doc);
+    item_draft_init(d, w->doc, s->words);
     item_draft_encode(d);
     return d->text.len > OBJECT_STORED_BYTES_MAX && w->op != STORE_DELETE ? -E2BIG : 0;
 }
 
 int store_submit(struct store *s, const struct store_write *w, store_done_fn done, void *userdata) {
     _cleanup_(item_draft_finish) struct item_draft draft = {0};
-    int r = prepare(w, &draft);
+    int r = prepare(s, w, &draft);
 
     if (r < 0)
         return r;
@@ -215,7 +217,7 @@ int store_submit(struct store *s, const struct store_write *w, store_done_fn don
         return r;
     }
     if (!draft.doc) /* a deletion shows the stored state; encoding it is left to the commit thread */
-        item_draft_init(&draft, store_item_doc(now));
+        item_draft_init(&draft, store_item_doc(now), s->words);
     struct write *wr = xnew0(struct write);
     wr->op = w->op;
     wr->resource = res;

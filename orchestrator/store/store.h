@@ -18,10 +18,11 @@
  * Order. DESIGN.md has the event loop order the writes; here a short mutex does, and readers take a read lock, so that
  * the threads which serve HTTP answer gets, lists and watches, and submit writes, without a detour over the loop.
  *
- * Memory. An object is its document and its compact text, each made from the other on first use. Event windows hold
- * up to window_events events and 16 MiB of text per resource, for window_age_usec; old ones go as writes come, to
- * whatever resource; more while a watch holds them (store_watch_hold()). Objects and events that nobody reads keep the
- * text only.
+ * Memory. An object is its document, packed (base/json.h), and its compact text, each made from the other on first use.
+ * Event windows hold up to window_events events and 16 MiB of text per resource, for window_age_usec; old ones go as
+ * writes come, to whatever resource; more while a watch holds them (store_watch_hold()). Objects and events whose
+ * document nobody holds keep the text only, after a while. No item may be asked for its document once the store is
+ * closed.
  *
  * Threads. Every function may be called from any thread, for one watch from one thread at a time. Reads take a short
  * read lock and return references. Callbacks (`store_done_fn`, `store_wake_fn`) run on the store's commit thread: they

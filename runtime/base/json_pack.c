@@ -7,10 +7,9 @@
 #include "runtime/base/json_value.h"
 
 enum {
-    SEEN_SLOTS = 1024, /* strings of one document that are looked for again; a power of two */
-    SEEN_MAX = 640,
     WORDS_SLOTS = 8192, /* a power of two */
     WORDS_MAX = 4096,
+    WORDS_PROBES = 64,    /* hashes that fall on each other, by chance or by design, are not followed further */
     WORDS_ARENA = 131072, /* 32-bit words: 512 kB */
     WORD_LEN_MAX = 64,
     SEALED_LEN_MAX = 8192,
@@ -19,20 +18,16 @@ enum {
     SIGHTS_SEALED = 4,
 };
 
+/* Words are found without the lock: what a slot says is written before the slot. */
 struct json_words {
-    pthread_mutex_t lock;
+    pthread_mutex_t lock;     /* who adds one */
     struct json_block *arena; /* of fixed size: what is in it never moves */
     uint32_t used, n;
-    uint32_t slots[WORDS_SLOTS]; /* distances in the arena; 0: free */
-    struct {
-        uint32_t hash, n;
-    } sights[SIGHTS_SLOTS]; /* of values that are no words yet; the last comer has the slot */
-};
-
-struct packer {
-    struct json_draft draft;
-    struct json_words *words;          /* locked; may be NULL */
-    uint32_t seen[SEEN_SLOTS], n_seen; /* strings of this document */
+    atomic_bool full;                    /* nothing more is added */
+    _Atomic uint32_t slots[WORDS_SLOTS]; /* distances in the arena; 0: free */
+    /* Of values that are no words yet: hash, and how often (low half). The last comer has the slot; counts that are
+     * lost between threads make no difference. */
+    _Atomic uint64_t sights[SIGHTS_SLOTS];
 };
 
 /* --- blocks --- */
@@ -69,49 +64,147 @@ void json_words_free(struct json_words *w) {
     free(w);
 }
 
-static bool same(const struct json *v, enum json_type type, const char *s, size_t n) {
-    return type_of(v) == type && string_len(v) == n && memcmp(string_text(v), s, n) == 0;
+static bool same(const uint32_t *at, enum json_type type, const char *s, size_t n) {
+    return (at[0] & TYPE_MASK) == type && at[1] == n && memcmp(at + 2, s, n) == 0;
+}
+
+/* Eight bytes at a time: who owns which field is a kilobyte or two of text. */
+static uint32_t hash_text(enum json_type type, const char *s, size_t n) {
+    uint64_t h = n ^ ((uint64_t) type << 32), part;
+
+    for (; n >= sizeof(part); s += sizeof(part), n -= sizeof(part)) {
+        memcpy(&part, s, sizeof(part));
+        h = (h ^ part) * 0x9e3779b97f4a7c15ULL;
+        h ^= h >> 29;
+    }
+    part = 0;
+    memcpy(&part, s, n);
+    h = (h ^ part) * 0x9e3779b97f4a7c15ULL;
+    return (uint32_t) (h >> 32);
 }
 
 static bool seen_often(struct json_words *w, uint32_t hash, unsigned often) {
-    uint32_t i = hash % SIGHTS_SLOTS;
+    _Atomic uint64_t *slot = &w->sights[hash % SIGHTS_SLOTS];
+    uint64_t sight = atomic_load_explicit(slot, memory_order_relaxed);
+    uint32_t n = sight >> 32 == hash ? (uint32_t) sight + 1 : 1;
 
-    if (w->sights[i].hash != hash) {
-        w->sights[i].hash = hash;
-        w->sights[i].n = 0;
+    atomic_store_explicit(slot, (uint64_t) hash << 32 | n, memory_order_relaxed);
+    return n >= often;
+}
+
+/* The distance of a word, or 0; *ret_slot: where it is or belongs, NULL when there is no place. */
+static uint32_t find_word(struct json_words *w, uint32_t hash, enum json_type type, const char *s, size_t n,
+                          _Atomic uint32_t **ret_slot) {
+    *ret_slot = NULL;
+    for (uint32_t i = 0; i < WORDS_PROBES; i++) {
+        _Atomic uint32_t *slot = &w->slots[(hash + i) % WORDS_SLOTS];
+        uint32_t distance = atomic_load_explicit(slot, memory_order_acquire);
+        if (distance && !same(words_of(in_block(w->arena, distance)), type, s, n))
+            continue;
+        *ret_slot = slot;
+        return distance;
     }
-    return ++w->sights[i].n >= often;
+    return 0;
+}
+
+static uint32_t add_word(struct json_words *w, uint32_t hash, enum json_type type, const char *s, size_t n) {
+    _Atomic uint32_t *slot;
+
+    (void) pthread_mutex_lock(&w->lock);
+    uint32_t distance = find_word(w, hash, type, s, n, &slot); /* somebody may have been faster */
+    if (!distance && slot && w->n < WORDS_MAX && w->used + string_words(n) <= WORDS_ARENA) {
+        distance = w->used;
+        write_string((uint32_t *) (void *) w->arena + distance, distance, type, s, n);
+        w->used += string_words(n);
+        w->n++;
+        atomic_store_explicit(slot, distance, memory_order_release);
+    }
+    if (!distance && slot)
+        atomic_store_explicit(&w->full, true, memory_order_relaxed);
+    (void) pthread_mutex_unlock(&w->lock);
+    return distance;
 }
 
 /* The distance of a word that has come often enough, or 0: it is none, or there is no room for it. */
 static uint32_t word(struct json_words *w, enum json_type type, const char *s, size_t n, unsigned often) {
-    uint32_t hash = (uint32_t) fnv1a(s, n) ^ (uint32_t) type, i = hash;
+    uint32_t hash = hash_text(type, s, n);
+    _Atomic uint32_t *slot;
+    uint32_t distance = find_word(w, hash, type, s, n, &slot);
 
-    for (;; i++) {
-        uint32_t distance = w->slots[i % WORDS_SLOTS];
-        if (!distance)
-            break;
-        if (same(in_block(w->arena, distance), type, s, n))
-            return distance;
-    }
-    if (often > 1 && !seen_often(w, hash, often))
-        return 0;
-    if (w->n == WORDS_MAX || w->used + string_words(n) > WORDS_ARENA)
-        return 0;
-    uint32_t distance = w->used;
-    write_string((uint32_t *) (void *) w->arena + distance, distance, type, s, n);
-    w->used += string_words(n);
-    w->n++;
-    return w->slots[i % WORDS_SLOTS] = distance;
+    if (distance || !slot || atomic_load_explicit(&w->full, memory_order_relaxed) ||
+        (often > 1 && !seen_often(w, hash, often)))
+        return distance;
+    return add_word(w, hash, type, s, n);
 }
 
 /* --- packing --- */
+
+void draft_init(struct json_draft *d, struct json_words *vocabulary) {
+    d->words = d->here;
+    d->n = BLOCK_WORDS;
+    d->cap = DRAFT_WORDS;
+    d->vocabulary = vocabulary;
+    d->too_large = false;
+    d->n_seen = 0;
+    memset(d->seen, 0, sizeof(d->seen));
+    /* the head is asked where the vocabulary is, also by those who look into what is done of a draft */
+    *(struct json_block *) (void *) d->words = (struct json_block){.words = vocabulary ? vocabulary->arena : NULL};
+}
+
+void draft_finish(struct json_draft *d) {
+    if (d->words != d->here)
+        free(d->words);
+}
+
+void draft_grow(struct json_draft *d, size_t n) {
+    bool moved = d->words != d->here;
+
+    while (d->cap - d->n < n)
+        d->cap *= 2;
+    d->words = xreallocarray(moved ? d->words : NULL, d->cap, sizeof(uint32_t));
+    if (!moved)
+        memcpy(d->words, d->here, d->n * sizeof(uint32_t));
+}
 
 uint32_t draft_string(struct json_draft *d, enum json_type type, const char *s, size_t n) {
     uint32_t at = draft_take(d, string_words(n));
 
     write_string(d->words + at, at, type, s, n);
     return at;
+}
+
+static uint32_t string_once(struct json_draft *d, enum json_type type, const char *s, size_t n) {
+    uint32_t i = hash_text(type, s, n);
+
+    for (;; i++) {
+        uint32_t distance = d->seen[i % SEEN_SLOTS];
+        if (!distance)
+            break;
+        if (same(d->words + distance, type, s, n))
+            return distance;
+    }
+    uint32_t at = draft_string(d, type, s, n);
+    if (d->n_seen < SEEN_MAX) {
+        d->n_seen++;
+        d->seen[i % SEEN_SLOTS] = at;
+    }
+    return at;
+}
+
+uint32_t draft_key(struct json_draft *d, const char *s, size_t n) {
+    uint32_t distance = d->vocabulary && n <= WORD_LEN_MAX ? word(d->vocabulary, JSON_STRING, s, n, 1) : 0;
+
+    return distance ? distance | WORD_BIT : string_once(d, JSON_STRING, s, n);
+}
+
+/* Objects made from one template have most of their values in common, and who owns their fields, too. */
+uint32_t draft_text(struct json_draft *d, enum json_type type, const char *s, size_t n) {
+    bool sealed = type == JSON_SEALED;
+    uint32_t distance = 0;
+
+    if (d->vocabulary && n <= (sealed ? SEALED_LEN_MAX : WORD_LEN_MAX))
+        distance = word(d->vocabulary, type, s, n, sealed ? SIGHTS_SEALED : SIGHTS_WORD);
+    return distance ? distance | WORD_BIT : string_once(d, type, s, n);
 }
 
 uint32_t draft_number(struct json_draft *d, enum json_type type, const void *bytes) {
@@ -141,49 +234,26 @@ void draft_index(uint32_t *table, uint32_t size, const struct json *v, uint32_t 
     }
 }
 
-struct json_block *draft_block(struct json_draft *d, uint32_t root, struct json_block *words) {
-    struct json_block *b = xrealloc(steal(&d->words), d->n * sizeof(uint32_t));
+struct json_block *draft_block(const struct json_draft *d, uint32_t root) {
+    struct json_block *b = xmalloc(d->n * sizeof(uint32_t)), *words = d->vocabulary ? d->vocabulary->arena : NULL;
 
+    if (words)
+        json_block_ref(words);
+    memcpy(b, d->words, d->n * sizeof(uint32_t));
     *b = (struct json_block){.refs = 1, .root = root, .words = words};
     return b;
 }
 
-static uint32_t pack_string(struct packer *p, enum json_type type, const char *s, size_t n) {
-    uint32_t i = (uint32_t) fnv1a(s, n) ^ (uint32_t) type;
+struct packer {
+    struct json_draft draft;
+    const struct json *blank; /* to be filled in later; may be NULL */
+    uint32_t blank_at;
+};
 
-    for (;; i++) {
-        uint32_t distance = p->seen[i % SEEN_SLOTS];
-        if (!distance)
-            break;
-        const uint32_t *at = p->draft.words + distance;
-        if ((at[0] & TYPE_MASK) == type && at[1] == n && memcmp(at + 2, s, n) == 0)
-            return distance;
-    }
-    uint32_t at = draft_string(&p->draft, type, s, n);
-    if (p->n_seen < SEEN_MAX) {
-        p->n_seen++;
-        p->seen[i % SEEN_SLOTS] = at;
-    }
-    return at;
-}
-
-static uint32_t pack_key(struct packer *p, const struct json *key) {
-    size_t n = string_len(key);
-    uint32_t distance = p->words && n <= WORD_LEN_MAX ? word(p->words, JSON_STRING, string_text(key), n, 1) : 0;
-
-    return distance ? distance | WORD_BIT : pack_string(p, JSON_STRING, string_text(key), n);
-}
-
-/* Objects made from one template have most of their values in common, and who owns their fields, too. */
 static uint32_t pack_text(struct packer *p, const struct json *v) {
-    enum json_type type = type_of(v);
-    bool sealed = type == JSON_SEALED;
-    size_t n = string_len(v);
-    uint32_t distance = 0;
-
-    if (p->words && n <= (sealed ? SEALED_LEN_MAX : WORD_LEN_MAX))
-        distance = word(p->words, type, string_text(v), n, sealed ? SIGHTS_SEALED : SIGHTS_WORD);
-    return distance ? distance | WORD_BIT : pack_string(p, type, string_text(v), n);
+    if (v != p->blank)
+        return draft_text(&p->draft, type_of(v), string_text(v), string_len(v));
+    return p->blank_at = draft_string(&p->draft, JSON_STRING, string_text(v), string_len(v));
 }
 
 static uint32_t pack_value(struct packer *p, const struct json *v);
@@ -205,7 +275,8 @@ static uint32_t pack_object(struct packer *p, const struct json *v) {
 
     p->draft.words[at + 1] = n;
     for (uint32_t i = 0; i < n && !p->draft.too_large; i++) {
-        uint32_t key = pack_key(p, member_key(v, i)), value = pack_value(p, member_value(v, i));
+        const struct json *k = member_key(v, i);
+        uint32_t key = draft_key(&p->draft, string_text(k), string_len(k)), value = pack_value(p, member_value(v, i));
         p->draft.words[at + 2 + 2 * i] = key;
         p->draft.words[at + 3 + 2 * i] = value;
     }
@@ -246,28 +317,50 @@ static uint32_t pack_value(struct packer *p, const struct json *v) {
     return at;
 }
 
-/* Packed without a vocabulary it says again what others say, too. */
-static bool is_packed_with(const struct json *v, const struct json_words *words) {
-    return is_packed(v) && *words_of(v) >> 4 == block_of(v)->root && (!words || block_of(v)->words == words->arena);
+/* Packed without a vocabulary it says again what others say, too. Whose vocabulary it is makes no difference. */
+static bool is_packed_well(const struct json *v, bool words) {
+    return is_packed(v) && *words_of(v) >> 4 == block_of(v)->root && (!words || block_of(v)->words);
+}
+
+static struct json *pack(const struct json *v, struct json_words *words, const struct json *blank,
+                         struct json **ret_blank) {
+    struct packer p;
+    struct json_block *b = NULL;
+
+    p.blank = blank;
+    p.blank_at = 0;
+    draft_init(&p.draft, words);
+    uint32_t root = pack_value(&p, v);
+    if (!p.draft.too_large)
+        b = draft_block(&p.draft, root);
+    draft_finish(&p.draft);
+    if (!b)
+        return json_ref(v);
+    if (p.blank_at)
+        *ret_blank = in_block(b, p.blank_at);
+    return in_block(b, root);
 }
 
 struct json *json_packed(const struct json *v, struct json_words *words) {
-    if (!v || is_packed_with(v, words))
+    if (!v || is_packed_well(v, words))
         return json_ref(v);
     if (type_of(v) != JSON_OBJECT && type_of(v) != JSON_ARRAY) /* nothing to be gained */
         return json_ref(v);
-    struct packer p = {.words = words};
-    draft_init(&p.draft, 1024);
-    if (words)
-        (void) pthread_mutex_lock(&words->lock);
-    uint32_t root = pack_value(&p, v);
-    if (words)
-        (void) pthread_mutex_unlock(&words->lock);
-    if (p.draft.too_large) {
-        free(p.draft.words);
-        return json_ref(v);
-    }
-    if (words)
-        json_block_ref(words->arena);
-    return in_block(draft_block(&p.draft, root, words ? words->arena : NULL), root);
+    return pack(v, words, NULL, NULL);
+}
+
+struct json *json_packed_blank(const struct json *v, struct json_words *words, const struct json *blank,
+                               struct json **ret_blank) {
+    *ret_blank = NULL;
+    return pack(v, words, blank, ret_blank);
+}
+
+void json_fill_blank(struct json *blank, const char *s, size_t n) {
+    uint32_t *at = (uint32_t *) (void *) blank;
+
+    if (n > at[1])
+        n = at[1];
+    memset(at + 2, 0, at[1]);
+    memcpy(at + 2, s, n);
+    at[1] = (uint32_t) n;
 }

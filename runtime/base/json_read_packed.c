@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <yajl/yajl_parse.h>
 
@@ -16,22 +17,36 @@ struct level {
     bool sealed_key; /* the member under way is to be sealed, if it is an object */
 };
 
+enum { PARTS = 1024 };
+
 struct reader {
-    struct json_draft draft;
     yajl_handle yajl;
     const char *text, *seal;
     size_t seal_len;
-    uint32_t *parts; /* distances: of items, of keys and values in turn */
+    uint32_t *parts; /* distances: of items, of keys and values in turn; here or allocated */
     size_t n_parts, cap_parts;
-    struct level levels[JSON_DEPTH_MAX + 1];
     unsigned depth, sealed_depth; /* inside a sealed object: containers open in it */
     size_t sealed_from;
     uint32_t root;
     bool too_deep, out_of_range;
+    /* From here on nothing is set before it is used. */
+    struct level levels[JSON_DEPTH_MAX + 1];
+    uint32_t parts_here[PARTS];
+    struct json_draft draft;
 };
 
+static void grow_parts(struct reader *r) {
+    bool moved = r->parts != r->parts_here;
+
+    r->cap_parts *= 2;
+    r->parts = xreallocarray(moved ? r->parts : NULL, r->cap_parts, sizeof(*r->parts));
+    if (!moved)
+        memcpy(r->parts, r->parts_here, sizeof(r->parts_here));
+}
+
 static void add_part(struct reader *r, uint32_t distance) {
-    xgrow(&r->parts, r->n_parts, &r->cap_parts);
+    if (r->n_parts == r->cap_parts)
+        grow_parts(r);
     r->parts[r->n_parts++] = distance;
 }
 
@@ -87,7 +102,11 @@ static int on_number(void *ctx, const char *s, size_t n) {
 static int on_string(void *ctx, const unsigned char *s, size_t n) {
     struct reader *r = ctx;
 
-    return r->sealed_depth > 0 || put(r, draft_string(&r->draft, JSON_STRING, (const char *) s, n));
+    if (r->sealed_depth > 0)
+        return 1;
+    if (r->depth == 0) /* the whole document: never a word of all */
+        return put(r, draft_string(&r->draft, JSON_STRING, (const char *) s, n));
+    return put(r, draft_text(&r->draft, JSON_STRING, (const char *) s, n));
 }
 
 static int on_map_key(void *ctx, const unsigned char *s, size_t n) {
@@ -96,7 +115,7 @@ static int on_map_key(void *ctx, const unsigned char *s, size_t n) {
     if (r->sealed_depth > 0)
         return 1;
     r->levels[r->depth].sealed_key = r->seal && n == r->seal_len && memcmp(s, r->seal, n) == 0;
-    add_part(r, draft_string(&r->draft, JSON_STRING, (const char *) s, n));
+    add_part(r, draft_key(&r->draft, (const char *) s, n));
     return !r->draft.too_large;
 }
 
@@ -158,7 +177,7 @@ static int end_sealed(struct reader *r) {
     if (--r->sealed_depth > 0)
         return 1;
     size_t end = yajl_get_bytes_consumed(r->yajl);
-    return put(r, draft_string(&r->draft, JSON_SEALED, r->text + r->sealed_from, end - r->sealed_from));
+    return put(r, draft_text(&r->draft, JSON_SEALED, r->text + r->sealed_from, end - r->sealed_from));
 }
 
 static int on_end_map(void *ctx) {
@@ -195,24 +214,35 @@ static int refused(const struct reader *r, struct error *err) {
     return error_set(err, -EINVAL, "no valid JSON at byte %zu", yajl_get_bytes_consumed(r->yajl));
 }
 
-int json_parse_packed(const char *p, size_t n, const char *seal, struct json **ret, struct error *err) {
-    struct reader r = {.text = p, .seal = seal, .seal_len = seal ? strlen(seal) : 0};
-    int code = 0;
-
-    /* Documents rarely grow beyond twice their text; what is too much is given back. */
-    draft_init(&r.draft, BLOCK_WORDS + n / 2 + 64);
-    r.yajl = yajl_alloc(&callbacks, NULL, &r);
-    if (yajl_parse(r.yajl, (const unsigned char *) p, n) != yajl_status_ok ||
-        yajl_complete_parse(r.yajl) != yajl_status_ok)
-        code = refused(&r, err);
-    else if (r.root == 0)
-        code = error_set(err, -EINVAL, "empty document");
-    yajl_free(r.yajl);
-    free(r.parts);
-    if (code < 0) {
-        free(r.draft.words);
-        return code;
-    }
-    *ret = in_block(draft_block(&r.draft, r.root, NULL), r.root);
+static int read_packed(struct reader *r, const char *p, size_t n, struct json **ret, struct error *err) {
+    if (yajl_parse(r->yajl, (const unsigned char *) p, n) != yajl_status_ok ||
+        yajl_complete_parse(r->yajl) != yajl_status_ok)
+        return refused(r, err);
+    if (r->root == 0)
+        return error_set(err, -EINVAL, "empty document");
+    *ret = in_block(draft_block(&r->draft, r->root), r->root);
     return 0;
+}
+
+int json_parse_packed(const char *p, size_t n, const struct json_packed_options *options, struct json **ret,
+                      struct error *err) {
+    static const struct json_packed_options none = {0};
+    struct reader r;
+
+    if (!options)
+        options = &none;
+    memset(&r, 0, offsetof(struct reader, levels));
+    r.parts = r.parts_here;
+    r.cap_parts = PARTS;
+    r.text = p;
+    r.seal = options->seal;
+    r.seal_len = r.seal ? strlen(r.seal) : 0;
+    draft_init(&r.draft, options->words);
+    r.yajl = yajl_alloc(&callbacks, NULL, &r);
+    int code = read_packed(&r, p, n, ret, err);
+    yajl_free(r.yajl);
+    if (r.parts != r.parts_here)
+        free(r.parts);
+    draft_finish(&r.draft);
+    return code;
 }

@@ -155,24 +155,31 @@ void json_block_unref(struct json_block *b);
 /* --- blocks in the making --- */
 
 #define DISTANCE_MAX (1u << 28)
-
-struct json_draft {
-    uint32_t *words;
-    size_t n, cap;
-    bool too_large; /* more than distances can say: to be given up */
+enum {
+    DRAFT_WORDS = 4096, /* what a draft has room for without an allocation: a pod and more */
+    SEEN_SLOTS = 1024,  /* strings of one document that are looked for again; a power of two */
+    SEEN_MAX = 640,
 };
 
-static inline void draft_init(struct json_draft *d, size_t cap) {
-    *d = (struct json_draft){.n = BLOCK_WORDS, .cap = cap};
-    d->words = xreallocarray(NULL, cap, sizeof(uint32_t));
-}
+/* Grows in a place of its own, usually on the stack: the block of a finished draft is one allocation of its size, and
+ * leaves no holes between blocks that live for long. */
+struct json_draft {
+    uint32_t *words; /* here[], or allocated */
+    size_t n, cap;
+    struct json_words *vocabulary; /* may be NULL */
+    bool too_large;                /* more than distances can say: to be given up */
+    uint32_t n_seen, seen[SEEN_SLOTS];
+    _Alignas(struct json_block) uint32_t here[DRAFT_WORDS];
+};
+
+void draft_init(struct json_draft *d, struct json_words *vocabulary);
+void draft_finish(struct json_draft *d);
+void draft_grow(struct json_draft *d, size_t n);
 
 /* The distance of n new words. */
 static inline uint32_t draft_take(struct json_draft *d, size_t n) {
-    while (d->cap - d->n < n) {
-        d->cap *= 2;
-        d->words = xreallocarray(d->words, d->cap, sizeof(uint32_t));
-    }
+    if (d->cap - d->n < n)
+        draft_grow(d, n);
     uint32_t at = (uint32_t) d->n;
     d->n += n;
     d->too_large |= d->n >= DISTANCE_MAX;
@@ -197,14 +204,17 @@ static inline void write_string(uint32_t *at, uint32_t distance, enum json_type 
         memcpy(at + 2, s, n);
 }
 
-/* A string, an int or double (8 bytes), a bool; their distances. */
-uint32_t draft_string(struct json_draft *d, enum json_type type, const char *s, size_t n);
+/* A key, a value with text (string or sealed), an int or double (8 bytes), a bool; their distances. Texts that were
+ * there before, in the document or in the vocabulary, are not written again. */
+uint32_t draft_key(struct json_draft *d, const char *s, size_t n);
+uint32_t draft_text(struct json_draft *d, enum json_type type, const char *s, size_t n);
 uint32_t draft_number(struct json_draft *d, enum json_type type, const void *bytes);
 uint32_t draft_bool(struct json_draft *d, bool b);
+/* A text that is written in any case. */
+uint32_t draft_string(struct json_draft *d, enum json_type type, const char *s, size_t n);
 /* Makes the table of an object that needs one: v has the n members of the object. */
 void draft_index(uint32_t *table, uint32_t size, const struct json *v, uint32_t n);
-/* The block of a finished draft, which is used up: its first reference. words: the vocabulary's, which passes, or NULL.
- */
-struct json_block *draft_block(struct json_draft *d, uint32_t root, struct json_block *words);
+/* The block of a draft: its first reference. */
+struct json_block *draft_block(const struct json_draft *d, uint32_t root);
 
 #endif

@@ -103,13 +103,25 @@ struct json *json_opened(const struct json *v);
 struct json_words;
 struct json_words *json_words_new(void);
 void json_words_free(struct json_words *w); /* NULL is fine */
-/* A new reference: to v if it is packed already (with these words) or no container, else to a packed copy. words may be
- * NULL. */
+/* A new reference: to v if it is packed already (where words are given: with some words, whosever) or no container,
+ * else to a packed copy. words may be NULL. */
 struct json *json_packed(const struct json *v, struct json_words *words);
+/* A packed copy of v in any case, in which one string is left to be filled in: blank, by its address in v, is as long
+ * as the text that comes at most. *ret_blank: where it is in the copy; NULL when v was too large and is returned as it
+ * was. */
+struct json *json_packed_blank(const struct json *v, struct json_words *words, const struct json *blank,
+                               struct json **ret_blank);
+/* Once, before others see the document. */
+void json_fill_blank(struct json *blank, const char *s, size_t n);
+struct json_packed_options {
+    const char *seal;         /* objects that are members of this name become sealed. NULL: none */
+    struct json_words *words; /* may be NULL */
+};
 /* A packed document straight from its text, in a third of the time of a tree: for texts of our own (see below) that are
- * read often. Objects that are members called seal (may be NULL) become sealed. Members that come twice are the
- * caller's to rule out. Errors as of json_parse(), with less to say about them. */
-int json_parse_packed(const char *p, size_t n, const char *seal, struct json **ret, struct error *err) _must_check_;
+ * read often. Members that come twice are the caller's to rule out. options may be NULL. Errors as of json_parse(),
+ * with less to say about them. */
+int json_parse_packed(const char *p, size_t n, const struct json_packed_options *options, struct json **ret,
+                      struct error *err) _must_check_;
 
 /* Loops are written plainly: for (size_t i = 0; i < json_len(a); i++) { struct json *item = json_at(a, i); … } */
 

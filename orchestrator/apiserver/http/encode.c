@@ -113,7 +113,8 @@ struct json *list_document(const struct api_request *req) {
     json_set(&l, "items", json_array());
     struct json **items = json_edit(&l, "items");
     for (size_t i = 0; i < req->out.n_items; i++)
-        json_append(items, version_shown(r, req->out.items[i]));
+        json_append(items, req->keeps && r->storage_version ? json_ref(store_item_doc(req->out.items[i]))
+                                                            : version_shown(r, req->out.items[i]));
     return l;
 }
 

@@ -25,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
             abort();
     }
     /* of members that come twice it keeps both: only that it survives is looked at */
-    if (json_parse_packed((const char *) p, n, "a", &sealed, NULL) == 0 && json_within(sealed, 1, 1))
+    if (json_parse_packed((const char *) p, n, &(struct json_packed_options){.seal = "a"}, &sealed, NULL) == 0 &&
+        json_within(sealed, 1, 1))
         (void) json_type(sealed);
     if (json_parse((const char *) p, n, &options, &first, NULL) < 0)
         return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The in-process client: same doors as HTTP, on an event loop. */
 #include "orchestrator/apiserver/local_client.h"
+#include "orchestrator/client/informer.h"
 #include "tests/unit/apiserver/server_fixture.h"
 
 struct context {
@@ -185,6 +186,32 @@ static void test_watch(void **state) {
     run_until(x, "ERROR code Timeout;");
 }
 
+static bool is_stored_document(struct context *x, const struct informer *i, const char *name) {
+    _cleanup_(store_item_unrefp) struct store_item *item = store_get(x->f.store, "configmaps", "default", name);
+    return informer_get(i, "default", name) && informer_get(i, "default", name) == store_item_doc(item);
+}
+
+/* One document for the store and all informers, whether it came by a list or by an event. */
+static void test_documents_are_shared(void **state) {
+    struct context *x = *state;
+    struct informer *i[2];
+    assert_int_equal(create(x, "listed"), 201);
+    for (int k = 0; k < 2; k++)
+        i[k] = informer_new(x->loop, x->client, &(struct informer_options){.resource = x->cm});
+    while (!informer_synced(i[0]) || !informer_synced(i[1]))
+        assert_true(sd_event_run(x->loop, 10000) >= 0);
+    assert_int_equal(create(x, "watched"), 201);
+    for (int k = 0; k < 2; k++) {
+        while (!informer_get(i[k], "default", "watched"))
+            assert_true(sd_event_run(x->loop, 10000) >= 0);
+        assert_true(is_stored_document(x, i[k], "listed"));
+        assert_true(is_stored_document(x, i[k], "watched"));
+        assert_string_equal(json_get_str(informer_get(i[k], "default", "listed"), "kind"), "ConfigMap");
+    }
+    for (int k = 0; k < 2; k++)
+        informer_free(i[k]);
+}
+
 static void test_authorization(void **state) {
     struct context *x = *state;
     struct client *guest = NULL, *admin = x->client;
@@ -206,6 +233,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_concurrent_patches, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_documents_are_shared, setup, teardown),
         cmocka_unit_test_setup_teardown(test_authorization, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

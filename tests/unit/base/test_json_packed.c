@@ -65,7 +65,8 @@ static void a_packed_document_reads_like_its_tree(void **state) {
 static struct json *parse_packed(const char *text) {
     struct json *v = NULL;
 
-    assert_int_equal(json_parse_packed(text, strlen(text), "fieldsV1", &v, NULL), 0);
+    assert_int_equal(json_parse_packed(text, strlen(text), &(struct json_packed_options){.seal = "fieldsV1"}, &v, NULL),
+                     0);
     return v;
 }
 
@@ -90,6 +91,68 @@ static void a_text_is_read_into_a_packed_document(void **state) {
     _cleanup_json_ struct json *scalar = parse_packed(" 7 "), *text = parse_packed("\"fieldsV1\"");
     assert_int_equal(json_int_or(scalar, 0), 7);
     assert_string_equal(json_str(text), "fieldsV1");
+}
+
+/* Texts and trees come to the same: each holds once what the others hold, too. */
+static void texts_are_read_with_a_vocabulary(void **state) {
+    struct json_words *words = json_words_new();
+    const struct json_packed_options how = {.seal = "fieldsV1", .words = words};
+    struct json *all[40], *scalar = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        assert_int_equal(json_parse_packed(sample, strlen(sample), &how, &all[i], NULL), 0);
+        assert_text(all[i], sample);
+    }
+    _cleanup_json_ struct json *tree = parse(sample), *packed = json_packed(tree, words), *again = NULL;
+    struct json *last = all[ARRAY_LEN(all) - 1];
+    assert_ptr_equal(json_key_value_at(last, 0), json_key_value_at(packed, 0));
+    assert_ptr_equal(json_get(last, "kind"), json_get(packed, "kind"));
+    assert_ptr_equal(json_get(json_at(json_path(last, "metadata", "managedFields"), 0), "fieldsV1"),
+                     json_get(json_at(json_path(all[20], "metadata", "managedFields"), 0), "fieldsV1"));
+    struct json_words *others = json_words_new();
+    again = json_packed(last, others);
+    assert_ptr_equal(again, last); /* whose words they are makes no difference */
+    json_words_free(others);
+    /* a word alone is a document of its own, with one reference */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(json_parse_packed("\"Pod\"", 5, &how, &scalar, NULL), 0);
+        assert_string_equal(json_str(scalar), "Pod");
+        assert_false(json_is_shared(scalar));
+        json_unref(scalar);
+    }
+    json_words_free(words);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        assert_text(all[i], sample);
+        json_unref(all[i]);
+    }
+}
+
+/* More strings, parts and words than a draft begins with. */
+static void large_texts_grow_their_draft(void **state) {
+    _cleanup_json_ struct json *tree = json_array(), *packed = NULL;
+
+    for (int i = 0; i < 3000; i++)
+        json_append(&tree, json_stringf("a text that comes once, number %d of many", i));
+    _cleanup_free_ char *text = json_to_text(tree);
+    packed = parse_packed(text);
+    assert_true(json_equal(tree, packed));
+    assert_text(packed, text);
+}
+
+static void a_blank_is_filled_in(void **state) {
+    struct json_words *words = json_words_new();
+    _cleanup_json_ struct json *tree = parse("{\"a\":\"    \",\"b\":{\"c\":\"    \"},\"d\":\"    \"}");
+    struct json *blank = NULL;
+
+    for (int i = 0; i < 40; i++) { /* also when the same text has become a word */
+        _cleanup_json_ struct json *packed =
+            json_packed_blank(tree, i % 2 ? words : NULL, json_path(tree, "b", "c"), &blank);
+        assert_ptr_equal(blank, json_path(packed, "b", "c"));
+        json_fill_blank(blank, "17", 2);
+        assert_text(packed, "{\"a\":\"    \",\"b\":{\"c\":\"17\"},\"d\":\"    \"}");
+    }
+    assert_text(tree, "{\"a\":\"    \",\"b\":{\"c\":\"    \"},\"d\":\"    \"}");
+    json_words_free(words);
 }
 
 static void what_cannot_be_packed_is_told(void **state) {
@@ -332,6 +395,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_packed_document_reads_like_its_tree),
         cmocka_unit_test(a_text_is_read_into_a_packed_document),
+        cmocka_unit_test(texts_are_read_with_a_vocabulary),
+        cmocka_unit_test(large_texts_grow_their_draft),
+        cmocka_unit_test(a_blank_is_filled_in),
         cmocka_unit_test(what_cannot_be_packed_is_told),
         cmocka_unit_test(writing_copies_and_leaves_the_packed_alone),
         cmocka_unit_test(a_part_holds_the_whole),

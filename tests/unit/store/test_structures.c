@@ -53,7 +53,7 @@ static void test_random_changes(void **state) {
             key_of(k, ns, name);
             bool put_it = phase % 2 == 0 ? rand_r(&seed) % 8 != 0 : rand_r(&seed) % 8 == 0;
             struct store_item *old =
-                put_it ? index_put(&ix, item_from_text("{}", 2, 1, ns, name)) : index_remove(&ix, ns, name);
+                put_it ? index_put(&ix, item_from_text("{}", 2, 1, ns, name, NULL)) : index_remove(&ix, ns, name);
             assert_int_equal(old != NULL, there[k]);
             store_item_unref(old);
             there[k] = put_it;
@@ -70,7 +70,7 @@ static void test_seek(void **state) {
     for (unsigned k = 0; k < KEYS; k += 2) {
         char ns[8], name[16];
         key_of(k, ns, name);
-        assert_null(index_put(&ix, item_from_text("{}", 2, 1, ns, name)));
+        assert_null(index_put(&ix, item_from_text("{}", 2, 1, ns, name, NULL)));
     }
     for (unsigned k = 0; k < KEYS; k += 37) {
         char ns[8], name[16];
@@ -96,7 +96,7 @@ static void test_seek(void **state) {
 
 static void push(struct window *w, uint64_t revision, uint64_t now) {
     struct garbage g = {0};
-    struct store_item *i = item_from_text("{}", 2, revision, "a", "x");
+    struct store_item *i = item_from_text("{}", 2, revision, "a", "x", NULL);
     const struct store_event e = {STORE_EVENT_MODIFIED, revision, i, NULL};
 
     window_push(w, &e, now, &g);
@@ -142,6 +142,80 @@ static void test_window_is_swept(void **state) {
     garbage_finish(&g);
 }
 
+static struct store_item *item_with_doc(uint64_t revision) {
+    struct store_item *i = item_from_text("{\"a\":1}", 7, revision, "a", "x", NULL);
+
+    assert_non_null(store_item_doc(i));
+    return i;
+}
+
+static bool has_doc(const struct window *w, uint64_t seq) {
+    return atomic_load(&window_at(w, seq)->item->doc) != NULL;
+}
+
+/* Documents go 256 events later, but not before parts of our own have seen them. */
+static void test_documents_wait_for_who_holds_the_window(void **state) {
+    struct window w;
+    struct window_holder holder = {.seq = 0};
+    struct garbage g = {0};
+
+    window_init(&w, 4096, 1000, 0);
+    list_append(&w.holders, &holder.link);
+    for (uint64_t revision = 1; revision <= 1000; revision++) {
+        struct store_item *i = item_with_doc(revision);
+        const struct store_event e = {STORE_EVENT_MODIFIED, revision, i, NULL};
+        if (revision == 600)
+            holder.seq = 400;
+        window_push(&w, &e, 0, &g);
+        store_item_unref(i);
+        if (revision == 599)
+            assert_true(has_doc(&w, 0));
+    }
+    assert_false(has_doc(&w, 0));
+    assert_false(has_doc(&w, 399));
+    assert_true(has_doc(&w, 400));
+    list_remove(&holder.link);
+    push(&w, 1001, 0);
+    assert_false(has_doc(&w, 744));
+    assert_true(has_doc(&w, 745));
+    garbage_finish(&g);
+    window_finish(&w);
+}
+
+/* What was made for a reader goes, what somebody holds stays. */
+static void test_index_forgets_documents(void **state) {
+    struct index ix = {0};
+    struct garbage g = {0};
+    struct store_item *held = NULL;
+    struct json *shared = NULL;
+    size_t chunk = 0, rounds = 0;
+    char name[16];
+
+    for (unsigned i = 0; i < 5000; i++) {
+        (void) snprintf(name, sizeof(name), "o%04u", i);
+        struct store_item *item = item_from_text("{\"a\":1}", 7, i, "a", name, NULL);
+        assert_non_null(store_item_doc(item));
+        if (i == 7)
+            held = store_item_ref(item);
+        if (i == 4000)
+            shared = json_ref(store_item_doc(item));
+        assert_null(index_put(&ix, item));
+    }
+    do {
+        chunk = index_drop_docs(&ix, chunk, &g);
+        rounds++;
+    } while (chunk > 0);
+    assert_true(rounds > 1);
+    assert_int_equal(g.n_docs, 4998);
+    assert_non_null(atomic_load(&index_find(&ix, "a", "o0007")->doc));
+    assert_ptr_equal(atomic_load(&index_find(&ix, "a", "o4000")->doc), shared);
+    assert_null(atomic_load(&index_find(&ix, "a", "o4999")->doc));
+    store_item_unref(held);
+    json_unref(shared);
+    garbage_finish(&g);
+    index_finish(&ix);
+}
+
 static void test_window_is_bounded_in_bytes(void **state) {
     struct window w;
     size_t n = 1024 * 1024;
@@ -151,7 +225,7 @@ static void test_window_is_bounded_in_bytes(void **state) {
     memset(text, ' ', n);
     for (uint64_t revision = 1; revision <= 40; revision++) {
         struct garbage g = {0};
-        struct store_item *i = item_from_text(text, n, revision, "a", "x");
+        struct store_item *i = item_from_text(text, n, revision, "a", "x", NULL);
         const struct store_event e = {STORE_EVENT_MODIFIED, revision, i, NULL};
         window_push(&w, &e, 0, &g);
         store_item_unref(i);
@@ -165,9 +239,12 @@ static void test_window_is_bounded_in_bytes(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_changes), cmocka_unit_test(test_seek),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_changes),
+                                       cmocka_unit_test(test_seek),
                                        cmocka_unit_test(test_window_forgets_what_is_old),
                                        cmocka_unit_test(test_window_is_swept),
+                                       cmocka_unit_test(test_documents_wait_for_who_holds_the_window),
+                                       cmocka_unit_test(test_index_forgets_documents),
                                        cmocka_unit_test(test_window_is_bounded_in_bytes)};
 
     return cmocka_run_group_tests_name("structures", tests, NULL, NULL);
