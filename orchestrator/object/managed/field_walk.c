@@ -287,7 +287,7 @@ static void compare_items(struct fset_arena *a, struct shape s, const struct jso
     for (size_t i = 0, j = 0; i < n || j < m;) {
         int c = i == n ? 1 : j == m ? -1 : fset_compare_elements(&x[i].element, &y[j].element);
         size_t nx = c <= 0 ? run_length(x, n, i) : 0, ny = c >= 0 ? run_length(y, m, j) : 0;
-        compare_runs(a, of, x + i, nx, y + j, ny, added, modified, removed);
+        compare_runs(a, of, nx ? x + i : NULL, nx, ny ? y + j : NULL, ny, added, modified, removed);
         i += nx;
         j += ny;
     }
