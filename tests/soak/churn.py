@@ -113,6 +113,20 @@ class Player(threading.Thread):
             self.problem("waited in vain for " + path)
         return None
 
+    def gone(self, path, seconds=40):
+        """Asks for an object that others delete until it is not there."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.play.stop.is_set():
+            try:
+                self.call("GET", path)
+            except Refused as e:
+                if e.code == 404:
+                    return
+                raise
+            self.pause(0.1, 0.3)
+        if not self.play.stop.is_set() and not self.play.disturbed(seconds):
+            self.problem("%s does not go" % path)
+
     def kubectl(self, *args, timeout=30):
         try:
             p = subprocess.run([self.play.kubectl, "--cache-dir", self.play.folder + "/kube-cache", "-n", self.ns or "default", *args],
@@ -411,6 +425,97 @@ def make_image(folder, name, number):
     return folder + "/image.tar"
 
 
+class Credentials(Player):
+    """Service accounts with their tokens, bootstrap tokens that run out, signing requests: signed, denied, left behind."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.request = None
+
+    def signing_request(self):
+        if self.request is None:  # one key for all of them
+            with tempfile.TemporaryDirectory(dir=self.play.folder) as d:
+                subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                                "-keyout", d + "/key", "-out", d + "/csr", "-subj", "/CN=soak"],
+                               check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+                with open(d + "/csr", "rb") as f:
+                    self.request = base64.b64encode(f.read()).decode()
+        return self.request
+
+    def round(self):
+        name = "c%d" % self.play.number()
+        self.account(name)
+        self.bootstrap()
+        self.certificate(name)
+        self.pause(0.2, 1)
+
+    def account(self, name):
+        self.create("serviceaccounts", {"metadata": {"name": name}})
+        reviews = "/apis/authentication.k8s.io/v1/tokenreviews"
+        token = self.call("POST", self.path("serviceaccounts", name) + "/token", {"spec": {"expirationSeconds": 600}})["status"]["token"]
+        if not self.call("POST", reviews, {"spec": {"token": token}})["status"].get("authenticated"):
+            self.problem("the token of %s is not known" % name)
+        self.create("secrets", {"metadata": {"name": name, "annotations": {"kubernetes.io/service-account.name": name}},
+                                "type": "kubernetes.io/service-account-token"})
+        self.until(self.path("secrets", name), lambda o: "token" in o.get("data", {}))
+        self.call("DELETE", self.path("serviceaccounts", name))
+        if self.call("POST", reviews, {"spec": {"token": token}})["status"].get("authenticated"):
+            self.problem("the token of %s is known after its end" % name)
+
+    def bootstrap(self):
+        """It runs out in a few seconds; who removes it is the cleaner."""
+        key = "%06x" % self.random.randrange(1 << 24)
+        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.random.uniform(1, 5)))
+        self.call("POST", "/api/v1/namespaces/kube-system/secrets", {
+            "metadata": {"name": "bootstrap-token-" + key}, "type": "bootstrap.kubernetes.io/token",
+            "stringData": {"token-id": key, "token-secret": "0123456789abcdef", "expiration": end, "usage-bootstrap-authentication": "true"}})
+
+    def certificate(self, name):
+        all_of_them = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+        at = all_of_them + "/" + name
+        self.call("POST", all_of_them, {"metadata": {"name": name, "labels": {"soak": "churn"}}, "spec": {
+            "request": self.signing_request(), "signerName": "kubernetes.io/kube-apiserver-client", "usages": ["client auth"]}})
+        how = self.random.choice(("Approved", "Approved", "Denied", "left"))
+        if how == "left":
+            return
+        o = self.call("GET", at)
+        o["status"] = {"conditions": [{"type": how, "status": "True", "reason": "Soak", "message": "as the dice fell"}]}
+        self.call("PUT", at + "/approval", o)
+        if how == "Approved":
+            self.until(at, lambda o: "certificate" in o.get("status", {}))
+        self.call("DELETE", at)
+
+
+class Manifests(Player):
+    """Files in the folder of manifests: written, changed, broken, removed; what is in them comes, changes and goes."""
+
+    def manifest(self, name, number, image=IMAGE):
+        return json.dumps({"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": self.ns}, "data": {"n": str(number)}},
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": self.ns, "labels": STEADY}, "spec": pod_spec()}]})
+
+    def write(self, file, text):
+        with open(file + ".new~", "w") as f:
+            f.write(text)
+        os.rename(file + ".new~", file)
+
+    def round(self):
+        name = "f%d" % self.play.number()
+        file = "%s/%s.yaml" % (self.play.cluster.manifests, name)
+        try:
+            self.write(file, self.manifest(name, 0))
+            self.until(self.path("pods", name), running)
+            for i in (1, 2):
+                if self.random.random() < 0.3:
+                    self.write(file, "a: [")
+                self.write(file, self.manifest(name, i))
+                self.until(self.path("configmaps", name), lambda o: o["data"]["n"] == str(i))
+        finally:
+            os.unlink(file)
+        self.gone(self.path("configmaps", name))
+        self.pause(0.5, 3)
+
+
 class Misfortune(Player):
     """Restarts and kills of daemons: of agent 2 all the time, of server and agent 1 only when the play says so (they
     live long otherwise, so that what they leak shows)."""
@@ -436,4 +541,5 @@ class Misfortune(Player):
         self.done += 1
 
 
-PLAYERS = ((Pods, 3), (Crashers, 1), (Deployments, 2), (Papers, 2), (Watchers, 2), (Kubectl, 1), (Images, 1), (Misfortune, 1))
+PLAYERS = ((Pods, 3), (Crashers, 1), (Deployments, 2), (Papers, 2), (Watchers, 2), (Kubectl, 1), (Images, 1),
+           (Credentials, 1), (Manifests, 1), (Misfortune, 1))

@@ -47,9 +47,11 @@ def rule_of(metric):
         return Rule(COUNT, "", 3, 0.05)
     if last == "threads":
         return Rule(COUNT, "", 1)
-    if metric.startswith("journald") and last == "pss":
+    if last == "pss":
+        return Rule(SHOWN, "kB", 0)  # moves with who else on the host has the same programs open
+    if metric.startswith("journald") and last == "rss":
         return Rule(SHOWN, "kB", 0)  # windows into the journal's files, which grow up to their limit
-    if last in ("pss", "anon"):
+    if last in ("rss", "anon"):
         young = metric.split()[0] in ("bus", "supervisor")
         return Rule(MEMORY, "kB", 200 if young else 400, 0.04)
     if metric == "store":
@@ -131,7 +133,7 @@ def life_of(metric, rests):
 
 def settled(metric, rests, compared, samples):
     """Of the rests compared, those where the server's life was long enough to know what it needs."""
-    if metric not in ("server pss", "server anon"):
+    if metric not in ("server rss", "server anon"):
         return compared
     began = {}
     for s in samples:

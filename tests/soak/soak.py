@@ -195,6 +195,7 @@ class Play:
                     if "deletionTimestamp" not in m:
                         self.api.request("DELETE", "/api/v1/namespaces/" + m["name"])
                 if not left:
+                    self.api.request("DELETE", "/apis/certificates.k8s.io/v1/certificatesigningrequests?labelSelector=soak%3Dchurn")
                     break
                 for _ in self.api.watch("/api/v1/namespaces?labelSelector=soak%3Dchurn&timeoutSeconds=5", 10):
                     pass

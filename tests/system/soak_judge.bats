@@ -52,8 +52,8 @@ grows() { # METRIC
 @test "memory that grows from rest to rest is found under noise" {
     samples "server anon" 'v = 40000 + 2000 * n + r() * 300'
     grows "server anon"
-    samples "agent 1 pss" 'v = 3500 + 400 * n + r() * 100'
-    grows "agent 1 pss"
+    samples "agent 1 rss" 'v = 3500 + 400 * n + r() * 100'
+    grows "agent 1 rss"
     samples "init 1 anon" 'v = 2700 + 400 * n'
     grows "init 1 anon"
     samples "store pages" 'v = 600 + 400 * n'
@@ -74,7 +74,7 @@ grows() { # METRIC
 }
 
 @test "a single sample that sticks out at rest is no growth" {
-    samples "server pss" 'v = n == 3 && i == 5 ? 90000 : 40000'
+    samples "server rss" 'v = n == 3 && i == 5 ? 90000 : 40000'
     flat
 }
 
