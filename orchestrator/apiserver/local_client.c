@@ -7,6 +7,7 @@
 #include "orchestrator/apiserver/audit/audit.h"
 #include "orchestrator/apiserver/authz/authorize.h"
 #include "orchestrator/apiserver/http/encode.h"
+#include "orchestrator/apiserver/local_worker.h"
 #include "orchestrator/apiserver/loop_queue.h"
 #include "orchestrator/apiserver/request.h"
 #include "orchestrator/apiserver/server.h"
@@ -29,19 +30,24 @@ struct local_client {
     sd_event *loop;
     struct apiserver *api;
     struct api_user user;
-    struct authz_memo memo; /* the user's */
+    struct authz_memo memo;       /* the user's: the loop's thread */
+    struct authz_memo calls_memo; /* … the worker's */
     struct loop_queue *queue;
+    struct local_worker *worker; /* calls run there, from the first step to the answer */
     struct list calls, watches;
 };
 
 struct client_call {
-    struct loop_task task;
-    struct list link;
+    struct loop_task task; /* in the worker's queue, or with the answer in the loop's */
+    struct list link;      /* the loop's thread, as done, userdata and cancelled */
     struct local_client *owner;
-    struct api_request *req;
     client_done_fn done;
     void *userdata;
-    bool finished, cancelled;
+    bool cancelled;
+    bool unknown, code_only;
+    struct api_request *req; /* the worker's; NULL once answered */
+    int code;
+    struct json *object;
 };
 
 struct client_watch {
@@ -96,8 +102,12 @@ static struct api_request *request_from(struct local_client *c, const struct cli
     return req;
 }
 
-static enum api_progress begin(struct api_request *req, const struct client_request *r) {
-    if (r->subresource && *r->subresource && !req->sub)
+static bool is_unknown(const struct api_request *req, const struct client_request *r) {
+    return r->subresource && *r->subresource && !req->sub;
+}
+
+static enum api_progress begin(struct api_request *req, bool unknown) {
+    if (unknown)
         return api_unknown_path(req);
     if (req->api->audit)
         audit_begin(req, &(struct audit_source){0}, true);
@@ -124,45 +134,58 @@ static struct json *result_object(const struct api_request *req) {
 
 /* --- calls --- */
 
-static void call_free(struct client_call *call) {
-    list_remove(&call->link);
-    api_request_free(call->req);
-    free(call);
-}
-
-static void deliver(struct client_call *call) {
-    _cleanup_json_ struct json *object = result_object(call->req);
+/* On the loop's thread. */
+static void call_deliver(struct loop_task *task) {
+    struct client_call *call = container_of(task, struct client_call, task);
+    _cleanup_json_ struct json *object = call->object;
     bool status = strcmp(json_str_or(json_get(object, "kind"), ""), "Status") == 0;
     struct client_result result = {
-        .code = (int) call->req->out.code,
+        .code = call->code,
         .object = object,
         .reason = status ? json_str_or(json_get(object, "reason"), "") : "",
         .message = status ? json_str_or(json_get(object, "message"), "") : "",
     };
+    client_done_fn done = call->cancelled ? NULL : call->done;
+    void *userdata = call->userdata;
+
     if (result.code == 403 && strstr(result.message, "\" cannot ")) /* the roles of a part of ours are too few */
         log_warning("in-process request refused: %s", result.message);
-    client_done_fn done = call->done;
-    void *userdata = call->userdata;
     /* Freed first: the callback may free the client. The object is held here. */
-    call_free(call);
+    list_remove(&call->link);
+    free(call);
     if (done)
         done(userdata, &result);
 }
 
-static void call_run(struct loop_task *task) {
+/* On the worker: what costs (reading the answer, freeing the request) is not the loop's. */
+static void call_finish(struct client_call *call) {
+    call->code = (int) call->req->out.code;
+    if (!call->code_only || call->code >= 300)
+        call->object = result_object(call->req);
+    api_request_free(steal(&call->req));
+    call->task.run = call_deliver;
+    loop_queue_post(call->owner->queue, &call->task);
+}
+
+static void call_step(struct loop_task *task) {
     struct client_call *call = container_of(task, struct client_call, task);
-    if (!call->finished && api_request_step(call->req) == API_PENDING)
-        return;
-    if (call->cancelled)
-        call_free(call);
-    else
-        deliver(call);
+
+    if (api_request_step(call->req) == API_DONE)
+        call_finish(call);
+}
+
+static void call_begin(struct loop_task *task) {
+    struct client_call *call = container_of(task, struct client_call, task);
+
+    task->run = call_step; /* before the request begins: it may be resumed at once */
+    if (begin(call->req, call->unknown) == API_DONE)
+        call_finish(call);
 }
 
 /* On the commit thread. */
 static void call_resume(struct api_request *req) {
     struct client_call *call = req->transport;
-    loop_queue_post(call->owner->queue, &call->task);
+    local_worker_post(call->owner->worker, &call->task);
 }
 
 static struct client_call *local_start(struct client *client, const struct client_request *r, client_done_fn done,
@@ -171,29 +194,24 @@ static struct client_call *local_start(struct client *client, const struct clien
     struct client_call *call = xnew0(struct client_call);
     call->owner = c;
     call->req = request_from(c, r, verb_names[r->verb]);
+    call->req->memo = &c->calls_memo;
+    call->unknown = is_unknown(call->req, r);
+    call->code_only = r->code_only;
     call->done = done;
     call->userdata = userdata;
-    call->task.run = call_run;
+    call->task.run = call_begin;
     list_init(&call->task.link);
     list_append(&c->calls, &call->link);
     call->req->transport = call;
     call->req->resume = call_resume;
-    if (begin(call->req, r) == API_DONE) {
-        call->finished = true;
-        loop_queue_post(c->queue, &call->task);
-    }
+    local_worker_post(c->worker, &call->task);
     return call;
 }
 
+/* What was asked for happens all the same, only nobody is told. */
 static void local_cancel(struct client *client, struct client_call *call) {
-    struct local_client *c = container_of(client, struct local_client, client);
-    if (!call)
-        return;
-    call->cancelled = true; /* a write under way holds the request: the rest happens when it comes back */
-    if (!call->finished)
-        return;
-    loop_queue_withdraw(c->queue, &call->task);
-    call_free(call);
+    if (call)
+        call->cancelled = true;
 }
 
 /* --- watches --- */
@@ -299,7 +317,7 @@ static struct client_watch *local_watch(struct client *client, const struct clie
     w->task.run = watch_run;
     list_init(&w->task.link);
     list_append(&c->watches, &w->link);
-    (void) begin(w->req, r); /* a watch is open, or refused, at once */
+    (void) begin(w->req, is_unknown(w->req, r)); /* a watch is open, or refused, at once */
     if (w->req->out.kind == API_OUT_WATCH) {
         w->watch = steal(&w->req->out.watch);
         if (w->req->audit)
@@ -329,6 +347,7 @@ static void local_free(struct client *client) {
     list_foreach(call, &c->calls, link) local_cancel(client, call);
     while (!list_empty(&c->calls))
         loop_queue_wait(c->queue);
+    local_worker_free(c->worker);
     loop_queue_free(c->queue);
     api_user_finish(&c->user);
     (void) sd_event_unref(c->loop);
@@ -351,7 +370,10 @@ int local_client_new(sd_event *loop, struct apiserver *api, const char *user, ch
     list_init(&c->calls);
     list_init(&c->watches);
     int r = loop_queue_new(loop, &c->queue, err);
+    if (r >= 0)
+        r = local_worker_new(&c->worker, err);
     if (r < 0) {
+        loop_queue_free(c->queue);
         free(c);
         return r;
     }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The client interface in-process: the same verbs behind the same authorization, admission and validation as over HTTP,
- * without the HTTP. Requests run on the loop's thread; completions of writes come back to it through an eventfd.
+ * without the HTTP. Requests run on a thread of the client's own (local_worker.h), in the order they were started;
+ * answers come back to the loop's thread in batches, through an eventfd. Watches are opened on the loop's thread.
  *
- * All clients must be freed before the server, on the loop's thread. Freeing waits for writes that are under way (their
- * callbacks are not called).
+ * All clients must be freed before the server, on the loop's thread. Freeing waits for requests that are under way
+ * (their callbacks are not called); a request that was started happens, whether it is cancelled or not.
  */
 #ifndef PODIUM_APISERVER_LOCAL_CLIENT_H
 #define PODIUM_APISERVER_LOCAL_CLIENT_H

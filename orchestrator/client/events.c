@@ -188,6 +188,7 @@ static void write_start(struct write *w) {
         .resource = resource_by_plural("", "v1", "events"),
         .ns = json_str(json_get(meta, "namespace")),
         .body = w->event,
+        .code_only = true,
     };
     _cleanup_json_ struct json *patch = NULL;
     if (w->patch) {

@@ -243,6 +243,7 @@ static int prepare_lease(struct node_writes *w, struct entry *e, struct client_r
     json_set(&body, "spec", spec);
     r->resource = resource_by_plural("coordination.k8s.io", "v1", "leases");
     r->ns = LEASE_NAMESPACE;
+    r->code_only = true;
     if (e->lease_absent) {
         json_set(&body, "apiVersion", json_string("coordination.k8s.io/v1"));
         json_set(&body, "kind", json_string("Lease"));
@@ -304,6 +305,7 @@ static int prepare_finished(struct node_writes *w, struct entry *e, struct clien
     json_set_path(&r->body, json_string(e->uid), "preconditions", "uid");
     r->resource = resource_by_plural("", "v1", "pods");
     r->verb = CLIENT_DELETE;
+    r->code_only = true;
     r->ns = e->ns;
     r->name = e->name;
     return 1;

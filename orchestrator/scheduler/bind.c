@@ -93,6 +93,7 @@ void sched_bind(struct scheduler *s, const struct pod_info *pod, const char *nod
         .subresource = "binding",
         .body = body,
         .field_manager = "podium-scheduler",
+        .code_only = true,
     };
 
     s->n_bindings++;

@@ -68,6 +68,7 @@ void sched_set_condition(struct scheduler *s, struct json *pod, const char *reas
         .patch_type = PATCH_STRATEGIC,
         .body = patch,
         .field_manager = "podium-scheduler",
+        .code_only = true,
     };
 
     w->call = client_start(s->client, &r, on_written, w);

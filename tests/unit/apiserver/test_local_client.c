@@ -107,6 +107,64 @@ static void test_verbs(void **state) {
         404);
 }
 
+/* Who only wants to know whether it went well is given no object, but all of a refusal. */
+static void test_code_only(void **state) {
+    struct context *x = *state;
+    _cleanup_json_ struct json *o = config_map("a");
+    const struct client_request r = {
+        .verb = CLIENT_CREATE, .resource = x->cm, .ns = "default", .body = o, .code_only = true};
+
+    assert_int_equal(call(x, r), 201);
+    assert_null(x->object);
+    assert_int_equal(call(x, r), 409);
+    assert_string_equal(x->reason, "AlreadyExists");
+}
+
+/* Requests begin in the order they were started, without waiting for each other: the last write is what stays. */
+static void test_order(void **state) {
+    struct context *x = *state;
+    struct client_request r = {.verb = CLIENT_PATCH, .resource = x->cm, .ns = "default", .name = "a"};
+
+    r.patch_type = PATCH_MERGE;
+    assert_int_equal(create(x, "a"), 201);
+    for (x->pending = 0; x->pending < 100; x->pending++) {
+        _cleanup_json_ struct json *patch = json_object();
+        _cleanup_free_ char *value = xasprintf("%d", x->pending);
+        json_set_path(&patch, json_string(value), "data", "k");
+        r.body = patch;
+        assert_non_null(client_start(x->client, &r, done, x));
+    }
+    run(x);
+    r.verb = CLIENT_GET;
+    r.body = NULL;
+    assert_int_equal(call(x, r), 200);
+    assert_string_equal(json_str(json_path(x->object, "data", "k")), "99");
+}
+
+static void not_called(void *userdata, const struct client_result *r) {
+    fail_msg("the callback of a freed client was called");
+}
+
+/* A client that is freed tells nobody, but what was asked of it has happened. */
+static void test_free_under_way(void **state) {
+    struct context *x = *state;
+    struct client *other = NULL;
+    char *masters[] = {(char[]){"system:masters"}, NULL};
+
+    assert_int_equal(local_client_new(x->loop, x->f.api, "system:other", masters, &other, NULL), 0);
+    for (int i = 0; i < 20; i++) {
+        _cleanup_free_ char *name = xasprintf("m%d", i);
+        _cleanup_json_ struct json *o = config_map(name);
+        struct client_request r = {.verb = CLIENT_CREATE, .resource = x->cm, .ns = "default", .body = o};
+        struct client_call *c = client_start(other, &r, not_called, x);
+        if (i % 2)
+            client_cancel(other, c);
+    }
+    client_free(other);
+    assert_int_equal(call(x, (struct client_request){.verb = CLIENT_LIST, .resource = x->cm}), 200);
+    assert_int_equal(json_len(json_get(x->object, "items")), 20);
+}
+
 /* Patches of one object that are all under way at once build on each other: none is lost, none conflicts. */
 static void test_concurrent_patches(void **state) {
     struct context *x = *state;
@@ -231,6 +289,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_verbs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_concurrent_patches, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_code_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_free_under_way, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watch, setup, teardown),
         cmocka_unit_test_setup_teardown(test_documents_are_shared, setup, teardown),
