@@ -7,7 +7,8 @@
  *   nodes_bench PODIUM FOLDER NODES [PARTS...]     parts: rate latency loss memory (default: the first three)
  *
  * The environment's BENCH_JSON names a file to which each figure is added as a line of JSON. NODES_PODS: how many pods
- * the rate is taken from.
+ * the rate is taken from; NODES_MEMORY_PODS: how many the part `memory` fills up to; NODES_PATIENCE: seconds without
+ * any change after which a part has failed.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -26,7 +27,7 @@
 #define CONNECTIONS  64u
 #define IDLE_SECONDS 20u
 #define GRACE        20 /* seconds of silence until a node is lost */
-#define PATIENCE     60.0
+#define PATIENCE     60u
 #define MEMORY_PODS  150000u
 /* The server keeps 1,024 for all but nodes (orchestrator/link/server.c); room for nodes that dial anew beside them. */
 #define DESCRIPTORS_OTHERS 1200u
@@ -34,7 +35,8 @@
 struct bench {
     struct cluster cluster;
     unsigned nodes;
-    uint64_t pods; /* created so far */
+    uint64_t pods;   /* created so far */
+    double patience; /* seconds */
     int missed;
 };
 
@@ -60,6 +62,14 @@ static void figure(struct bench *b, const char *what, double value, const char *
     fprintf(f, "{\"group\":\"nodes\",\"name\":\"%u nodes: %s\",\"value\":%.3f,\"unit\":\"%s\",\"goal\":%s}\n", b->nodes,
             what, value, unit, goal_text);
     (void) fclose(f);
+}
+
+/* A number of the environment's. */
+static uint64_t number_of(const char *name, uint64_t fallback) {
+    const char *text = getenv(name);
+    uint64_t n = text ? strtoull(text, NULL, 10) : 0;
+
+    return n > 0 ? n : fallback;
 }
 
 static double cpu_of(pid_t pid) {
@@ -117,8 +127,8 @@ static bool connect_nodes(struct bench *b) {
     struct span s = span_begin(b);
 
     sim_connect(&c->sim, 0, b->nodes);
-    if (!cluster_await("nodes that are synced", &c->sim.counts->synced, b->nodes, PATIENCE) ||
-        !cluster_await("nodes that are ready", &c->ready, b->nodes, PATIENCE))
+    if (!cluster_await("nodes that are synced", &c->sim.counts->synced, b->nodes, b->patience) ||
+        !cluster_await("nodes that are ready", &c->ready, b->nodes, b->patience))
         return false;
     double seconds = seconds_since(s.start);
     span_end(b, &s);
@@ -155,8 +165,7 @@ static bool create_pods(struct bench *b, uint64_t n, unsigned connections, uint6
 }
 
 static bool rate(struct bench *b) {
-    const char *text = getenv("NODES_PODS");
-    uint64_t n = text ? strtoull(text, NULL, 10) : 20000;
+    uint64_t n = number_of("NODES_PODS", 20000);
     unsigned before = atomic_load(&b->cluster.running);
     struct load_result r;
     struct span s = span_begin(b);
@@ -164,7 +173,7 @@ static bool rate(struct bench *b) {
     if (!create_pods(b, n, CONNECTIONS, 0, &r))
         return false;
     double created = seconds_since(s.start);
-    if (!cluster_await("pods that are Running", &b->cluster.running, before + (unsigned) n, PATIENCE))
+    if (!cluster_await("pods that are Running", &b->cluster.running, before + (unsigned) n, b->patience))
         return false;
     double seconds = seconds_since(s.start);
     span_end(b, &s);
@@ -205,7 +214,7 @@ static bool latency(struct bench *b) {
     struct cluster *c = &b->cluster;
 
     if (!create_pods(b, n, 1, 1000000 / per_second, &r) ||
-        !cluster_await("pods that are Running", &c->running, before + (unsigned) n, PATIENCE))
+        !cluster_await("pods that are Running", &c->running, before + (unsigned) n, b->patience))
         return false;
     _cleanup_free_ double *bound = xcalloc(n, sizeof(double)), *running = xcalloc(n, sizeof(double));
     for (uint64_t i = 0; i < n; i++) {
@@ -240,13 +249,13 @@ static bool loss(struct bench *b) {
     uint64_t start = now_monotonic_usec();
 
     if (!make_replica_sets(b, sets, replicas) ||
-        !cluster_await("pods of ReplicaSets that are Running", &c->running, before + sets * replicas, PATIENCE))
+        !cluster_await("pods of ReplicaSets that are Running", &c->running, before + sets * replicas, b->patience))
         return false;
     figure(b, "50 ReplicaSets, one pod for each node: until Running", seconds_since(start), "s", 0);
     unsigned lost = atomic_load(&c->lost), running = atomic_load(&c->running), held = atomic_load(&c->sim.counts->pods);
     struct span s = span_begin(b);
     sim_vanish(&c->sim, b->nodes - gone, b->nodes);
-    if (!cluster_await("nodes that are lost", &c->lost, lost + gone, GRACE + PATIENCE))
+    if (!cluster_await("nodes that are lost", &c->lost, lost + gone, GRACE + b->patience))
         return false;
     figure(b, "10 % vanish: until all are NotReady, beyond the grace of 20 s", seconds_since(s.start) - GRACE, "s", 0);
     /* pods without an owner die with their nodes; how many of the lost ones had one is known from what came back */
@@ -256,7 +265,7 @@ static bool loss(struct bench *b) {
         settled = now == last && now > running ? settled + 1 : 0;
         last = now;
         (void) usleep(100 * 1000);
-        if (seconds_since(s.start) > GRACE + PATIENCE + 60)
+        if (seconds_since(s.start) > GRACE + b->patience + 60)
             return fprintf(stderr, "no pod was replaced\n"), false;
     }
     figure(b, "10 % vanish: until pods are replaced and Running, beyond it", seconds_since(s.start) - GRACE - 5, "s",
@@ -270,19 +279,21 @@ static bool loss(struct bench *b) {
 
 static bool memory(struct bench *b) {
     unsigned before = atomic_load(&b->cluster.running), have = atomic_load(&b->cluster.sim.counts->pods);
-    uint64_t n = MEMORY_PODS > have ? MEMORY_PODS - have : 1;
+    uint64_t all = number_of("NODES_MEMORY_PODS", MEMORY_PODS), n = all > have ? all - have : 1;
+    _cleanup_free_ char *filling = xasprintf("filling up to %" PRIu64 " pods", all);
+    _cleanup_free_ char *held = xasprintf("server PSS with %" PRIu64 " pods", all);
     struct load_result r;
     struct span s = span_begin(b);
 
     if (!create_pods(b, n, CONNECTIONS, 0, &r) ||
-        !cluster_await("pods that are Running", &b->cluster.running, before + (unsigned) n, PATIENCE))
+        !cluster_await("pods that are Running", &b->cluster.running, before + (unsigned) n, b->patience))
         return false;
     double seconds = seconds_since(s.start);
     span_end(b, &s);
-    figure(b, "filling up to 150,000 pods", (double) n / seconds, "pods/s", 0);
+    figure(b, filling, (double) n / seconds, "pods/s", 0);
     figure(b, "filling up: server CPU per pod", s.server / (double) n * 1e6, "us", 0);
     (void) sleep(3);
-    figure(b, "server PSS with 150,000 pods", server_memory(&b->cluster.server, "Pss:"), "MB", -2048);
+    figure(b, held, server_memory(&b->cluster.server, "Pss:"), "MB", -2048);
     figure(b, "… of it not file", server_memory(&b->cluster.server, "Pss_Anon:"), "MB", 0);
     return true;
 }
@@ -337,7 +348,11 @@ int main(int argc, char **argv) {
     if (argc < 4)
         return fputs("usage: nodes_bench PODIUM FOLDER NODES [PARTS...]\n", stderr), 2;
     (void) signal(SIGPIPE, SIG_IGN);
-    b.nodes = nodes_possible((unsigned) strtoul(argv[3], NULL, 10));
+    unsigned wanted = (unsigned) strtoul(argv[3], NULL, 10);
+    b.nodes = nodes_possible(wanted);
+    b.patience = (double) number_of("NODES_PATIENCE", PATIENCE);
+    if (b.nodes < wanted)
+        figure(&b, "nodes asked for, more than the limit of open files allows", wanted, "", 0);
     bool ok = cluster_start(&b.cluster, argv[1], argv[2], options) && connect_nodes(&b);
     for (size_t i = 0; ok && i < ARRAY_LEN(parts); i++)
         if (chosen(&parts[i], argv + 4) && !parts[i].run(&b)) {

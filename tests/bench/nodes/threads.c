@@ -13,6 +13,7 @@
 const char *thread_part_name(enum thread_part part) {
     static const char *const names[] = {
         [THREAD_LOOP] = "the loop (scheduler, controllers, link)",
+        [THREAD_LOCAL] = "its requests to the API",
         [THREAD_HTTP] = "HTTP workers",
         [THREAD_STORE] = "the store's writer",
         [THREAD_OTHER] = "others",
@@ -23,6 +24,8 @@ const char *thread_part_name(enum thread_part part) {
 static enum thread_part part_of(pid_t pid, long tid, const char *name) {
     if (tid == (long) pid)
         return THREAD_LOOP;
+    if (strcmp(name, "local") == 0)
+        return THREAD_LOCAL;
     if (strncmp(name, "MHD-", 4) == 0)
         return THREAD_HTTP;
     return strcmp(name, "store") == 0 ? THREAD_STORE : THREAD_OTHER;

@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-enum thread_part { THREAD_LOOP, THREAD_HTTP, THREAD_STORE, THREAD_OTHER, THREAD_PARTS };
+enum thread_part { THREAD_LOOP, THREAD_LOCAL, THREAD_HTTP, THREAD_STORE, THREAD_OTHER, THREAD_PARTS };
 
 /* Seconds so far. Threads that have ended are not in them. */
 struct thread_times {
