@@ -156,14 +156,15 @@ static void forget_unknown(char ***notes, char **unknown) {
         (*notes)[kept++] = NULL;
 }
 
-/* Prunes by the tables; collects unknown fields into notes. */
-static int prune(const char *api_version, const char *kind, struct json **doc, char ***notes, struct error *err) {
+/* Prunes by the tables, but for what is of `old`; collects unknown fields into notes. */
+static int prune(const char *api_version, const char *kind, const struct json *old, struct json **doc, char ***notes,
+                 struct error *err) {
     const struct type_info *t = type_of_kind(api_version, kind);
     if (!t)
         return error_set(err, -EINVAL, "no kind \"%s\" is registered for version \"%s\"", kind, api_version);
     _cleanup_strv_ char **unknown = NULL;
     keep_reset(doc);
-    int r = schema_decode(t, doc, &unknown, err);
+    int r = schema_decode_changed(t, old, doc, &unknown, err);
     forget_unknown(notes, unknown);
     for (size_t i = 0; unknown && unknown[i] && strv_len(*notes) < WARNINGS_MAX; i++)
         strv_push_dup(notes, unknown[i]);
@@ -202,7 +203,7 @@ bool body_decode(struct api_request *req, const char *api_version, const char *k
     }
     if (!check_kind(req, api_version, kind, doc))
         return false;
-    int r = prune(api_version, kind, &doc, &notes, &err);
+    int r = prune(api_version, kind, NULL, &doc, &notes, &err);
     if (r < 0) {
         cannot_be_handled(req, api_version, kind, error_text(&err, r));
         return false;
@@ -279,13 +280,14 @@ bool body_parse(struct api_request *req, bool yaml_allowed) {
     return true;
 }
 
-bool body_check_patched(struct api_request *req, const char *api_version, const char *kind, struct json **doc) {
+bool body_check_patched(struct api_request *req, const char *api_version, const char *kind, const struct json *old,
+                        struct json **doc) {
     _cleanup_(error_clear) struct error err = ERROR_INIT;
     _cleanup_strv_ char **notes = strv_new();
     enum field_validation validation;
     if (!field_validation(req, &validation) || !check_kind(req, api_version, kind, *doc))
         return false;
-    int r = prune(api_version, kind, doc, &notes, &err);
+    int r = prune(api_version, kind, old, doc, &notes, &err);
     if (r < 0) {
         cannot_be_handled(req, api_version, kind, error_text(&err, r));
         return false;

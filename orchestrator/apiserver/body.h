@@ -10,8 +10,9 @@
 bool body_decode(struct api_request *req, const char *api_version, const char *kind);
 /* The body as plain JSON or YAML of any type (patches), no tables. */
 bool body_parse(struct api_request *req, bool yaml_allowed);
-/* Prunes and canonicalises a document made by a patch. False: answered. */
-bool body_check_patched(struct api_request *req, const char *api_version, const char *kind, struct json **doc);
+/* Prunes and canonicalises a document made of `old` (NULL: of nothing) by a patch. False: answered. */
+bool body_check_patched(struct api_request *req, const char *api_version, const char *kind, const struct json *old,
+                        struct json **doc);
 /* Answers 415, naming what is understood; false. */
 bool body_unsupported(struct api_request *req);
 /* "application/json" of "Application/JSON; charset=utf-8"; lower case, never NULL. The caller frees. */

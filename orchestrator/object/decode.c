@@ -26,6 +26,7 @@ struct step {
 
 struct decoder {
     const struct type_info *root;
+    const struct json *known; /* decoded already: what the root's members share with it is left alone */
     char ***unknown;
     size_t n_unknown;
     struct error *err;
@@ -450,7 +451,9 @@ static int decode_object(struct decoder *d, const struct type_info *t, const str
         struct step step = {.up = at, .name = key, .field = f};
         struct json *changed = NULL;
         int r = OUTCOME_DROP;
-        if (f)
+        if (!at && d->known && value == json_get(d->known, key))
+            r = OUTCOME_KEEP;
+        else if (f)
             r = decode_field(d, f, &step, value, &changed);
         else
             report_unknown(d, &step);
@@ -468,7 +471,12 @@ static int decode_object(struct decoder *d, const struct type_info *t, const str
 }
 
 int schema_decode(const struct type_info *t, struct json **doc, char ***unknown, struct error *err) {
-    struct decoder d = {.root = t, .unknown = unknown, .err = err};
+    return schema_decode_changed(t, NULL, doc, unknown, err);
+}
+
+int schema_decode_changed(const struct type_info *t, const struct json *known, struct json **doc, char ***unknown,
+                          struct error *err) {
+    struct decoder d = {.root = t, .known = known, .unknown = unknown, .err = err};
     struct json *changed = NULL;
     int r = decode_object(&d, t, NULL, *doc, &changed);
     if (r < 0)

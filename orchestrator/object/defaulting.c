@@ -12,7 +12,7 @@
 #include "orchestrator/object/schema.h"
 #include "type_ids.h"
 
-static void default_object(const struct type_info *t, struct json **object, bool bare);
+static void default_object(const struct type_info *t, const struct json *known, struct json **object, bool bare);
 
 static struct json *parse_default(const struct field_info *f) {
     switch (f->type) {
@@ -118,7 +118,7 @@ static void default_value(const struct field_info *f, struct json **value, bool 
         return; /* FIELD_ONE_OF occurs in JSONSchemaProps only, which has no defaults */
     if (f->container == FIELD_PLAIN) {
         if (json_is_object(*value))
-            default_object(field_object(f), value, bare);
+            default_object(field_object(f), NULL, value, bare);
         return;
     }
     for (size_t i = 0; i < json_len(*value); i++) {
@@ -126,7 +126,7 @@ static void default_value(const struct field_info *f, struct json **value, bool 
         if (!json_is_object(was))
             continue;
         struct json *element = json_ref(was);
-        default_object(field_object(f), &element, bare);
+        default_object(field_object(f), NULL, &element, bare);
         if (element == was) {
             json_unref(element);
         } else if (f->container == FIELD_ARRAY) {
@@ -139,8 +139,9 @@ static void default_value(const struct field_info *f, struct json **value, bool 
     }
 }
 
-/* bare: a JobSpec inside a CronJob, which upstream leaves without the defaults of a Job. */
-static void default_object(const struct type_info *t, struct json **object, bool bare) {
+/* known: what this was made of, with its defaults; members that are the same there are left alone. bare: a JobSpec
+ * inside a CronJob, which upstream leaves without the defaults of a Job. */
+static void default_object(const struct type_info *t, const struct json *known, struct json **object, bool bare) {
     if (!bare) {
         unconditional_defaults(t, object);
         if (t->id < default_rules_len && default_rules[t->id])
@@ -150,7 +151,8 @@ static void default_object(const struct type_info *t, struct json **object, bool
     for (size_t i = 0; i < json_len(*object); i++) {
         const struct field_info *f = type_field(t, json_key_at(*object, i));
         const struct json *was = json_value_at(*object, i);
-        if (!f || (f->type != FIELD_OBJECT && f->type != FIELD_QUANTITY) || json_is_null(was))
+        if (!f || (f->type != FIELD_OBJECT && f->type != FIELD_QUANTITY) || json_is_null(was) ||
+            (known && was == json_get(known, field_name(f))))
             continue;
         struct json *value = json_ref(was);
         default_value(f, &value,
@@ -163,7 +165,11 @@ static void default_object(const struct type_info *t, struct json **object, bool
 }
 
 void schema_default(const char *api_version, const char *kind, struct json **doc) {
+    schema_default_changed(api_version, kind, NULL, doc);
+}
+
+void schema_default_changed(const char *api_version, const char *kind, const struct json *known, struct json **doc) {
     const struct type_info *t = type_of_kind(api_version, kind);
     if (t && json_is_object(*doc))
-        default_object(t, doc, false);
+        default_object(t, known, doc, false);
 }

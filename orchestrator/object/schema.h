@@ -114,10 +114,16 @@ char *field_errors_message(const struct field_errors *e, const char *kind, const
  * validation. *doc is replaced by the pruned document (copy on write).
  */
 int schema_decode(const struct type_info *t, struct json **doc, char ***unknown, struct error *err) _must_check_;
+/* The same for what a patch made of `known`, a document of the type that was decoded and defaulted (NULL: none):
+ * members that both share, the very same value, are not looked through again. A status is a tenth of a pod. */
+int schema_decode_changed(const struct type_info *t, const struct json *known, struct json **doc, char ***unknown,
+                          struct error *err) _must_check_;
 
 /* Fills in every default of stage "defaulting" and "marker" (defaults.tsv), idempotent. Also adds what Go always writes
  * (creationTimestamp null, status {} …) so that GET output equals upstream's. Secret.stringData becomes data. The
  * document must have been decoded. Unknown kinds (custom resources) are left alone. */
 void schema_default(const char *api_version, const char *kind, struct json **doc);
+/* The same where `known` (or NULL) has its defaults: members that both share, the very same value, are left alone. */
+void schema_default_changed(const char *api_version, const char *kind, const struct json *known, struct json **doc);
 
 #endif

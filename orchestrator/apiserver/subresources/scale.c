@@ -69,7 +69,7 @@ static enum mutate_action apply_scale(struct api_request *req, const struct json
         (void) api_not_found(req, req->name);
         return MUTATE_FAILED;
     }
-    if (!body_check_patched(req, SCALE_VERSION, "Scale", &checked) || !scale_valid(req, checked))
+    if (!body_check_patched(req, SCALE_VERSION, "Scale", NULL, &checked) || !scale_valid(req, checked))
         return MUTATE_FAILED;
     json_set(&config, "apiVersion", json_string(resource_api_version(req->resource)));
     json_set(&config, "kind", json_string(req->resource->kind));

@@ -65,7 +65,7 @@ bool patch_apply(struct api_request *req, const char *api_version, const char *k
         (void) api_bad_request(req, "the patched object must be an object");
         return false;
     }
-    if (!body_check_patched(req, api_version, kind, &patched))
+    if (!body_check_patched(req, api_version, kind, doc, &patched))
         return false;
     *ret = steal(&patched);
     return true;
@@ -115,7 +115,8 @@ static enum mutate_action apply(struct api_request *req, const struct json *old,
     const struct resource *r = req->resource;
     if (!old && !may_be_made(req))
         return MUTATE_FAILED;
-    if (!manage_apply(req, old, req->input, doc) || !body_check_patched(req, resource_api_version(r), r->kind, doc))
+    if (!manage_apply(req, old, req->input, doc) ||
+        !body_check_patched(req, resource_api_version(r), r->kind, old, doc))
         return MUTATE_FAILED;
     if (!old)
         return prepare_create(req, doc) ? MUTATE_CREATE : MUTATE_FAILED;

@@ -184,7 +184,7 @@ enum mutate_action prepare_update(struct api_request *req, const struct json *ol
     if (!prepare_identity(req, doc) || !uid_fits(req, old, *doc))
         return MUTATE_FAILED;
     keep_server_metadata(old, doc);
-    schema_default(resource_api_version(r), r->kind, doc);
+    schema_default_changed(resource_api_version(r), r->kind, old, doc);
     manage_record(req, old, doc);
     if (!admission_mutate(req, old, doc))
         return MUTATE_FAILED;
