@@ -47,7 +47,7 @@ struct client_request {
     bool dry_run, force;
     bool strict; /* refuse unknown and doubled fields of the body (fieldValidation=Strict): for what people wrote */
     bool allow_bookmarks;
-    bool keeps; /* list and watch: objects are kept for long; in-process the store then holds the same ones */
+    bool keeps;     /* list and watch: objects are kept for long; in-process the store then holds the same ones */
     bool code_only; /* the caller does not look at the object of a good answer: it may be NULL then */
 };
 
