@@ -78,6 +78,8 @@ static void add_conditions(struct strbuf *out, const char *when, const char *con
         if (all[i][2])
             strbuf_addf(out, ",\"reason\":\"%s\",\"message\":\"simulated\",\"lastHeartbeatTime\":\"%s\"", all[i][2],
                         when);
+        else
+            strbuf_adds(out, ",\"lastProbeTime\":null");
         strbuf_adds(out, "}");
     }
     strbuf_adds(out, "]");
@@ -124,7 +126,8 @@ static struct json *on_node_labels(void *userdata) {
     return parse(&text);
 }
 
-/* As agent/status.c makes it of a pod whose containers all run. */
+/* As agent/status.c makes it of a pod whose containers all run, with what Go writes although it is empty: what the
+ * server would add is told again and again otherwise (node_writes.c). */
 static struct json *pod_status(const struct sim_node *n, const char *uid, const struct sim_pod *pod) {
     static const char *const conditions[][3] = {
         {"PodReadyToStartContainers", "True", NULL}, {"Initialized", "True", NULL},  {"Ready", "True", NULL},
@@ -147,7 +150,7 @@ static struct json *pod_status(const struct sim_node *n, const char *uid, const 
         strbuf_addf(&text,
                     "%s{\"name\":\"%s\",\"image\":\"%s\",\"imageID\":\"sha256:0123456789abcdef0123456789abcdef\","
                     "\"containerID\":\"baton://%s/%zu\",\"ready\":true,\"started\":true,\"restartCount\":0,\"state\":{"
-                    "\"running\":{\"startedAt\":\"%s\"}}}",
+                    "\"running\":{\"startedAt\":\"%s\"}},\"lastState\":{}}",
                     i ? "," : "", json_str_or(json_get(c, "name"), ""), json_str_or(json_get(c, "image"), ""), uid, i,
                     when);
     }
