@@ -95,7 +95,7 @@ static inline bool failing_next(void) {
     } while (0)
 
 /* Sanitizers call mkdir() and the like before they are ready to look at what a program reads. */
-#define FAILING_UNWATCHED __attribute__((no_sanitize("address,undefined,thread")))
+#define FAILING_UNWATCHED __attribute__((no_sanitize("address", "undefined", "thread")))
 
 FAILING_UNWATCHED static bool failing_now(const char *what) {
     if (!failing.armed || (failing.spared && strcmp(failing.spared, what) == 0) || ++failing.calls != failing.at)
