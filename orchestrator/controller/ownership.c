@@ -54,13 +54,56 @@ struct json *owner_release_patch(const struct json *owner, const struct json *ob
     return reference_patch(ref, object);
 }
 
-char *orphan_key(const char *ns) {
-    return xasprintf("orphan:%s", ns);
+/* label NULL: all of the namespace. */
+static char *orphan_key(const char *ns, const char *label, const char *value) {
+    return label ? xasprintf("orphan:%s/%s=%s", ns, label, value) : xasprintf("orphan:%s", ns);
 }
 
 void index_by_controller(const struct json *object, char ***keys) {
-    const char *uid = owner_controller_uid(object);
-    strv_push(keys, uid ? xstrdup(uid) : orphan_key(meta_namespace(object)));
+    const char *uid = owner_controller_uid(object), *ns = meta_namespace(object);
+    if (uid) {
+        strv_push_dup(keys, uid);
+        return;
+    }
+    strv_push(keys, orphan_key(ns, NULL, NULL));
+    const struct json *labels = json_path(object, "metadata", "labels");
+    for (size_t i = 0; i < json_len(labels); i++)
+        strv_push(keys, orphan_key(ns, json_key_at(labels, i), json_str_or(json_value_at(labels, i), "")));
+}
+
+/* Labels that all it selects have; NULL: none is known. */
+static const struct json *required_labels(const struct json *selector) {
+    const struct json *labels = json_get(selector, "matchLabels");
+    if (json_is_object(labels))
+        return labels;
+    return json_is_array(json_get(selector, "matchExpressions")) ? NULL : selector;
+}
+
+struct json **owner_candidates(const struct informer *children, const struct json *owner, size_t *ret_n) {
+    const struct json *labels = required_labels(json_path(owner, "spec", "selector"));
+    const char *ns = meta_namespace(owner);
+    size_t n, n_orphans = 0;
+    _cleanup_free_ struct json **orphans = NULL;
+    struct json **all = informer_list(children, INDEX_CONTROLLER, meta_uid(owner), &n);
+
+    for (size_t i = 0, end = json_len(labels); i < end || !orphans; i++) {
+        size_t k;
+        _cleanup_free_ char *key =
+            i < end ? orphan_key(ns, json_key_at(labels, i), json_str_or(json_value_at(labels, i), ""))
+                    : orphan_key(ns, NULL, NULL);
+        struct json **some = informer_list(children, INDEX_CONTROLLER, key, &k);
+        if (!orphans || k < n_orphans) { /* it must have all of the labels: the rarest is the shortest way */
+            free(orphans);
+            orphans = some;
+            n_orphans = k;
+        } else {
+            free(some);
+        }
+    }
+    all = xreallocarray(all, n + n_orphans + 1, sizeof(*all));
+    memcpy(all + n, orphans, n_orphans * sizeof(*all));
+    *ret_n = n + n_orphans;
+    return all;
 }
 
 void index_by_namespace(const struct json *object, char ***keys) {

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "orchestrator/client/informer.h"
 #include "podium/base/json.h"
 
 /* The reference marked `controller`, or NULL. Borrowed. */
@@ -17,10 +18,13 @@ struct json *owner_reference(const struct json *owner);
 /* Strategic patches for object, guarded by its uid. New. */
 struct json *owner_adopt_patch(const struct json *owner, const struct json *object);
 struct json *owner_release_patch(const struct json *owner, const struct json *object);
-/* Informer index "controller": the controlling owner's uid, or "orphan:<namespace>" when there is none. */
+/* Informer index "controller": the controlling owner's uid; what has none is under its namespace and each label. */
 #define INDEX_CONTROLLER "controller"
 void index_by_controller(const struct json *object, char ***keys);
-char *orphan_key(const char *ns); /* caller frees */
+/* Of children with that index: those the owner controls and the orphans that its spec.selector (a LabelSelector, or the
+ * map of labels of a ReplicationController) may select, not only those it does: namespaces may be full of orphans that
+ * have nothing to do with it. The caller frees the array; the objects are the informer's. */
+struct json **owner_candidates(const struct informer *children, const struct json *owner, size_t *ret_n);
 /* Informer index "namespace". */
 #define INDEX_NAMESPACE "namespace"
 void index_by_namespace(const struct json *object, char ***keys);

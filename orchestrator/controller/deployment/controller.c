@@ -237,13 +237,9 @@ static void sync_begin(struct task *t) {
         task_done(t, 0); /* upstream, too, refuses a selector that takes everything */
         return;
     }
-    size_t n, n_orphans;
-    _cleanup_free_ char *orphans_of = orphan_key(meta_namespace(d));
-    _cleanup_free_ struct json **all = informer_list(c->sets, INDEX_CONTROLLER, meta_uid(d), &n);
-    _cleanup_free_ struct json **orphans = informer_list(c->sets, INDEX_CONTROLLER, orphans_of, &n_orphans);
-    all = xreallocarray(all, n + n_orphans + 1, sizeof(*all));
-    memcpy(all + n, orphans, n_orphans * sizeof(*all));
-    claim_begin(t, &s->claim, all, n + n_orphans);
+    size_t n;
+    _cleanup_free_ struct json **all = owner_candidates(c->sets, d, &n);
+    claim_begin(t, &s->claim, all, n);
 }
 
 static void sync_finish(struct task *t) {

@@ -63,17 +63,6 @@ static struct json **pods_as_array(const struct json *list, size_t *ret_n) {
     return out;
 }
 
-static struct json **candidates(struct controller *c, const struct json *owner, size_t *ret_n) {
-    size_t n_mine, n_orphans;
-    _cleanup_free_ char *orphans_of = orphan_key(meta_namespace(owner));
-    struct json **mine = informer_list(c->pods, INDEX_CONTROLLER, meta_uid(owner), &n_mine);
-    _cleanup_free_ struct json **orphans = informer_list(c->pods, INDEX_CONTROLLER, orphans_of, &n_orphans);
-    mine = xreallocarray(mine, n_mine + n_orphans + 1, sizeof(*mine));
-    memcpy(mine + n_mine, orphans, n_orphans * sizeof(*mine));
-    *ret_n = n_mine + n_orphans;
-    return mine;
-}
-
 static void on_claimed(struct task *t, int result) {
     struct sync *s = (struct sync *) t;
     if (result < 0) { /* counting with wrong claims would create or delete too much */
@@ -264,7 +253,7 @@ static void sync_begin(struct task *t) {
         return;
     }
     size_t n;
-    _cleanup_free_ struct json **all = candidates(c, owner, &n);
+    _cleanup_free_ struct json **all = owner_candidates(c->pods, owner, &n);
     claim_begin(t, &s->claim, all, n);
 }
 

@@ -87,6 +87,41 @@ static void test_adopts_matching_orphans_and_releases_strangers(void **state) {
     assert_null(owner_controller(lone));
 }
 
+/* Whom it may adopt: by the rarest label it asks for; without one, any. Others are not looked at. */
+static void test_candidates_are_few_among_many_orphans(void **state) {
+    static const struct {
+        const char *selector;
+        size_t n;
+    } rows[] = {
+        {"{'matchLabels':{'app':'web'}}", 11},
+        {"{'matchLabels':{'app':'web','tier':'front'}}", 1},
+        {"{'matchLabels':{'app':'nobody'}}", 0},
+        {"{'matchLabels':{'app':'web'},'matchExpressions':[{'key':'tier','operator':'Exists'}]}", 11},
+        {"{'matchExpressions':[{'key':'app','operator':'In','values':['web']}]}", 51},
+        {"{'app':'web','tier':'front'}", 1}, /* a ReplicationController's */
+    };
+    struct cluster *c = *state;
+    struct informer *pods = informer_set_get(c->env.informers, fake_resource("pods"));
+
+    informer_add_index(pods, INDEX_CONTROLLER, index_by_controller);
+    for (int i = 0; i < 51; i++) {
+        _cleanup_free_ char *text =
+            xasprintf("{'apiVersion':'v1','kind':'Pod','metadata':{'name':'p%d','labels':{'app':'%s'%s}}}", i,
+                      i <= 10 ? "web" : "other", i == 10 ? ",'tier':'front'" : "");
+        json_unref(fake_create(c->fake, text));
+    }
+    fake_settle(c->loop);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        size_t n;
+        _cleanup_free_ char *text =
+            xasprintf("{'kind':'X','metadata':{'namespace':'default','name':'x','uid':'u'},'spec':{'selector':%s}}",
+                      rows[i].selector);
+        _cleanup_json_ struct json *owner = fake_json(text);
+        free(owner_candidates(pods, owner, &n));
+        assert_int_equal(n, rows[i].n);
+    }
+}
+
 static void test_a_failing_create_sets_the_condition_then_recovers(void **state) {
     struct cluster *c = *state;
     fake_fail(c->fake, CLIENT_CREATE, "pods", 422, "Invalid", 1000);
@@ -262,6 +297,7 @@ int main(void) {
         T(test_replaces_a_deleted_pod_while_it_still_terminates),
         T(test_scales_down_unassigned_pods_first),
         T(test_adopts_matching_orphans_and_releases_strangers),
+        T(test_candidates_are_few_among_many_orphans),
         T(test_a_failing_create_sets_the_condition_then_recovers),
         T(test_a_quota_that_gives_way_is_used_at_once),
         T(test_never_creates_twice_for_one_wish),
