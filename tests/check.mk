@@ -205,6 +205,11 @@ FAULT_ROUNDS ?= 2
 .PHONY: check-faults
 check-faults: $(BUILD)/baton
 	$(Q)BUILD=$(BUILD) tests/faults/run --rounds $(FAULT_ROUNDS)
+# --- the server struck at every one of its calls that change files, in turn: minutes ---------------------------------------
+.PHONY: crash-sweep
+crash-sweep: all
+	$(Q)$(MAKE) -s -f tests/system/programs.mk BUILD=$(BUILD) $(BUILD)/crash/crash $(BUILD)/crash/strike.so
+	$(Q)BUILD=$(BUILD) tests/crash/sweep
 # --- hours of churn, then: is everything flat?  make soak SOAK_MINUTES=120 SOAK_DIR=folder ------------------------------------
 .PHONY: soak
 soak: all

@@ -4,15 +4,18 @@
  * judged: no acknowledged write lost, no object torn, one order explains every answer, every watcher saw every change
  * once and in order.
  *
- * usage: crash [--lives N] [--seed N] [--inject CALLS:WHAT [--first N] [--step N]] [--gently MSEC] SOCKET COMMAND…
+ * usage: crash [--lives N] [--seed N] [--inject CALLS:WHAT | --strike WHAT [--first N] [--step N]] [--gently MSEC]
+ *              SOCKET COMMAND…
  * Without --inject the server is killed at a random moment. With it, strace(1) does WHAT ("error=EIO", "signal=KILL")
- * at one of the calls: at the FIRSTth in the first life, STEP further in each one after it. With --gently each life is
- * that long, and ended by SIGTERM: the server must say good-bye with code 0.
+ * at one of the calls: at the FIRSTth of a thread in the first life, STEP further in each one after it. With --strike
+ * strike.so beside this program does it, counting all calls of all threads that change files (strike.c). With --gently
+ * each life is that long, and ended by SIGTERM: the server must say good-bye with code 0.
  */
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,12 +32,28 @@
 
 struct play {
     unsigned lives, seed, first, step, gently, ungentle;
-    const char *inject;
+    const char *inject, *strike;
     char **command;
     struct stage stage;
     struct client writers[WRITERS + 1], watchers[WATCHERS]; /* the last writer reads everything at the end */
     unsigned struck, unborn;                                /* lives ended by an injection; ended before they served */
 };
+
+/* In the child. */
+static void load_strike(const char *what, unsigned at) {
+    char self[PATH_MAX], number[16];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    if (n < 0)
+        _exit(127);
+    self[n] = 0;
+    *strrchr(self, '/') = 0;
+    _cleanup_free_ char *library = xasprintf("%s/strike.so", self);
+    (void) snprintf(number, sizeof(number), "%u", at);
+    (void) setenv("LD_PRELOAD", library, 1);
+    (void) setenv("STRIKE_AT", number, 1);
+    (void) setenv("STRIKE", what, 1);
+}
 
 static pid_t start(const struct play *p, unsigned life, bool inject) {
     _cleanup_free_ char *what = NULL, *calls = NULL;
@@ -51,6 +70,8 @@ static pid_t start(const struct play *p, unsigned life, bool inject) {
     pid_t pid = fork();
     if (pid == 0) {
         (void) setpgid(0, 0);
+        if (inject && p->strike)
+            load_strike(p->strike, p->first + life * p->step);
         execvp(argv[0], argv);
         _exit(127);
     }
@@ -103,7 +124,7 @@ static void live(struct play *p, unsigned life) {
     }
     stage_set(&p->stage, true, false);
     /* long enough for an injection to strike; else any moment */
-    unsigned ms = p->gently ? p->gently : p->inject ? 250 : 20 + (unsigned) rand_r(&p->seed) % 150;
+    unsigned ms = p->gently ? p->gently : p->inject || p->strike ? 250 : 20 + (unsigned) rand_r(&p->seed) % 150;
     for (unsigned i = 0; i < ms && !ended(pid); i++)
         usleep(1000);
     p->struck += ended(pid);
@@ -128,7 +149,8 @@ static bool end(struct play *p) {
     if (!wait_serving(p, pid))
         return printf("the server does not come up any more\n"), finish(p, pid), false;
     stage_set(&p->stage, true, false);
-    usleep(200000);
+    for (int i = 0; i < 10000 && (i < 200 || !p->stage.acknowledged); i++)
+        usleep(1000);
     stage_set(&p->stage, true, true);
     for (int i = 0; i < WRITERS; i++)
         (void) pthread_join(p->writers[i].thread, NULL);
@@ -164,17 +186,15 @@ static bool judge(struct play *p) {
 }
 
 static int parse(struct play *p, int argc, char **argv) {
-    static const struct option options[] = {{"lives", 1, NULL, 'l'},
-                                            {"seed", 1, NULL, 's'},
-                                            {"inject", 1, NULL, 'i'},
-                                            {"first", 1, NULL, 'f'},
-                                            {"step", 1, NULL, 't'},
-                                            {"gently", 1, NULL, 'g'},
-                                            {0}};
+    static const struct option options[] = {
+        {"lives", 1, NULL, 'l'}, {"seed", 1, NULL, 's'}, {"inject", 1, NULL, 'i'}, {"strike", 1, NULL, 'k'},
+        {"first", 1, NULL, 'f'}, {"step", 1, NULL, 't'}, {"gently", 1, NULL, 'g'}, {0}};
     int c;
     while ((c = getopt_long(argc, argv, "+", options, NULL)) != -1) {
         if (c == 'i')
             p->inject = optarg;
+        else if (c == 'k')
+            p->strike = optarg;
         else if (c == 'l' || c == 's' || c == 'f' || c == 't' || c == 'g')
             *(c == 'l'   ? &p->lives
               : c == 's' ? &p->seed
@@ -194,8 +214,8 @@ static int parse(struct play *p, int argc, char **argv) {
 int main(int argc, char **argv) {
     struct play p = {.lives = 10, .seed = (unsigned) random_u64(), .first = 1, .step = 1};
     if (parse(&p, argc, argv) < 0)
-        return fprintf(stderr, "usage: crash [--lives N] [--seed N] [--inject CALLS:WHAT [--first N] [--step N]] "
-                               "[--gently MSEC] SOCKET COMMAND...\n"),
+        return fprintf(stderr, "usage: crash [--lives N] [--seed N] [--inject CALLS:WHAT | --strike WHAT [--first N] "
+                               "[--step N]] [--gently MSEC] SOCKET COMMAND...\n"),
                2;
     printf("seed %u\n", p.seed);
     (void) signal(SIGPIPE, SIG_IGN);

@@ -10,7 +10,7 @@ setup_file() {
     export ROOT BIN T="$BATS_FILE_TMPDIR" BUILD=${BUILD:-build} LIVES=${CRASH_LIVES:-8}
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
     case $BUILD in /*) BIN=$BUILD ;; *) BIN=$ROOT/$BUILD ;; esac
-    flock "$BIN/programs.lock" make -s -C "$ROOT" -f tests/system/programs.mk BUILD="$BUILD" "$BUILD/crash/crash" "$BUILD/crash/check_history" >&2
+    flock "$BIN/programs.lock" make -s -C "$ROOT" -f tests/system/programs.mk BUILD="$BUILD" "$BUILD/crash/crash" "$BUILD/crash/check_history" "$BUILD/crash/strike.so" >&2
 }
 
 setup() {
@@ -101,4 +101,14 @@ struck() { [[ "$output" =~ \(([0-9]+)\ struck\ down,\ ([0-9]+)\ before ]] && [ $
         [ "$status" -eq 0 ]
         rm -rf "$DIR"
     done
+}
+
+# make crash-sweep strikes at each; a sanitizer's library would have to come first
+@test "struck before, at and after single calls, a sample" {
+    [ -z "$(nm -D "$BIN/podium" | grep __asan_init)$(nm -D "$BIN/podium" | grep __tsan_init)" ] || skip "sanitized"
+    SWEEP_STEP=37 SWEEP_FIRST=$((RANDOM % 37 + 1)) SWEEP_LATER=74 run "$ROOT/tests/crash/sweep"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ "$output" =~ ([0-9]+)\ lives,\ ([0-9]+)\ struck ]]
+    [ "${BASH_REMATCH[2]}" -ge 8 ]
 }

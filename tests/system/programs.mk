@@ -14,7 +14,12 @@ $(BUILD)/crash/crash: $(foreach f,crash clients judge history,$(BUILD)/o/tests/c
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	$(Q)$(call do_link,$@,$(filter %.o,$^),base) -lcurl
+# what strikes the server down at one of its calls
+$(BUILD)/crash/strike.so: tests/crash/strike.c
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(filter-out -fPIE -fsanitize=%,$(ALL_CFLAGS)) -U_FORTIFY_SOURCE -fPIC -shared -o $@ $<
 
 # all of them, before files that want them run at the same time
 .PHONY: system-programs
-system-programs: $(BUILD)/system/apiserver_main $(BUILD)/crash/check_history $(BUILD)/crash/crash
+system-programs: $(BUILD)/system/apiserver_main $(BUILD)/crash/check_history $(BUILD)/crash/crash $(BUILD)/crash/strike.so

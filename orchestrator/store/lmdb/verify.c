@@ -217,7 +217,9 @@ static int check_tree(struct check *c, const struct tree *t, bool free_list) {
     c->free_list = free_list;
     c->next_key = 0;
     c->found = (struct tree){.depth = t->depth};
-    if ((t->flags & 0xff) != INTEGER_KEYS || (t->root == NO_PAGE) != (t->depth == 0))
+    /* nothing was ever committed: the very first start ended here */
+    bool untouched = c->meta.transaction == 0 && t->root == NO_PAGE && t->flags == 0;
+    if (((t->flags & 0xff) != INTEGER_KEYS && !untouched) || (t->root == NO_PAGE) != (t->depth == 0))
         return damaged(c, c->meta.transaction & 1, "describes no tree of ours");
     int r = t->root == NO_PAGE ? 0 : walk(c, t->root, 1, NO_PAGE);
     if (r < 0)

@@ -6,6 +6,7 @@
 #include "tests/unit/store/store_fixture.h"
 
 #include <fcntl.h>
+#include <lmdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -210,6 +211,19 @@ static void churn(struct fixture *f, unsigned *seed, unsigned writes) {
     }
 }
 
+/* A first start that ended between making the file and the first transaction leaves nothing but meta pages. */
+static void test_a_file_without_a_transaction_is_empty(void **state) {
+    struct fixture f = {.options = {.map_bytes = 2u << 20}};
+    MDB_env *env;
+
+    fixture_init(&f);
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_open(env, f.path, 0, 0600), 0);
+    mdb_env_close(env);
+    fixture_open(&f);
+    fixture_finish(&f);
+}
+
 static void test_own_files_are_intact(void **state) {
     struct fixture f = {.options = {.map_bytes = 2u << 20, .no_sync = true}};
     unsigned seed = (unsigned) random_u64();
@@ -245,6 +259,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_flipped_bits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_torn_pages, setup, teardown),
         cmocka_unit_test(test_own_files_are_intact),
+        cmocka_unit_test(test_a_file_without_a_transaction_is_empty),
     };
 
     return cmocka_run_group_tests_name("damage", tests, NULL, NULL);
